@@ -1,0 +1,43 @@
+# `make demo` shows what lskd does, `make test` checks it; both make their own virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/lskd run runs/demo.toml
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The long rest: what `make test` leaves out for the sake of time.
+check: $(VENV)/.dev
+	$(BIN)/python -m pytest -m check
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/teacher.py
+	$(BIN)/python bench/marking.py
+	$(BIN)/python bench/pipeline.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+# torch comes first and by its exact version, so that no other requirement chooses a build of it.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install torch==2.13.0
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist out

@@ -1,0 +1,5 @@
+"""`python -m lskd`."""
+
+from lskd.cli import main
+
+main()

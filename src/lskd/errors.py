@@ -1,0 +1,34 @@
+"""The errors that a user can meet, with their exit codes; all are one line.
+
+```
+UserError         2  a setting, a path or a file is wrong: what, what was given, what would be right
+├── MissingExtra  2  a library is not installed: which `pip install` brings it
+├── EndpointError 4  a server is down, or refuses the key or the model: nothing can be asked of it
+└── BudgetReached 3  the next reply could cost more than `max_price` or `max_tokens` allows
+```
+"""
+
+
+class UserError(Exception):
+    """Something that the user can put right; its text is one line and is all that is printed."""
+
+    exit_code = 2
+
+
+class MissingExtra(UserError):
+    """A library that a setting asks for is not installed."""
+
+    def __init__(self, wanted: str, library: str, extra: str) -> None:
+        super().__init__(f"{wanted} needs {library}: pip install 'lskd[{extra}]'")
+
+
+class BudgetReached(UserError):
+    """The next reply could overspend the budget; what was paid for is kept."""
+
+    exit_code = 3
+
+
+class EndpointError(UserError):
+    """A server cannot be used at all: it is down, or refuses the key or the model."""
+
+    exit_code = 4

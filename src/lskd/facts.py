@@ -1,0 +1,33 @@
+"""What a report must be told of a run, because it stands in no table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StageFacts:
+    """How far a stage has come: shards finished, shards there are, and seconds of work if known."""
+
+    name: str
+    done: int
+    total: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run as its reader knows it.
+
+    `created` is an ISO 8601 time, `version` lskd's, `settings` the effective run file as TOML.
+    `notices` are sentences that no reader may miss. `stages` stand in the order of work.
+    `threshold` is the score from which triples are kept, or None where a best share is kept.
+    `currency` is that of all prices, or "" if the settings do not say.
+    """
+
+    name: str
+    created: str
+    version: str
+    notices: tuple[str, ...]
+    settings: str
+    stages: tuple[StageFacts, ...]
+    threshold: float | None = None
+    currency: str = ""

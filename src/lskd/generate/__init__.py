@@ -1,0 +1,1 @@
+"""Stages `generate` and `parse`: a teacher that reads words writes triples (2.2)."""

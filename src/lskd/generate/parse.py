@@ -1,0 +1,270 @@
+"""Stage `parse`: a reply becomes triples. What cannot be used is kept with its reason, never lost.
+
+A reply is JSON (whole, fenced or cut off) or text with "Question:", "Answer:" and "Rationale:".
+`pieces` cuts it up so that every character lands in a piece; `parse` judges the pieces.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import PositiveInt
+
+from lskd.generate.phrases import Links
+from lskd.stage import Context, Section, Shard, Stage, Worker
+from lskd.types import Image, Mention, Record, Region, Regions, Reject, Reply, Style, Triple
+
+PARTS = ("question", "answer", "rationale")
+# "Question:", "**Answer 2**:", "3. Rationale -" and the like, at the start of a line.
+MARKER = re.compile(
+    r"^[ \t]*(?:[-*•>#]+[ \t]*)?(?:\(?\d+[.)][ \t]*)?[*_`\"']*"
+    r"(?P<part>question|answer|rationale|q|a|r)[ \t]*#?\d*[*_`\"']*[ \t]*[:：][*_`\"']*[ \t]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+NUMBERS = re.compile(
+    r"\s*(?:regions?\s+)?#?\d+(?:\s*(?:,|and|&|,\s*and)\s*#?\d+)*\s*", re.IGNORECASE
+)
+REFUSAL = re.compile(
+    r"\b(?:i(?:'|’)?m (?:so |very |truly )?sorry|i apologi[sz]e|as an ai\b|"
+    r"i (?:cannot|can(?:'|’)t|am unable to|am not able to|won(?:'|’)t) "
+    r"(?:help|assist|comply|provide|create|generate|write|do|answer|discuss))",
+    re.IGNORECASE,
+)
+ENDS = (".", "!", "?", '"', "'", ")", "]", "”", "’")
+FENCE = re.compile(r"\A\s*```[a-z]*\s*\n|\n\s*```\s*\Z", re.IGNORECASE)
+
+
+class Settings(Section):
+    """How long each part of a triple may be, in words."""
+
+    max_words: PositiveInt = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a reply: a question, answer and rationale as far as they came, or other text.
+
+    `text` is the piece word for word; `last` says that nothing but blanks follows it.
+    """
+
+    text: str
+    question: str = ""
+    answer: str = ""
+    rationale: str = ""
+    last: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of the parts that are not there."""
+        return tuple(part for part in PARTS if not getattr(self, part))
+
+
+def pieces(text: str) -> list[Piece]:
+    """Cut a reply into pieces that together hold all of its text."""
+    bare = FENCE.sub("", text)
+    found = list(json_pieces(bare) if bare.lstrip()[:1] in ("{", "[") else text_pieces(text))
+    if not any(len(piece.missing) < len(PARTS) for piece in found):
+        found = list(text_pieces(text))
+    if found:
+        final = found.pop()
+        parts = (final.question, final.answer, final.rationale)
+        found.append(Piece(final.text, *parts, last=True))
+    return found
+
+
+def json_pieces(text: str) -> Iterator[Piece]:
+    """Yield each object of a JSON reply that holds a question, and the text between them.
+
+    The objects are looked for one by one, so that those before a cut are found.
+    """
+    decoder = json.JSONDecoder()
+    start = done = 0
+    while (start := text.find("{", start)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            start += 1
+            continue
+        if not isinstance(value, dict) or not set(PARTS) & {str(key).lower() for key in value}:
+            start += 1
+            continue
+        yield from rest(text[done:start])
+        yield object_piece(text[start:end], {str(key).lower(): item for key, item in value.items()})
+        start = done = end
+    yield from rest(text[done:])
+
+
+def object_piece(text: str, value: dict[str, object]) -> Piece:
+    """Return the piece of one JSON object; a part that is not text counts as missing."""
+    question, answer, rationale = (value.get(part) for part in PARTS)
+    return Piece(
+        text,
+        question.strip() if isinstance(question, str) else "",
+        answer.strip() if isinstance(answer, str) else "",
+        rationale.strip() if isinstance(rationale, str) else "",
+    )
+
+
+def rest(text: str) -> Iterator[Piece]:
+    """Yield text between triples, unless it is only the frame of a JSON list."""
+    frame = re.sub(r'"triples"\s*:', "", text)
+    if frame.strip(" \t\r\n,[]{}"):
+        yield Piece(text.strip(" \t\r\n,"))
+
+
+def text_pieces(text: str) -> Iterator[Piece]:
+    """Yield a piece for each run of marked parts that begins with a question, and text between."""
+    marks = list(MARKER.finditer(text))
+    opening = text[: marks[0].start()] if marks else text
+    if opening.strip():
+        yield Piece(opening.strip())
+    parts: dict[str, str] = {}
+    start = 0
+    for number, mark in enumerate(marks):
+        part = next(name for name in PARTS if name.startswith(mark["part"].lower()[:1]))
+        # A part that is there already, or comes before its turn, begins a new piece.
+        if parts and (part == "question" or part in parts):
+            yield marked_piece(text[start : mark.start()], parts)
+            parts = {}
+        if not parts:
+            start = mark.start()
+        end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
+        parts[part] = text[mark.end() : end].strip()
+    if parts:
+        yield marked_piece(text[start:], parts)
+
+
+def marked_piece(text: str, parts: Mapping[str, str]) -> Piece:
+    """Return the piece of a run of marked parts."""
+    question, answer, rationale = (parts.get(part, "") for part in PARTS)
+    return Piece(text.strip(), question, answer, rationale)
+
+
+def normal(text: str) -> str:
+    """Return a text as it is compared: lower case, words only."""
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+@dataclass
+class Parser:
+    """Judges the replies about one image in order, and remembers them to find repetitions."""
+
+    regions: Sequence[Region]
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        self.known = {region.id for region in self.regions}
+        self.links = Links(self.regions)
+        self.said: dict[tuple[str, str], str] = {}
+
+    def parse(self, reply: Reply) -> Iterator[Triple | Reject]:
+        """Yield a triple or a reject for each piece of a reply."""
+        if reply.error is not None:
+            yield Reject(reply.id, f"no reply: {reply.error}", reply.text)
+            return
+        found = pieces(reply.text)
+        if not found:
+            yield Reject(reply.id, "empty reply", reply.text)
+        for number, piece in enumerate(found):
+            name = f"{reply.id}-{number}"
+            reason = self.problem(piece, reply)
+            mentions: tuple[Mention, ...] = ()
+            if not reason:
+                reason, ids, mentions = self.grounded(piece, reply.style)
+            if not reason:
+                reason = self.repeated(piece, name)
+            if reason:
+                yield Reject(reply.id, reason, piece.text)
+                continue
+            yield Triple(
+                id=name,
+                reply_id=reply.id,
+                image_id=reply.image_id,
+                style=reply.style,
+                question=piece.question,
+                answer=piece.answer,
+                rationale=piece.rationale,
+                region_ids=tuple(sorted(ids)),
+                mentions=mentions,
+            )
+
+    def problem(self, piece: Piece, reply: Reply) -> str:
+        """Return what is wrong with a piece as such, or ""."""
+        cut = reply.finish == "length" and piece.last
+        if len(piece.missing) == len(PARTS):
+            return "refusal" if REFUSAL.search(piece.text) else "cut off" if cut else "not a triple"
+        if piece.missing:
+            return "cut off" if cut else f"no {' and no '.join(piece.missing)}"
+        if cut and not piece.text.startswith("{") and not piece.rationale.endswith(ENDS):
+            return "cut off"
+        if REFUSAL.search(piece.answer) or REFUSAL.search(piece.rationale):
+            return "refusal"
+        for part in PARTS:
+            count = len(getattr(piece, part).split())
+            if count > self.settings.max_words:
+                return f"{part} too long: over {self.settings.max_words} words"
+        return ""
+
+    def grounded(self, piece: Piece, style: Style) -> tuple[str, set[int], tuple[Mention, ...]]:
+        """Return what is wrong with the regions that a piece names, their ids, and its mentions."""
+        whole = f"{piece.question}\n{piece.answer}\n{piece.rationale}"
+        inside = BRACKETS.findall(whole)
+        left = BRACKETS.sub("", whole)
+        if "[" in left or "]" in left:
+            return "a bracket is not closed", set(), ()
+        if not inside:
+            return "names no region", set(), ()
+        return self.by_id(inside) if style == "id" else self.by_description(inside)
+
+    def by_id(self, inside: Iterable[str]) -> tuple[str, set[int], tuple[Mention, ...]]:
+        """Return the ids that brackets hold; a problem if one holds none, or an unknown one."""
+        ids: set[int] = set()
+        for text in inside:
+            if not NUMBERS.fullmatch(text):
+                return "brackets without a region's number", set(), ()
+            ids |= {int(number) for number in re.findall(r"\d+", text)}
+        if ids - self.known:
+            return "names an unknown region", set(), ()
+        return "", ids, ()
+
+    def by_description(self, inside: Iterable[str]) -> tuple[str, set[int], tuple[Mention, ...]]:
+        """Return the regions that phrases stand for; a problem if one stands for no single one."""
+        mentions: dict[str, Mention] = {}
+        for phrase in inside:
+            ids = self.links.find(phrase)
+            if len(ids) != 1:
+                return (
+                    ("a phrase fits several regions" if ids else "names an unknown region"),
+                    set(),
+                    (),
+                )
+            mentions.setdefault(phrase, Mention(phrase, ids[0]))
+        return "", {mention.region_id for mention in mentions.values()}, tuple(mentions.values())
+
+    def repeated(self, piece: Piece, name: str) -> str:
+        """Return "duplicate" if the image was asked and answered so before, else ""."""
+        key = (normal(piece.question), normal(piece.answer))
+        return "duplicate" if self.said.setdefault(key, name) != name else ""
+
+
+def each(settings: Settings, context: Context) -> Worker:
+    """Return the function that makes a shard."""
+
+    def work(shard: Shard) -> Iterable[Record]:
+        parsers = {row.image_id: Parser(row.regions, settings) for row in shard.read(Regions)}
+        for reply in shard.read(Reply):
+            yield from parsers[reply.image_id].parse(reply)
+        context.tick(len(parsers))
+
+    return work
+
+
+STAGE = Stage(
+    name="parse",
+    settings=Settings,
+    reads=(Image, Regions, Reply),
+    writes=(Triple, Reject),
+    each=each,
+)

@@ -1,0 +1,66 @@
+"""An image's row becomes pixels, upright and RGB."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import PIL.Image
+import PIL.ImageOps
+
+from lskd.errors import UserError
+from lskd.types import Annotation, Image
+
+
+def image_id(data: bytes) -> str:
+    """Return the id of an image whose file holds `data`: 16 hexadecimal digits of its hash."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def decode(data: bytes) -> PIL.Image.Image:
+    """Return the upright RGB pixels of an image file's bytes.
+
+    Transparency is laid on white, 16-bit grey is scaled to 8. Raises what Pillow raises for data
+    that it cannot read in full (OSError, SyntaxError, ValueError, DecompressionBombError).
+    """
+    with PIL.Image.open(io.BytesIO(data)) as opened:
+        opened.load()
+        upright = PIL.ImageOps.exif_transpose(opened)
+    if upright.mode.startswith("I;16") or upright.mode == "I":
+        return upright.point(lambda value: value / 256).convert("L").convert("RGB")
+    if "A" in upright.getbands() or "transparency" in upright.info:
+        layer = upright.convert("RGBA")
+        white = PIL.Image.new("RGBA", layer.size, "white")
+        return PIL.Image.alpha_composite(white, layer).convert("RGB")
+    return upright.convert("RGB")
+
+
+def load(image: Image) -> PIL.Image.Image:
+    """Return the upright RGB pixels of an image, (width, height) as its row says.
+
+    Raises UserError if the file is gone, unreadable or no longer the one that the row describes.
+    """
+    try:
+        data = Path(image.path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {image.path}: {error.strerror or error}") from error
+    if image_id(data) != image.id:
+        raise UserError(
+            f"{image.path} has changed since the images stage read it: restore the file, or start "
+            "a new run with --out"
+        )
+    return decode(data)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what its owner says of it; pixels are read when they are first asked for."""
+
+    image: Image
+    annotation: Annotation | None = None
+
+    @cached_property
+    def pixels(self) -> PIL.Image.Image:
+        """Return the upright RGB pixels."""
+        return load(self.image)

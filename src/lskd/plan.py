@@ -1,0 +1,129 @@
+"""What a run would make, what it would read from a parent, and what its teachers would cost."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lskd import images
+from lskd.run import Run
+from lskd.stage import Model, Shard, Stage, named
+from lskd.types import Image
+
+SAMPLE_SHARDS = 2
+PER_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a teacher would be asked, and its price; None where the settings name no prices.
+
+    `measured` says that the token counts come from prompts of this run, not from typical ones.
+    """
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    price: float | None
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What would happen to one stage: where, and how many images are done and to do.
+
+    `state` is "make", "continue", "done" or "remake if changed" (stages on whole tables).
+    """
+
+    stage: str
+    folder: str
+    inherited: bool
+    state: str
+    images_done: int
+    images_left: int
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a run over `images` images; `price` is the sum of known prices."""
+
+    images: int
+    steps: tuple[Step, ...]
+    price: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as JSON."""
+        return asdict(self)
+
+
+def pays(model: Model) -> bool:
+    """Return whether a model buys replies: whether its class keeps a journal of them."""
+    return "journal" in inspect.signature(named(model.use)).parameters
+
+
+def price(model: Model, calls: Mapping[str, int]) -> float | None:
+    """Return what tokens cost at the prices per million in a model's settings, or None."""
+    given, got = model.keys.get("input_price"), model.keys.get("output_price")
+    if given is None or got is None:
+        return None
+    spent = calls["input"] * float(given) + calls["output"] * float(got)
+    return spent * float(model.keys.get("discount", 1.0)) / PER_MILLION
+
+
+def estimate(run: Run, stage: Stage[Any], left: int) -> Estimate | None:
+    """Return what `left` images would cost in a stage, or None if it asks nothing of a teacher."""
+    settings = run.settings[stage.name]
+    teacher = getattr(settings, "teacher", None)
+    if stage.cost is None or teacher is None or not pays(teacher):
+        return None
+    ready = [
+        Shard(name, run.tables)
+        for name in run.tables.shards(Image)
+        if all(run.tables.file(record, name).exists() for record in stage.reads)
+    ][:SAMPLE_SHARDS]
+    cost = stage.cost(settings, ready, left)
+    spent = {"input": cost.input_tokens, "output": cost.output_tokens}
+    return Estimate(
+        cost.calls, cost.input_tokens, cost.output_tokens, price(teacher, spent), bool(ready)
+    )
+
+
+def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
+    """Return what would happen to one stage, of `total` source images of which `known` were met."""
+    tables = run.tables
+    remade = stage.is_whole(run.settings[stage.name]) and not stage.grows
+    there = {shard: tables.count(Image, shard) for shard in tables.shards(Image)}
+    unmet = max(0, total - known)
+    if stage.grows:
+        done, left = min(total, known), unmet
+    elif remade:
+        done = left = 0
+    else:
+        missing = set(run.missing(stage))
+        left = sum(n for shard, n in there.items() if shard in missing) + unmet
+        done = sum(n for shard, n in there.items() if shard not in missing)
+    state = "done" if not left else "continue" if done else "make"
+    folder = run.folders[stage.name]
+    return Step(
+        stage=stage.name,
+        folder=str(folder),
+        inherited=folder.parent != run.own,
+        state="remake if changed" if remade else state,
+        images_done=done,
+        images_left=left,
+        estimate=estimate(run, stage, left) if left else None,
+    )
+
+
+def plan(run: Run, limit: int | None) -> Plan:
+    """Return what would be made; nothing is read but file names and a few finished shards."""
+    settings = run.settings["images"]
+    assert isinstance(settings, images.Settings)
+    there = images.counted(settings)
+    total = min(there, limit) if limit is not None else there
+    known = len(images.known_paths(run.tables))
+    steps = tuple(step(run, stage, total, known) for stage in run.stages())
+    asked = [one.estimate for one in steps if one.estimate]
+    prices = [one.price for one in asked if one.price is not None]
+    return Plan(total, steps, sum(prices) if asked and len(prices) == len(asked) else None)

@@ -1,0 +1,154 @@
+"""What a run shows while it works: bars in a terminal, plain lines elsewhere, or JSON lines."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Kind = Literal["auto", "plain", "json"]
+PLAIN_EVERY = 10.0
+
+
+class Bar(Protocol):
+    """The progress of one stage."""
+
+    def tick(self, count: int) -> None:
+        """Say that `count` more images are done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the user something."""
+        ...
+
+
+class Display(Protocol):
+    """Where a run tells what it does."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Bar]:
+        """Show the work of one stage on `total` images (None: not known)."""
+        ...
+
+    def line(self, stage: str, text: str) -> None:
+        """Tell one thing about a stage."""
+        ...
+
+
+@dataclass
+class TerminalBar:
+    """A Rich bar."""
+
+    progress: Progress
+    name: str
+    total: int | None
+    started: float = field(default_factory=time.monotonic)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.task = self.progress.add_task(self.name, total=self.total, rate="")
+
+    def tick(self, count: int) -> None:
+        """Move the bar."""
+        self.done += count
+        rate = self.done / max(1e-6, time.monotonic() - self.started)
+        self.progress.update(self.task, advance=count, rate=f"{rate:.1f} images/s")
+
+    def say(self, text: str) -> None:
+        """Print above the bar."""
+        self.progress.console.print(f"{self.name:<11} {text}", markup=False, highlight=False)
+
+
+class Terminal:
+    """Bars on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Bar]:
+        """Show a bar with count, rate and remaining time."""
+        columns = (
+            TextColumn("{task.description:<11}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            yield TerminalBar(progress, name, total)
+
+    def line(self, stage: str, text: str) -> None:
+        """Print a line."""
+        self.console.print(f"{stage:<11} {text}", markup=False, highlight=False)
+
+
+@dataclass
+class LineBar:
+    """A line now and then."""
+
+    display: "Lines"
+    name: str
+    total: int | None
+    started: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
+    done: int = 0
+
+    def tick(self, count: int) -> None:
+        """Print a line if the last one is a while ago."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.told < PLAIN_EVERY:
+            return
+        self.told = now
+        rate = self.done / (now - self.started)
+        left = "" if self.total is None else f", {(self.total - self.done) / rate:.0f} s left"
+        of = "" if self.total is None else f" of {self.total}"
+        self.display.line(self.name, f"{self.done}{of} images, {rate:.1f} images/s{left}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.display.line(self.name, text)
+
+
+class Lines:
+    """Plain or JSON lines, for logs."""
+
+    def __init__(self, kind: Literal["plain", "json"]) -> None:
+        self.kind = kind
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Bar]:
+        """Print progress now and then."""
+        yield LineBar(self, name, total)
+
+    def line(self, stage: str, text: str) -> None:
+        """Print a line to standard error."""
+        if self.kind == "json":
+            row = {"time": round(time.time(), 3), "stage": stage, "text": text}
+            sys.stderr.write(json.dumps(row) + "\n")
+        else:
+            sys.stderr.write(f"{stage:<11} {text}\n")
+        sys.stderr.flush()
+
+
+def display(kind: Kind) -> Display:
+    """Return bars where there is a terminal, else lines; or JSON lines if asked for."""
+    console = Console(stderr=True)
+    if kind == "auto" and console.is_terminal:
+        return Terminal(console)
+    return Lines("json" if kind == "json" else "plain")

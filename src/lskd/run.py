@@ -1,0 +1,238 @@
+"""A run: one TOML file, one section for each stage, one folder of tables.
+
+`load` reads a run file, lays it over its parent (`extends`) and checks every section, so that all
+mistakes are told at once and before any work. A stage whose section and ancestors are those of the
+parent is read from, and made in, the parent's folder. Beside each stage's tables lies `stage.json`
+with its fingerprint: a folder never mixes two settings.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel
+
+from lskd import __version__
+from lskd.errors import UserError
+from lskd.facts import RunFacts, StageFacts
+from lskd.fingerprint import all_models, checkpoints, difference, file_digest, versions
+from lskd.runfile import checked, laid_over, parse_set, read_sections
+from lskd.stage import Context, Stage, named
+from lskd.stages import STAGES
+from lskd.table import Tables, draft
+from lskd.types import Image
+
+Sections = dict[str, dict[str, Any]]
+NOTE = "stage.json"
+INPUTS = "inputs.json"
+SHARD_LOG = "shards.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The checked settings of each stage, and the folders that its tables are in."""
+
+    name: str
+    own: Path
+    seed: int
+    settings: Mapping[str, BaseModel]
+    folders: Mapping[str, Path]
+    parents: tuple[Path, ...]
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Return read access to every table."""
+        return Tables(self.folders, {made: s.name for s in STAGES for made in s.writes})
+
+    def stages(self) -> Iterator[Stage[Any]]:
+        """Yield the stages in the order of work."""
+        yield from (stage for stage in STAGES if stage.name in self.settings)
+
+    def context(self, stage: Stage[Any]) -> Context:
+        """Return what the house gives to a stage, without progress."""
+        folder = self.folders[stage.name]
+        journals = [root / "journal" / f"{stage.name}.sqlite" for root in (self.own, *self.parents)]
+        own = folder.parent / "journal" / f"{stage.name}.sqlite"
+        return Context(
+            stage=stage.name,
+            folder=folder,
+            seed=self.seed,
+            journal_file=own,
+            facts=self.facts,
+            parent_journals=tuple(file for file in journals if file != own and file.exists()),
+        )
+
+    def notices(self, stages: Sequence[str]) -> list[str]:
+        """Return what the models of some stages want every reader to know, each once."""
+        found: list[str] = []
+        for name in stages:
+            for model in all_models(self.settings[name]):
+                notice = getattr(named(model.use), "notice", None)
+                if isinstance(notice, str) and notice not in found:
+                    found.append(notice)
+        return found
+
+    def missing(self, stage: Stage[Any]) -> list[str]:
+        """Return the shards of images for which a stage has none yet."""
+        done = set(self.tables.shards(stage.writes[0], stage.name)) if stage.writes else set()
+        return [shard for shard in self.tables.shards(Image) if shard not in done]
+
+    def seconds(self, stage: str) -> float | None:
+        """Return the time that a stage's shards took, or None if none was made."""
+        log = self.folders[stage] / SHARD_LOG
+        if not log.exists():
+            return None
+        total = 0.0
+        for line in log.read_text(encoding="utf-8").splitlines():
+            # A kill can leave half a line; that shard's time is then not known.
+            with contextlib.suppress(ValueError):
+                total += json.loads(line)["seconds"]
+        return total
+
+    def facts(self) -> RunFacts:
+        """Return what a report tells of this run beside its tables."""
+        total = len(self.tables.shards(Image))
+        corpus = self.settings["corpus"]
+        return RunFacts(
+            name=self.name,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            version=__version__,
+            notices=tuple(self.notices([stage.name for stage in self.stages()])),
+            settings=self.text(),
+            stages=tuple(
+                StageFacts(s.name, total - len(self.missing(s)), total, self.seconds(s.name))
+                for s in self.stages()
+                if s.writes
+            ),
+            threshold=getattr(corpus, "threshold", None),
+        )
+
+    def text(self) -> str:
+        """Return the effective run file as TOML, secrets never being part of one."""
+        sections = {
+            name: settings.model_dump(mode="json", exclude_none=True)
+            for name, settings in self.settings.items()
+        }
+        elsewhere = {
+            name: folder.as_posix()
+            for name, folder in self.folders.items()
+            if folder.parent != self.own
+        }
+        return tomli_w.dumps({"seed": self.seed, "read_from": elsewhere, **sections})
+
+    @cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Return a hash of all that decides the rows of each stage, its ancestors included."""
+        found: dict[str, str] = {}
+        for stage in self.stages():
+            ancestors = sorted(makers(stage))
+            note = [self.decisive(stage), *(found[name] for name in ancestors if name in found)]
+            found[stage.name] = hashlib.blake2b(
+                json.dumps(note, sort_keys=True).encode(), digest_size=8
+            ).hexdigest()
+        return found
+
+    def decisive(self, stage: Stage[Any]) -> dict[str, Any]:
+        """Return what decides a stage's rows beside its ancestors, as JSON."""
+        settings = self.settings[stage.name]
+        return {
+            "settings": settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "files": {file.name: file_digest(file) for file in stage.files(settings)},
+            "checkpoints": dict(checkpoints(settings)),
+            "lskd": ".".join(__version__.split(".")[:2]),
+            "version": stage.version,
+        }
+
+    def check(self, stage: Stage[Any]) -> bool:
+        """Return whether a stage's tables, if there are any, were made with these settings.
+
+        Raises UserError where they were made with others, unless the stage has no tables: what it
+        made can be made again without loss.
+        """
+        note = self.folders[stage.name] / NOTE
+        if not note.exists():
+            return False
+        told = json.loads(note.read_text())
+        if told["fingerprint"] == self.fingerprints[stage.name]:
+            return True
+        if stage.writes:
+            changed = difference(told["facts"], self.decisive(stage))
+            raise UserError(
+                f"{note.parent} was made with other settings ({changed}): write a new run file that "
+                f"extends this one, give another folder with --out, or remove {note.parent} to make "
+                f"it again (paid replies stay in {note.parent.parent / 'journal'})"
+            )
+        return False
+
+    def claim(self, stage: Stage[Any]) -> None:
+        """Note a stage's fingerprint beside its tables, or refuse to mix two settings."""
+        if self.check(stage):
+            return
+        text = {
+            "fingerprint": self.fingerprints[stage.name],
+            "facts": self.decisive(stage),
+            "made_with": versions(),
+        }
+        (self.folders[stage.name] / INPUTS).unlink(missing_ok=True)
+        with draft(self.folders[stage.name] / NOTE) as unfinished:
+            unfinished.write_text(json.dumps(text, indent=1, sort_keys=True))
+
+
+def makers(stage: Stage[Any]) -> set[str]:
+    """Return the names of the stages that a stage reads from."""
+    return {
+        other.name
+        for other in STAGES
+        for record in other.writes
+        if record in stage.reads and other.name != stage.name
+    }
+
+
+def load(file: Path, changes: Sequence[str] = (), out: Path | None = None) -> Run:
+    """Read a run file (or the folder of a run), apply `changes` ("stage.key=value"), check it all.
+
+    Tables go to `out`, or to `out/<name of the run file>` in the working directory. Paths in a run
+    file are relative to the working directory, `extends` to the file that says it.
+    """
+    if file.is_dir() and (file / "run.toml").exists():
+        out, file = out or file, file / "run.toml"
+    chain = read_sections(file)
+    sections = chain[0][1]
+    for change in changes:
+        keys, value = parse_set(change)
+        for key in reversed(keys):
+            value = {key: value}
+        sections = laid_over(sections, value)
+    seed = sections.get("seed", 0)
+    if not isinstance(seed, int):
+        raise UserError(f"{file}: seed must be a whole number, not {seed!r}")
+    settings = checked(file, sections)
+    name = out.name if out else file.stem
+    own = out or Path("out") / file.stem
+    folders = {stage.name: own / stage.name for stage in STAGES}
+    folders |= {stage: Path(folder) for stage, folder in sections.get("read_from", {}).items()}
+    parents = chain[1:]
+    for parent, theirs in parents:
+        same = unchanged(settings, checked(parent, theirs), theirs.get("seed", 0) == seed)
+        folders |= {stage: Path("out") / parent.stem / stage for stage in same}
+    roots = tuple(Path("out") / parent.stem for parent, _ in parents)
+    return Run(name, own, seed, settings, folders, roots)
+
+
+def unchanged(
+    settings: Mapping[str, BaseModel], theirs: Mapping[str, BaseModel], same_seed: bool
+) -> list[str]:
+    """Return the stages whose section, and those of all their ancestors, are a parent's."""
+    same: list[str] = []
+    for stage in STAGES if same_seed else ():
+        if settings[stage.name] == theirs[stage.name] and makers(stage) <= set(same):
+            same.append(stage.name)
+    return same

@@ -1,0 +1,134 @@
+"""A run file, its parents and `--set` become the checked settings of every stage.
+
+All mistakes are told at once, each with the names that would be right.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lskd.errors import UserError
+from lskd.stage import Stage, check
+from lskd.stages import STAGES
+
+TOP = ("extends", "seed", "models", "read_from")
+
+
+def parse_set(change: str) -> tuple[list[str], Any]:
+    """Return the path and the value of "stage.key=value"; a bare word is taken as text."""
+    path, equals, text = change.partition("=")
+    keys = path.strip().split(".")
+    if not equals or (len(keys) < 2 and keys != ["seed"]):
+        raise UserError(f"--set {change!r}: the form is stage.key=value, as corpus.threshold=0.7")
+    try:
+        return keys, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return keys, text
+
+
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over`; a table that says `use` replaces a whole table."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merge = isinstance(old, Mapping) and isinstance(value, Mapping) and "use" not in value
+        merged[key] = laid_over(old or {}, value) if merge else value
+    return merged
+
+
+def read_sections(file: Path, seen: tuple[Path, ...] = ()) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the effective sections of a run file and of each of its parents, itself first."""
+    if file.resolve() in seen:
+        raise UserError(f"{file} extends itself")
+    try:
+        own = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no run file {file}; the templates are in runs/") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{file} is a folder, not a run file such as runs/photos.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not TOML: {error}") from error
+    if "extends" not in own:
+        return [(file, own)]
+    parents = read_sections(file.parent / str(own["extends"]), (*seen, file.resolve()))
+    return [(file, laid_over(parents[0][1], own)), *parents]
+
+
+def checked(file: Path, sections: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """Return every stage's settings, with names of `[models]` replaced by what they stand for.
+
+    Raises UserError that lists all mistakes, each with the known names.
+    """
+    wrong: list[str] = []
+    names = [stage.name for stage in STAGES]
+    wrong += [
+        f"no stage is called [{name}]; stages: {', '.join(names)}"
+        for name in sections
+        if name not in (*names, *TOP)
+    ]
+    models = sections.get("models", {})
+    found: dict[str, BaseModel] = {}
+    for stage in STAGES:
+        section = dict(sections.get(stage.name, {}))
+        for key, _ in stage.roles():
+            try:
+                section |= chosen(section.get(key, key), key, models)
+            except UserError as error:
+                wrong.append(f"[{stage.name}] {error}")
+        try:
+            found[stage.name] = stage.settings(**section)
+        except ValidationError as error:
+            wrong += [explained(stage, dict(one)) for one in error.errors()]
+    if wrong:
+        raise UserError(f"{file}: " + "; ".join(wrong))
+    return found
+
+
+def chosen(value: Any, key: str, models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {key: model} where `value` is a model or names one of `models`; {} for the default.
+
+    Raises UserError if it names none, or goes round in a circle.
+    """
+    asked = value
+    for _ in range(len(models) + 1):
+        if not isinstance(value, str):
+            return {key: value}
+        if value not in models:
+            if value == key and asked == key:
+                return {}
+            raise UserError(
+                f"{key}: no model {value!r} in [models]; there are: {', '.join(models)}"
+            )
+        value = models[value]
+    raise UserError(f"{key}: {asked!r} in [models] names itself")
+
+
+def explained(stage: Stage[Any], error: Mapping[str, Any]) -> str:
+    """Return one mistake of a section in a few words."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(stage.settings.model_fields)
+        return f"[{stage.name}] has no setting {where!r}; it has: {known}"
+    if error["type"] == "missing":
+        return f"[{stage.name}] needs {where!r}"
+    given = "" if error["type"] == "value_error" else f", not {error['input']!r}"
+    return f"[{stage.name}] {where}: {error['msg']}{given}"
+
+
+def check_models(settings: Mapping[str, BaseModel], stages: Sequence[str]) -> None:
+    """Raise UserError, with all mistakes, if a model of these stages cannot be called as named."""
+    wrong = []
+    for stage in STAGES:
+        for key, role in stage.roles():
+            model = getattr(settings[stage.name], key)
+            if stage.name not in stages or model is None:
+                continue
+            try:
+                check(role, model)
+            except UserError as error:
+                wrong.append(f"[{stage.name}] {key}: {error}")
+    if wrong:
+        raise UserError("; ".join(wrong))

@@ -1,0 +1,224 @@
+"""What a stage is: its settings, what it reads and writes, and the work between.
+
+A stage works on one shard at a time (`each`), or on whole tables (`whole`). Both kinds get a
+`Context`, which is all of the house that a stage can touch beside its own rows.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from lskd.chat.journal import Journal
+from lskd.errors import MissingExtra, UserError
+from lskd.facts import RunFacts
+from lskd.picture import Picture
+from lskd.table import Tables
+from lskd.types import Annotation, Image, Record
+
+R = TypeVar("R")
+S = TypeVar("S", bound=BaseModel)
+
+EXTRAS: Mapping[str, str] = {
+    "cv2": "vision",
+    "torch": "models",
+    "transformers": "models",
+    "safetensors": "models",
+    "skimage": "demo",
+    "sklearn": "demo",
+}
+
+
+class Section(BaseModel):
+    """What every section of a run file has in common: unknown settings are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(BaseModel):
+    """A model named in a run file: `use = "module:Class"`; the other keys are its constructor's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Return what the constructor is called with."""
+        return dict(self.model_extra or {})
+
+
+def several(value: Any) -> Any:
+    """Accept one value where a list of them is meant."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(several)]
+
+
+def named(use: str) -> Any:
+    """Import what `use = "module:Class"` names.
+
+    Raises UserError if there is no such thing, MissingExtra if a library is not installed.
+    """
+    module, _, name = use.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in EXTRAS:
+            raise MissingExtra(f"use = {use!r}", missing, EXTRAS[missing]) from error
+        raise UserError(f"use = {use!r}: {error}; the form is 'package.module:Class'") from error
+    if not inspect.isclass(found):
+        raise UserError(f"use = {use!r}: no class {name!r} in {module}; the form is 'module:Class'")
+    return found
+
+
+def parts_of(keys: Mapping[str, Any]) -> Iterator[tuple[str, Model]]:
+    """Yield the keys whose value is itself a model."""
+    for key, value in keys.items():
+        if isinstance(value, Mapping) and "use" in value:
+            yield key, Model(**value)
+
+
+def check(role: type, model: Model, journal: bool = True) -> None:
+    """Raise UserError if a model's class, keys or role are wrong; nothing is built or loaded."""
+    kind = named(model.use)
+    known = inspect.signature(kind).parameters
+    given = {**model.keys, **({"journal": None} if "journal" in known and journal else {})}
+    try:
+        inspect.signature(kind).bind(**given)
+    except TypeError as error:
+        names = ", ".join(name for name in known if name != "journal")
+        raise UserError(f"{model.use}: {error}; its settings are: {names or 'none'}") from error
+    for method in (name for name in vars(role) if not name.startswith("_")):
+        if not callable(getattr(kind, method, None)):
+            raise UserError(f"{model.use} cannot be a {role.__name__}: it has no .{method}()")
+    for _, part in parts_of(model.keys):
+        named(part.use)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the house gives to a stage at work.
+
+    `folder` is the stage's own; `tick(n)` says that n more images are done, `say(text)` tells the
+    user something once. `seed` is the run's, `facts` is what a report tells of it.
+    """
+
+    stage: str
+    folder: Path
+    seed: int
+    journal_file: Path
+    facts: Callable[[], RunFacts]
+    parent_journals: tuple[Path, ...] = ()
+    limit: int | None = None
+    tick: Callable[[int], None] = field(default=lambda count: None)
+    say: Callable[[str], None] = field(default=lambda text: None)
+
+    @property
+    def waits(self) -> bool:
+        """Return whether a model that was built waits for paid replies."""
+        return "journal" in self.__dict__
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Return the journal of this stage's paid replies, opened when first asked for."""
+        return Journal(self.journal_file, self.parent_journals)
+
+    def build(self, role: type[R], model: Model) -> R:
+        """Import a model's class and call it with its keys; nested models are built first."""
+        built: R = self._construct(model)
+        if not isinstance(built, role):
+            raise UserError(f"{model.use} cannot be a {role.__name__}")
+        return built
+
+    def _construct(self, model: Model) -> Any:
+        kind = named(model.use)
+        keys = model.keys
+        keys |= {key: self._construct(part) for key, part in parts_of(keys)}
+        if "journal" in inspect.signature(kind).parameters:
+            keys["journal"] = self.journal
+        return kind(**keys)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Read access to one shard, by the names of its tables."""
+
+    name: str
+    tables: Tables
+
+    def read(self, record: type[R]) -> list[R]:
+        """Return this shard's rows of a table."""
+        return self.tables.read(record, self.name)
+
+    def one_each(self, record: type[R]) -> dict[str, R]:
+        """Return this shard's rows of a table that has one row an image, by image id."""
+        return {row.image_id: row for row in self.read(record)}  # type: ignore[attr-defined]
+
+    def pictures(self) -> list[Picture]:
+        """Return this shard's images with their annotations; pixels are read when asked for."""
+        said = self.one_each(Annotation)
+        return [Picture(image, said.get(image.id)) for image in self.read(Image)]
+
+
+Worker = Callable[[Shard], Iterable[Record]]
+Parts = Iterator[tuple[str, Iterable[Record]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a paid stage would ask of a teacher for some images; tokens are estimates."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Stage(Generic[S]):
+    """One room of the house.
+
+    `writes[0]` is the table whose file, written last, says that a shard is done. `each` loads what
+    the stage needs and returns the function that makes a shard; `whole` yields shards of its tables
+    by name, and is asked again when its inputs change (or, if it `grows`, each time: it then
+    yields new shards only). A stage that can do both says by `wholly` what its settings need.
+    `files` are those whose content the result depends on, beside settings. `at_once` shards are in
+    flight together where the work waits for paid replies. `version` goes up when the same settings
+    would give other rows.
+    """
+
+    name: str
+    settings: type[S]
+    reads: tuple[type, ...]
+    writes: tuple[type, ...]
+    each: Callable[[S, Context], Worker] | None = None
+    whole: Callable[[S, Context, Tables], Parts] | None = None
+    grows: bool = False
+    files: Callable[[S], Sequence[Path]] = field(default=lambda settings: ())
+    cost: Callable[[S, Sequence[Shard], int], Cost] | None = None
+    wholly: Callable[[S], bool] | None = None
+    at_once: int = 1
+    version: int = 1
+
+    def is_whole(self, settings: S) -> bool:
+        """Return whether these settings need whole tables rather than a shard at a time."""
+        return self.each is None or (self.wholly is not None and self.wholly(settings))
+
+    def roles(self) -> Iterator[tuple[str, type]]:
+        """Yield the settings that name a model, with the protocol that it must meet."""
+        for name, info in self.settings.model_fields.items():
+            for mark in info.metadata:
+                if inspect.isclass(mark) and getattr(mark, "_is_protocol", False):
+                    yield name, mark
+
+
+def batches(rows: Sequence[R], size: int) -> Iterator[Sequence[R]]:
+    """Yield `rows` in order, `size` at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,25 @@
+"""The rooms of the house, in the order of work."""
+
+from typing import Any
+
+from lskd import corpus, images
+from lskd.critique import score
+from lskd.generate import parse, replies
+from lskd.report import dataset
+from lskd.report import stage as report
+from lskd.stage import Stage
+from lskd.verbalize import concepts, dialogue, narratives, regions
+
+STAGES: tuple[Stage[Any], ...] = (
+    images.STAGE,
+    concepts.STAGE,
+    narratives.STAGE,
+    regions.STAGE,
+    dialogue.STAGE,
+    replies.STAGE,
+    parse.STAGE,
+    score.STAGE,
+    corpus.STAGE,
+    dataset.STAGE,
+    report.STAGE,
+)

@@ -1,0 +1,277 @@
+"""The records that pass between stages: one record is one row of one table.
+
+Only the stage that a docstring names writes that table. A row is about one image, and lies in the
+shard of that image.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Style = Literal["id", "description"]
+Polygon = tuple[float, ...]
+
+
+class Box(NamedTuple):
+    """Corners of a rectangle, in pixels of the upright original image; x1 and y1 are outside it."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        """Return the width in pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        """Return the height in pixels."""
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> float:
+        """Return the area in square pixels; 0 for a box that is inside out."""
+        return max(0.0, self.width) * max(0.0, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture. Made by `images`.
+
+    `id` is a hash of the file's bytes, so copies share it. `width` and `height` are those of the
+    upright picture, after its EXIF orientation is applied. `source` is the row of a Parquet file
+    that the picture was taken from, as "file.parquet#7", or None where it is a file of its own.
+    """
+
+    id: str
+    path: str
+    width: int
+    height: int
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another path at which the bytes of an image lie. Made by `images`."""
+
+    image_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One place of an image that its owner's annotations name; `text` is a category or a phrase."""
+
+    box: Box
+    text: str
+    polygons: tuple[Polygon, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What the owner's own files say of an image; a row only where they say something.
+
+    Made by `images`. `places` are boxes with a category (COCO, VCR metadata) or a phrase (Visual
+    Genome), `captions` are sentences about the whole image.
+    """
+
+    image_id: str
+    places: tuple[Labelled, ...]
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Something that was left out, and why. Every stage may make some, in its own folder.
+
+    `source` is the path, the image or the reply that it came from; `text` is what was left out,
+    word for word.
+    """
+
+    source: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A label of the whole image and the model's probability for it, in [0, 1]."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """Labels of the whole image (section 2.1), most likely first. Made by `concepts`."""
+
+    image_id: str
+    places: tuple[Concept, ...]
+    objects: tuple[Concept, ...]
+    concepts: tuple[Concept, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Narratives:
+    """Descriptions of the whole image (section 2.1). Made by `narratives`."""
+
+    image_id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One place in an image. `id` is the number by which all text names it, as in "[2] is cold".
+
+    `label` is the detector's or annotator's word for it, `description` the captioner's phrase, and
+    `score` the proposer's confidence in [0, 1] (1 for a box that a person drew).
+    """
+
+    id: int
+    box: Box
+    label: str
+    description: str
+    score: float
+    polygons: tuple[Polygon, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The regions of an image, numbered from 0 in the stated order. Made by `regions`."""
+
+    image_id: str
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question about the image and a model's answer to it (a dynamic descriptor)."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What was asked of an image by a teacher and answered by a model (2.1). Made by `dialogue`."""
+
+    image_id: str
+    exchanges: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, word for word."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was sent to a teacher and what came back, word for word. Made by `generate`.
+
+    `id` is the conversation's id and the turn. `text` is "" and `error` says why when nothing came
+    back; `finish` is the server's word for how the reply ended ("stop", "length", ...). Tokens and
+    price (in the currency of the teacher's settings) are None when they are not known. `seconds` is
+    the time from the first attempt to the reply.
+    """
+
+    id: str
+    image_id: str
+    style: Style
+    turn: int
+    messages: tuple[Message, ...]
+    text: str
+    model: str
+    finish: str
+    input_tokens: int | None
+    output_tokens: int | None
+    price: float | None
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A phrase that stands for a region, as in "[the woman in pink]"."""
+
+    phrase: str
+    region_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """A question, answer and rationale about named regions of an image. Made by `parse`.
+
+    In style "id" the texts name regions as "[2]"; in style "description" as "[the woman in pink]",
+    and `mentions` tells which region each phrase stands for. `region_ids` are sorted.
+    """
+
+    id: str
+    reply_id: str
+    image_id: str
+    style: Style
+    question: str
+    answer: str
+    rationale: str
+    region_ids: tuple[int, ...]
+    mentions: tuple[Mention, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a critic thinks of a triple (section 2.3). Made by `score`.
+
+    `accept` in [0, 1] is comparable between the triples of one run. `qa` and `rationale` are the
+    critic's parts of that, in [0, 1], or None where it gives none.
+    """
+
+    triple_id: str
+    image_id: str
+    accept: float
+    qa: float | None
+    rationale: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An accepted triple with all that a student needs beside the pixels. Made by `corpus`.
+
+    `width` and `height` are the upright image's. `regions` are all those of the image, whether the
+    texts name them or not. `extra` is JSON text: what a foreign corpus said beside this, or "".
+    """
+
+    id: str
+    image_id: str
+    path: str
+    width: int
+    height: int
+    regions: tuple[Region, ...]
+    style: Style
+    question: str
+    answer: str
+    rationale: str
+    region_ids: tuple[int, ...]
+    mentions: tuple[Mention, ...]
+    score: float | None
+    source: str
+    split: str
+    extra: str = ""
+
+
+Record = (
+    Image
+    | Copy
+    | Annotation
+    | Reject
+    | Concepts
+    | Narratives
+    | Regions
+    | Dialogue
+    | Reply
+    | Triple
+    | Score
+    | Example
+)

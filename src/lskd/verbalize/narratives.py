@@ -1,0 +1,43 @@
+"""Stage `narratives`: descriptions of the whole image in free text (section 2.1)."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import NonNegativeFloat, PositiveInt
+
+from lskd.protocols import Narrator
+from lskd.stage import Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.types import Annotation, Image, Narratives
+
+
+class Settings(Section):
+    """Who describes, and how often: 5 samples at temperature 1.1 (section 2.1)."""
+
+    narrator: Annotated[Model, Narrator]
+    samples: PositiveInt = 5
+    temperature: NonNegativeFloat = 1.1
+    batch: PositiveInt = 8
+
+
+def each(settings: Settings, context: Context) -> Worker:
+    """Load the narrator and return the function that makes a shard."""
+    narrator = context.build(Narrator, settings.narrator)
+
+    def work(shard: Shard) -> Iterable[Narratives]:
+        for pictures in batches(shard.pictures(), settings.batch):
+            told = narrator.narrate(pictures, settings.samples, settings.temperature)
+            for picture, texts in zip(pictures, told, strict=True):
+                yield Narratives(picture.image.id, texts)
+            context.tick(len(pictures))
+
+    return work
+
+
+STAGE = Stage(
+    name="narratives",
+    settings=Settings,
+    reads=(Image, Annotation),
+    writes=(Narratives,),
+    each=each,
+    at_once=4,
+)

@@ -1,0 +1,232 @@
+"""A reply becomes triples or rejects with reasons, and nothing of it is lost."""
+
+import json
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lskd.generate.parse import MARKER, Parser, Settings, pieces
+from lskd.types import Box, Mention, Region, Reject, Reply, Style, Triple
+
+REGIONS = (
+    Region(0, Box(0, 0, 9, 9), "woman", "a woman in a pink shirt on the left", 1.0),
+    Region(1, Box(5, 5, 9, 9), "dog", "a large brown dog in the middle", 1.0),
+    Region(2, Box(5, 5, 9, 9), "dog", "a small black dog on the right", 1.0),
+)
+
+
+def reply(text: str, style: Style = "id", finish: str = "stop", name: str = "i-0") -> Reply:
+    return Reply(name, "i", style, 0, (), text, "m", finish, None, None, None, 0.0)
+
+
+def parsed(
+    text: str, style: Style = "id", finish: str = "stop", regions: Sequence[Region] = REGIONS
+) -> list[Triple | Reject]:
+    return list(Parser(regions).parse(reply(text, style, finish)))
+
+
+def block(question: str, answer: str = "A [0].", rationale: str = "R.") -> str:
+    return f"Question: {question}\nAnswer: {answer}\nRationale: {rationale}\n\n"
+
+
+def reasons(rows: Sequence[Triple | Reject]) -> list[str]:
+    return [row.reason if isinstance(row, Reject) else "" for row in rows]
+
+
+def test_plain_blocks_become_triples_in_order() -> None:
+    rows = parsed(block("Why is [1] near [0]?") + block("What will [2] do?", "[2] barks."))
+    assert [row.question for row in rows if isinstance(row, Triple)] == [
+        "Why is [1] near [0]?",
+        "What will [2] do?",
+    ]
+    first, second = rows
+    assert isinstance(first, Triple) and isinstance(second, Triple)
+    assert (first.id, first.reply_id, first.region_ids) == ("i-0-0", "i-0", (0, 1))
+    assert second.region_ids == (2,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**Question 1:** Why [0]?\n**Answer:** So.\n**Rationale:** It is.",
+        "1. Question: Why [0]?\n   Answer: So.\n   Rationale: It is.",
+        "Q: Why [0]?\nA: So.\nR: It is.",
+        "- question: Why [0]?\n- answer: So.\n- rationale: It is.",
+        "### Question: Why [0]?\n### Answer: So.\n### Rationale: It is.",
+        '```json\n{"triples": [{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}]}\n```',
+        '{"Question": "Why [0]?", "Answer": "So.", "Rationale": "It is."}',
+        '[{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}]',
+    ],
+)
+def test_the_forms_that_models_write_are_all_understood(text: str) -> None:
+    rows = parsed(text)
+    assert [(r.question, r.answer, r.rationale) for r in rows if isinstance(r, Triple)] == [
+        ("Why [0]?", "So.", "It is.")
+    ]
+    assert reasons(rows) == [""]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (block("Why is it dark?", "Night."), "names no region"),
+        (block("Why is [7] near [0]?"), "names an unknown region"),
+        (block("Why is [the dog] near [0]?"), "brackets without a region's number"),
+        (block("Why is [0 near?"), "a bracket is not closed"),
+        ("Question: Why [0]?\nAnswer: So.", "no rationale"),
+        ("Question: Why [0]?", "no answer and no rationale"),
+        ("Answer: So [0].\nRationale: Yes.", "no question"),
+        ("I'm sorry, but I cannot help with that.", "refusal"),
+        ("As an AI language model, I see no picture.", "refusal"),
+        (block("Why [0]?", "I’m sorry, I can’t say."), "refusal"),
+        ("Here are your triples.", "not a triple"),
+        (block("Why [0]?", "word " * 101), "answer too long: over 100 words"),
+    ],
+)
+def test_what_cannot_be_used_is_kept_with_its_reason(text: str, reason: str) -> None:
+    (row,) = parsed(text)
+    assert isinstance(row, Reject)
+    assert (row.reason, row.source, row.text) == (reason, "i-0", text.strip())
+
+
+def test_an_empty_reply_is_a_reject() -> None:
+    assert reasons(parsed("  \n")) == ["empty reply"]
+
+
+def test_a_call_that_failed_is_a_reject_with_the_failure() -> None:
+    failed = Reply("i-0", "i", "id", 0, (), "", "m", "", None, None, None, 0.0, error="time-out")
+    assert reasons(list(Parser(REGIONS).parse(failed))) == ["no reply: time-out"]
+
+
+def test_a_cut_reply_keeps_the_whole_triples_before_the_cut() -> None:
+    text = block("Why [0]?") + "Question: What of [1]?\nAnswer: It runs.\nRationale: Because the"
+    rows = parsed(text, finish="length")
+    assert reasons(rows) == ["", "cut off"]
+
+
+def test_a_cut_json_reply_keeps_the_whole_triples_before_the_cut() -> None:
+    whole = {"question": "Why [0]?", "answer": "So", "rationale": "It is"}
+    text = json.dumps({"triples": [whole, whole]})[:-20]
+    rows = parsed(text, finish="length")
+    assert reasons(rows) == ["", "cut off"]
+    assert isinstance(rows[1], Reject) and rows[1].text.startswith('{"question"')
+
+
+def test_a_repetition_within_an_image_is_rejected_even_turns_later() -> None:
+    parser = Parser(REGIONS)
+    list(parser.parse(reply(block("Why is [0] here?"))))
+    (again,) = parser.parse(reply(block("why is [0]  here"), name="i-1"))
+    assert isinstance(again, Reject) and again.reason == "duplicate"
+
+
+def test_text_around_triples_is_kept() -> None:
+    rows = parsed("Sure! Here they are:\n\n" + block("Why [0]?"))
+    assert reasons(rows) == ["not a triple", ""]
+
+
+@pytest.mark.parametrize("inside", ["0, 2", "0 and 2", "0,2", "regions 0 and 2", "#0, #2"])
+def test_several_regions_in_one_bracket_are_all_named(inside: str) -> None:
+    (row,) = parsed(block(f"Why are [{inside}] close?", "Friends.", "So."))
+    assert isinstance(row, Triple) and row.region_ids == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "region"),
+    [
+        ("a woman in a pink shirt on the left", 0),
+        ("the woman in a pink shirt on the left", 0),
+        ("The Woman in the pink shirt", 0),
+        ("woman", 0),
+        ("the large brown dog", 1),
+        ("small black dog on the right", 2),
+    ],
+)
+def test_a_phrase_in_brackets_is_linked_to_its_region(phrase: str, region: int) -> None:
+    (row,) = parsed(block(f"What is [{phrase}] doing?", "It waits."), "description")
+    assert isinstance(row, Triple)
+    assert row.region_ids == (region,)
+    assert row.mentions == (Mention(phrase, region),)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "reason"),
+    [
+        ("the dog", "a phrase fits several regions"),
+        ("the queen of hearts", "names an unknown region"),
+        ("2", "names an unknown region"),
+        ("", "names an unknown region"),
+    ],
+)
+def test_a_phrase_that_fits_no_single_region_is_rejected(phrase: str, reason: str) -> None:
+    (row,) = parsed(block(f"What is [{phrase}] doing?", "It waits."), "description")
+    assert isinstance(row, Reject) and row.reason == reason
+
+
+def letters(text: str) -> str:
+    """Return the characters that may not be lost: all but blanks, JSON's frame and code fences."""
+    return re.sub(r'```(?:json)?|"triples":|[\s,\[\]{}`]', "", text)
+
+
+CHUNKS = st.sampled_from(
+    [
+        "Question:",
+        "\nQuestion: ",
+        "\nAnswer: ",
+        "\nRationale: ",
+        "\n**Answer:** ",
+        "[0]",
+        "[1, 2]",
+        "[99]",
+        "[",
+        "]",
+        "{",
+        "}",
+        '{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}',
+        '{"triples": [',
+        '"question":',
+        "```json\n",
+        "\n```",
+        "I'm sorry",
+        "why [a large brown dog in the middle]",
+        "\\u0000",
+        "\n\n",
+    ]
+)
+ANYTHING = st.lists(CHUNKS | st.text(max_size=12), max_size=14).map("".join)
+
+
+@given(ANYTHING, st.sampled_from(["id", "description"]), st.sampled_from(["stop", "length"]))
+@example("{" * 3000, "id", "stop")
+@example("[" * 100_000, "id", "stop")
+@example("Question: " * 500, "description", "length")
+def test_no_reply_crashes_the_parser_or_loses_text(text: str, style: Style, finish: str) -> None:
+    found = pieces(text)
+    assert letters("".join(piece.text for piece in found)) == letters(text)
+    rows = parsed(text, style, finish)
+    assert len(rows) == max(1, len(found))
+    for row, piece in zip(rows, found, strict=False):
+        if isinstance(row, Reject):
+            assert row.text == piece.text
+        elif not piece.text.startswith("{"):
+            said = row.question + row.answer + row.rationale
+            assert letters(said) == letters(MARKER.sub("", piece.text))
+
+
+@given(ANYTHING, st.sampled_from(["id", "description"]))
+def test_every_triple_names_known_regions_and_at_least_one(text: str, style: Style) -> None:
+    for row in parsed(text, style):
+        if isinstance(row, Triple):
+            assert row.region_ids and set(row.region_ids) <= {0, 1, 2}
+            assert row.question and row.answer and row.rationale
+
+
+@given(st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=3))
+def test_a_longer_limit_never_loses_a_triple(ids: list[int]) -> None:
+    text = "".join(block(f"Why is [{k}] number {n}?", "word " * 20) for n, k in enumerate(ids))
+    short = Parser(REGIONS, Settings(max_words=19)).parse(reply(text))
+    long = Parser(REGIONS, Settings(max_words=20)).parse(reply(text))
+    assert all(isinstance(row, Reject) for row in short)
+    assert all(isinstance(row, Triple) for row in long)

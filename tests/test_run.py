@@ -1,0 +1,273 @@
+"""The whole house on six pictures: resume, ablations, fingerprints, mistakes."""
+
+import ast
+import shutil
+from pathlib import Path
+
+import house
+import pytest
+
+from lskd.errors import UserError
+from lskd.execute import Selection, locked
+from lskd.run import load
+from lskd.stages import STAGES
+from lskd.types import (
+    Dialogue,
+    Example,
+    Image,
+    Narratives,
+    Regions,
+    Reject,
+    Reply,
+    Score,
+    Triple,
+)
+
+SOURCE = Path(__file__).parents[1] / "src" / "lskd"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    house.build(tmp_path)
+    return tmp_path
+
+
+SMALL = Path("small.toml")
+
+
+def test_a_folder_becomes_a_corpus(home: Path) -> None:
+    run = house.run(SMALL)
+    assert run.tables.shards(Image) == ["00000", "00001"]
+    assert len(house.rows(run, Image)) == 6
+    triples = house.rows(run, Triple)
+    # One good triple for each of 2 styles and 3 turns.
+    assert len(triples) == 6 * 2 * 3
+    assert {t.region_ids for t in triples} == {(0,)}
+    examples = house.rows(run, Example)
+    assert {e.style for e in examples} == {"id"} and len(examples) == 6 * 3
+    assert (run.own / "report" / "report.html").exists()
+    assert (run.own / "dataset" / "hf" / "README.md").exists()
+
+
+def test_nothing_is_dropped_in_silence(home: Path) -> None:
+    run = house.run(SMALL)
+    replies = house.rows(run, Reply)
+    parsed = house.rows(run, Reject, "parse")
+    assert len(replies) * 3 == len(house.rows(run, Triple)) + len(parsed)
+    assert {r.reason for r in parsed} == {"names an unknown region", "names no region"}
+    filtered = house.rows(run, Reject, "corpus")
+    assert len(house.rows(run, Score)) == len(house.rows(run, Example)) + len(filtered)
+    # The dialogue's second question has no answer, the third repeats the first.
+    assert {r.reason for r in house.rows(run, Reject, "dialogue")} == {"no answer"}
+
+
+def test_the_dialogue_asks_no_question_twice(home: Path) -> None:
+    run = house.run(SMALL, selection=Selection(until="dialogue"))
+    for row in house.rows(run, Dialogue):
+        assert [e.question for e in row.exchanges] == ["Is it day?"]
+
+
+def test_a_second_run_makes_nothing(home: Path) -> None:
+    house.run(SMALL)
+    before = house.files(home / "out")
+    house.run(SMALL)
+    assert house.files(home / "out") == before
+
+
+def test_a_missing_shard_is_made_again_and_is_the_same(home: Path) -> None:
+    run = house.run(SMALL)
+    score = run.tables.file(Score, "00001")
+    rows = run.tables.read(Score, "00001")
+    before = dict(house.files(home / "out"))
+    score.unlink()
+    house.run(SMALL)
+    after = dict(house.files(home / "out"))
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {str(Path("small", "score", "score", "00001.parquet"))}
+    assert run.tables.read(Score, "00001") == rows
+
+
+def test_new_pictures_make_new_shards_and_old_shards_never_change(home: Path) -> None:
+    run = house.run(SMALL)
+    before = dict(house.files(home / "out"))
+    house.picture(home / "pictures" / "0005.png", 99)
+    shutil.copy(home / "pictures" / "000.png", home / "pictures" / "copy.png")
+    house.run(SMALL)
+    after = dict(house.files(home / "out"))
+    assert {name for name in after if name not in before} == {
+        str(Path("small", stage.name, record.__name__.lower(), "00002.parquet"))
+        for stage in STAGES
+        for record in stage.writes
+    }
+    assert all(after[name] == time for name, time in before.items())
+    assert len(house.rows(run, Image)) == 7
+
+
+def test_a_limit_takes_the_first_images_and_the_rest_comes_later(home: Path) -> None:
+    run = house.run(SMALL, selection=Selection(limit=2))
+    assert len(house.rows(run, Image)) == 2
+    run = house.run(SMALL)
+    assert len(house.rows(run, Image)) == 6
+    assert len(house.rows(run, Example)) == 18
+
+
+def test_a_changed_threshold_scores_nothing_again(home: Path) -> None:
+    house.run(SMALL)
+    Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    run = house.run(Path("lenient.toml"))
+    assert len(house.rows(run, Example)) == 36
+    made = {path.name for path in (home / "out" / "lenient").iterdir() if path.is_dir()}
+    assert made == {"corpus", "dataset", "report"}
+
+
+def test_a_dropped_descriptor_looks_at_no_image_again(home: Path) -> None:
+    house.run(SMALL)
+    Path("fewer.toml").write_text(
+        'extends = "small.toml"\n[generate]\ndescriptors = ["narratives", "regions", "dialogue"]\n'
+    )
+    run = house.run(Path("fewer.toml"))
+    made = {path.name for path in (home / "out" / "fewer").iterdir() if path.is_dir()}
+    assert made == {"generate", "parse", "score", "corpus", "dataset", "report"}
+    sent = house.rows(run, Reply)[0].messages[-1].text
+    assert "Places:" not in sent and "Narratives:" in sent
+
+
+def test_a_child_of_an_unmade_parent_makes_the_parents_stages_in_the_parents_folder(
+    home: Path,
+) -> None:
+    Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    house.run(Path("lenient.toml"))
+    assert (home / "out" / "small" / "score").is_dir()
+    assert not (home / "out" / "small" / "corpus").exists()
+
+
+def test_settings_are_not_mixed_in_one_folder(home: Path) -> None:
+    house.run(SMALL)
+    with pytest.raises(UserError, match=r"threshold: 0\.8, now 0\.1.*extends this one"):
+        house.run(SMALL, "corpus.threshold=0.1")
+    with pytest.raises(UserError, match="small/regions was made with other settings"):
+        house.run(SMALL, "regions.most=1", selection=Selection(only="generate"))
+
+
+def test_a_changed_report_is_just_made_again(home: Path) -> None:
+    run = house.run(SMALL)
+    page = run.own / "report" / "report.html"
+    before = page.stat().st_mtime_ns
+    house.run(SMALL, "report.kept=1")
+    assert page.stat().st_mtime_ns > before
+
+
+def test_the_best_share_is_kept_over_all_shards_and_follows_new_ones(home: Path) -> None:
+    text = (home / "small.toml").read_text().replace("threshold = 0.8", "keep = 0.5")
+    Path("best.toml").write_text(text)
+    run = house.run(Path("best.toml"))
+    assert len(house.rows(run, Example)) == 18
+    house.picture(home / "pictures" / "more.png", 77)
+    house.run(Path("best.toml"))
+    assert len(house.rows(run, Example)) == 21
+
+
+def test_an_edited_prompt_counts_as_another_setting(home: Path) -> None:
+    own = home / "own.txt"
+    own.write_text("$observations Write exactly $count triples.")
+    change = f"generate.id_prompt={own}"
+    house.run(SMALL, change)
+    own.write_text("$observations Please write exactly $count triples.")
+    with pytest.raises(UserError, match="own.txt"):
+        house.run(SMALL, change)
+
+
+def test_until_and_only_select_stages(home: Path) -> None:
+    run = house.run(SMALL, selection=Selection(until="narratives"))
+    assert house.rows(run, Narratives) and not house.rows(run, Regions)
+    with pytest.raises(UserError, match=r"generate needs shard 00000 of regions.*--until regions"):
+        house.run(SMALL, selection=Selection(only="generate"))
+    with pytest.raises(UserError, match="no stage is called 'cook'; stages: images, concepts"):
+        house.run(SMALL, selection=Selection(until="cook"))
+
+
+def test_all_mistakes_are_told_at_once_with_the_known_names(home: Path) -> None:
+    changes = ["corpus.treshold=0.7", "regions.most=many", "cook.time=3", "narratives.narrator=bob"]
+    with pytest.raises(UserError) as error:
+        load(SMALL, changes)
+    text = str(error.value)
+    assert "[corpus] has no setting 'treshold'; it has: threshold, keep" in text
+    assert "[regions] most: " in text and "'many'" in text
+    assert "no stage is called [cook]; stages: images" in text
+    assert "narrator: no model 'bob' in [models]; there are: teacher, tagger" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('models.critic={use="lskd.nowhere:Model"}', "No module named 'lskd.nowhere'"),
+        ('models.critic={use="models:Nobody"}', "no class 'Nobody' in models"),
+        ('models.critic={use="models:Eyes"}', "cannot be a Critic: it has no .score()"),
+        ('models.eyes={use="models:Eyes", boxen=3}', "its settings are: boxes"),
+        ("seed=x", "seed must be a whole number"),
+        ("threshold", "the form is stage.key=value"),
+    ],
+)
+def test_a_wrong_model_or_setting_is_told_before_any_work(
+    home: Path, change: str, message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        house.run(SMALL, change)
+    assert message in str(error.value)
+    assert not (home / "out" / "small" / "images" / "image").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[images", "is not TOML"),
+        ('extends = "nowhere.toml"', "no run file nowhere.toml"),
+        ('extends = "bad.toml"', "bad.toml extends itself"),
+        ("[images]\nsource = 'x'", "[concepts] needs 'tagger'; [narratives] needs 'narrator'"),
+        ("seed = 1.5", "seed must be a whole number, not 1.5"),
+    ],
+)
+def test_a_run_file_that_cannot_be_read_says_why(home: Path, text: str, message: str) -> None:
+    Path("bad.toml").write_text(text)
+    with pytest.raises(UserError) as error:
+        load(Path("bad.toml"))
+    assert message in str(error.value)
+
+
+def test_the_folder_of_a_run_can_stand_for_its_file(home: Path) -> None:
+    Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    run = house.run(Path("lenient.toml"))
+    again = load(Path("out/lenient"))
+    assert house.rows(again, Example) == house.rows(run, Example)
+    assert again.fingerprints == run.fingerprints
+
+
+def test_two_processes_do_not_work_in_one_folder(home: Path) -> None:
+    with (
+        locked([home / "out" / "small"]),
+        pytest.raises(UserError, match="another lskd is at work"),
+    ):
+        house.run(SMALL)
+
+
+def test_a_notice_of_a_model_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = house.run(SMALL)
+    assert "the eyes of this run are a test's" in capsys.readouterr().err
+    assert "the eyes of this run are a test" in (run.own / "report" / "report.html").read_text()
+
+
+STAGE_HOMES = {"images", "verbalize", "generate", "critique", "corpus", "report"}
+
+
+def test_stages_import_no_other_stage() -> None:
+    assert {s.settings.__module__.split(".")[1] for s in STAGES} == STAGE_HOMES
+    for file in SOURCE.rglob("*.py"):
+        home = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if home in ("stages", "plan"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lskd."):
+                other = (node.module or "").split(".")[1]
+                assert other == home or other not in STAGE_HOMES, f"{file}: {home} imports {other}"
