@@ -82,7 +82,7 @@ class Parrot:
         if "short questions" in asked:
             return "1. Is it day?\n2. Why is it day?\nIs it  day ?\nThat is all."
         return (
-            f"Question: Why does {name} run, {turn}?\nAnswer: It is a dog.\nRationale: Dogs run.\n\n"
+            f"Question: Why does {name} run, {turn}?\nAnswer: It does.\nRationale: It runs.\n\n"
             f"Question: Where is {strange}, {turn}?\nAnswer: Far.\nRationale: It is so.\n\n"
             f"Question: What now, {turn}?\nAnswer: Nothing.\nRationale: It is over.\n"
         )

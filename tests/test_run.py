@@ -4,9 +4,9 @@ import ast
 import shutil
 from pathlib import Path
 
-import house
 import pytest
 
+import house
 from lskd.errors import UserError
 from lskd.execute import Selection, locked
 from lskd.run import load
@@ -146,7 +146,7 @@ def test_settings_are_not_mixed_in_one_folder(home: Path) -> None:
     house.run(SMALL)
     with pytest.raises(UserError, match=r"threshold: 0\.8, now 0\.1.*extends this one"):
         house.run(SMALL, "corpus.threshold=0.1")
-    with pytest.raises(UserError, match="small/regions was made with other settings"):
+    with pytest.raises(UserError, match=r"small/regions was made with other settings"):
         house.run(SMALL, "regions.most=1", selection=Selection(only="generate"))
 
 
@@ -174,7 +174,7 @@ def test_an_edited_prompt_counts_as_another_setting(home: Path) -> None:
     change = f"generate.id_prompt={own}"
     house.run(SMALL, change)
     own.write_text("$observations Please write exactly $count triples.")
-    with pytest.raises(UserError, match="own.txt"):
+    with pytest.raises(UserError, match=r"own\.txt"):
         house.run(SMALL, change)
 
 

@@ -10,9 +10,9 @@ from lskd import table
 from lskd.errors import UserError
 from lskd.types import (
     Box,
+    Dialogue,
     Example,
     Exchange,
-    Dialogue,
     Mention,
     Message,
     Record,
@@ -96,7 +96,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> 
     file = tmp_path / "reject" / "00000.parquet"
     table.write(Reject, file, [Reject("a", "b", "c")])
     with pytest.raises(AssertionError):
-        table.write(Reject, file, [Score("not", "a reject", 1.0, None, None)])  # type: ignore[list-item]
+        table.write(Reject, file, [Score("not", "a reject", 1.0, None, None)])
     assert table.read(Reject, file) == [Reject("a", "b", "c")]
     assert [f.name for f in file.parent.iterdir()] == ["00000.parquet"]
 
@@ -104,7 +104,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> 
 def test_a_broken_shard_is_named_with_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "00000.parquet"
     file.write_bytes(b"PAR1 no more")
-    with pytest.raises(UserError, match="is broken .* remove it and run again"):
+    with pytest.raises(UserError, match=r"is broken .* remove it and run again"):
         table.read(Reject, file)
 
 

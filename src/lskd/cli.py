@@ -108,10 +108,8 @@ def run(
     Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
     """
     with plain_errors():
-        if log not in ("auto", "plain", "json"):
-            raise UserError(f"--log {log!r}: one of auto, plain, json")
+        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
         loaded = load(file, changes or [], out)
-        show = progress.display(log)  # type: ignore[arg-type]  # checked two lines above
         execute.execute(loaded, execute.Selection(until, only, limit), show)
         page = loaded.folders["report"] / "report.html"
         if page.exists() and until is None and only in (None, "report"):
@@ -256,6 +254,80 @@ def report(file: RunFile, changes: Changes = None, out: Out = None) -> None:
         sys.stdout.write(f"report: {loaded.folders['report'] / 'report.html'}\n")
 
 
+@app.command(name="export")
+def export_corpus(
+    file: RunFile,
+    to: Annotated[str, typer.Option("--to", help="hf, llava, swift, trl, lck or coco.")],
+    target: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    changes: Changes = None,
+    pictures: Annotated[
+        str, typer.Option(help="marked (regions drawn), plain or none (paths only).")
+    ] = "marked",
+    marks: Annotated[str, typer.Option(help="The style of the marks: release or clear.")] = "clear",
+    naming: Annotated[
+        str, typer.Option(help="tag leaves [2] in texts; box writes coordinates instead.")
+    ] = "tag",
+    styles: Annotated[str, typer.Option(help="Triples by id, by description, or both.")] = "both",
+    images: Annotated[
+        Path | None, typer.Option(help="lck: the folder that image names are relative to.")
+    ] = None,
+) -> None:
+    """Write a corpus in a format that others read.
+
+    hf: a folder for datasets.load_dataset. llava, swift, trl: conversations for trainers. lck: the
+    form of the released corpus. coco: regions for annotation tools.
+
+    Example: lskd export runs/photos.toml --to llava --out corpus-llava
+    """
+    from lskd.export import command
+    from lskd.export.conversation import Talk
+    from lskd.export.pictures import Look
+
+    with plain_errors():
+        look = Look(
+            one_of("--pictures", pictures, ("marked", "plain", "none")),
+            one_of("--marks", marks, ("release", "clear")),
+        )
+        chosen = one_of("--styles", styles, ("id", "description", "both"))
+        talk = Talk(
+            ("id", "description") if chosen == "both" else (chosen,),
+            one_of("--naming", naming, ("tag", "box")),
+        )
+        one_of("--to", to, command.FORMATS)
+        tables = command.corpus(file, changes or [], None)
+        written = command.write(command.examples(tables), to, target, look, talk, images)
+        for made in written.files:
+            sys.stdout.write(f"{made}\n")
+        sys.stderr.write(f"{written.rows} rows, {written.rejected} rejected\n")
+
+
+@app.command(name="import")
+def import_corpus(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="lck, the released corpus.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, or a JSON list.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder that becomes a corpus.")],
+    images: Annotated[
+        Path | None, typer.Option(help="The folder that image names are relative to.")
+    ] = None,
+) -> None:
+    """Read a foreign corpus, to be looked at and exported like one of your own.
+
+    Example: lskd import lck lck_train.jsonl --images vg/ --out out/lck
+    """
+    from lskd.export import command
+
+    with plain_errors():
+        read = command.read(form, file, out, images)
+        sys.stdout.write(f"{read.folder}: {read.examples} examples, {read.rejects} rejects\n")
+
+
+def one_of(name: str, value: str, known: tuple[Any, ...]) -> Any:
+    """Return an option's value, or say what it can be."""
+    if value not in known:
+        raise UserError(f"{name} {value!r}: one of {', '.join(known)}")
+    return value
+
+
 @app.command()
 def mark(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
@@ -276,14 +348,13 @@ def mark(
     from lskd.types import Region
 
     with plain_errors():
-        if style not in ("release", "clear"):
-            raise UserError(f"--style {style!r}: one of release, clear")
+        chosen = one_of("--style", style, ("release", "clear"))
         regions = [Region(k, corners(text), "", "", 1.0) for k, text in enumerate(box)]
         try:
             pixels = picture.decode(image.read_bytes())
         except (OSError, SyntaxError, ValueError) as error:
             raise UserError(f"cannot read {image}: {error}") from error
-        write_picture(lambda: marking.mark(pixels, regions, style), out)  # type: ignore[arg-type]
+        write_picture(lambda: marking.mark(pixels, regions, chosen), out)
         sys.stdout.write(f"{out}\n")
 
 

@@ -59,7 +59,8 @@ def package_file(name: str) -> list[Path]:
 def pictures_in(folder: Path) -> list[Path]:
     """Return the files of a folder, in depth and in order, that are named like images."""
     found = [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES]
-    return sorted(file for file in found if file.is_file())
+    # A link that leads nowhere stays in: it becomes a reject, not a gap.
+    return sorted(file for file in found if not file.is_dir())
 
 
 def listed(file: Path) -> list[Path]:
@@ -249,6 +250,11 @@ def make(
             context.tick(1)
         yield f"{number:05d}", rows
         number += 1
+    if settings.annotations and context.limit is None:
+        unused = said.unmatched(Path(found.path) for found in sources(settings))
+        if unused:
+            several = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+            context.say(f"annotations of {len(unused)} images fit no image here: {several}")
 
 
 def groups(settings: Settings, limit: int | None, known: set[str]) -> Iterator[Sequence[Found]]:

@@ -166,9 +166,10 @@ class Run:
         if stage.writes:
             changed = difference(told["facts"], self.decisive(stage))
             raise UserError(
-                f"{note.parent} was made with other settings ({changed}): write a new run file that "
-                f"extends this one, give another folder with --out, or remove {note.parent} to make "
-                f"it again (paid replies stay in {note.parent.parent / 'journal'})"
+                f"{note.parent} was made with other settings ({changed}): write a new run file "
+                "that extends this one, give another folder with --out, or remove "
+                f"{note.parent} to make it again (paid replies stay in "
+                f"{note.parent.parent / 'journal'})"
             )
         return False
 

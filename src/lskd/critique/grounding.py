@@ -1,5 +1,7 @@
 """A critic without weights: how much of a triple do the descriptors support?
 
+Pointing at a region is support in itself, since the parser lets only known regions through.
+
 It reads words only. A triple whose words were said by no describer is likely invented; one that
 repeats them is at least about this image. It cannot see a description's mistakes, and it cannot
 tell good reasoning from bad: that takes the trained critic.
@@ -32,7 +34,8 @@ NEUTRAL = frozenset(
     """.split()
 )
 SUFFIXES = ("ing", "ed", "es", "s", "ly")
-TAGS = re.compile(r"\[\s*\d[\d\s,]*\]")
+POINTER = "[]"
+MENTION = re.compile(r"\[[^\[\]]*\]")
 
 
 def stem(word: str) -> str:
@@ -47,10 +50,14 @@ NEUTRAL_STEMS = frozenset(stem(word) for word in NEUTRAL)
 
 
 def content(text: str) -> list[str]:
-    """Return the stems of the words of a text that say something of the image."""
-    found = re.findall(r"[^\W\d_]+", TAGS.sub(" ", text).lower())
+    """Return the stems of the words of a text that say something of the image.
+
+    A region in brackets, by id or by phrase, is one word, "[]": both styles are measured alike.
+    """
+    found = re.findall(r"[^\W\d_]+", MENTION.sub(" ", text).lower())
     stems = [stem(word) for word in found if len(word) > 1 and word not in NEUTRAL]
-    return [word for word in stems if word not in NEUTRAL_STEMS]
+    pointers = [POINTER] * len(MENTION.findall(text))
+    return [*pointers, *(word for word in stems if word not in NEUTRAL_STEMS)]
 
 
 def support(text: str, known: frozenset[str]) -> float | None:
@@ -61,7 +68,7 @@ def support(text: str, known: frozenset[str]) -> float | None:
 
 def vocabulary(texts: Iterable[str]) -> frozenset[str]:
     """Return the stems of all content words of some texts."""
-    return frozenset(word for text in texts for word in content(text))
+    return frozenset({POINTER, *(word for text in texts for word in content(text))})
 
 
 def global_words(seen: Seen) -> frozenset[str]:

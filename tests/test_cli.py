@@ -1,0 +1,155 @@
+"""The front door, used as a user uses it: by command line, in a process of its own."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+import house
+from lskd.cli import app
+
+TESTS = Path(__file__).parent
+
+
+def lskd(*args: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "lskd", *map(str, args)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which small.toml was run."""
+    folder = tmp_path_factory.mktemp("done")
+    house.build(folder)
+    result = lskd("run", "small.toml", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_run_ends_by_saying_where_the_report_is(done: Path) -> None:
+    result = lskd("run", "small.toml", folder=done)
+    assert result.stdout == f"report: {Path('out/small/report/report.html')}\n"
+    assert "images      nothing new" in result.stderr
+    assert result.stderr.count("up to date") == 10
+
+
+def test_every_command_explains_itself(tmp_path: Path) -> None:
+    listed = lskd("--help", folder=tmp_path).stdout
+    for command in ("run", "plan", "status", "show", "report", "export", "import", "mark"):
+        assert command in listed
+        text = lskd(command, "--help", folder=tmp_path)
+        assert text.returncode == 0 and len(text.stdout) > 200
+    assert "Exit codes" in listed
+
+
+def test_the_plan_tells_what_would_be_made_and_makes_nothing(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    found = json.loads(lskd("plan", "small.toml", "--json", folder=tmp_path).stdout)
+    assert found["images"] == 6 and found["price"] is None
+    assert {step["state"] for step in found["steps"]} == {"make", "remake if changed"}
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_of_a_child_tells_what_is_read_from_the_parent(done: Path) -> None:
+    (done / "lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    found = json.loads(lskd("plan", "lenient.toml", "--json", folder=done).stdout)
+    inherited = {step["stage"]: step["inherited"] for step in found["steps"]}
+    assert inherited["score"] and not inherited["corpus"]
+    states = {step["stage"]: step["state"] for step in found["steps"]}
+    assert (states["score"], states["corpus"]) == ("done", "make")
+    assert "read from" in lskd("plan", "lenient.toml", folder=done).stdout
+
+
+def test_the_status_counts_shards_rows_and_rejects(done: Path) -> None:
+    rows = json.loads(lskd("status", "small.toml", "--json", folder=done).stdout)
+    stages = {row["stage"]: row for row in rows}
+    assert stages["parse"]["rows"] == 36 and stages["parse"]["rejects"] == 72
+    assert stages["images"]["shards_done"] == stages["images"]["shards"] == 2
+    assert stages["generate"]["price"] is None
+    assert "parse" in lskd("status", "small.toml", folder=done).stdout
+
+
+def test_show_prints_every_row_of_an_image_and_draws_it(done: Path) -> None:
+    png = done / "shown.png"
+    result = lskd("show", "out/small", "002.png", "--json", "--png", png, folder=done)
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    kinds = {(row["stage"], row["record"]) for row in rows}
+    assert {("images", "Image"), ("generate", "Reply"), ("corpus", "Example")} <= kinds
+    assert ("parse", "Reject") in kinds
+    with PIL.Image.open(png) as marked, PIL.Image.open(done / "pictures" / "002.png") as plain:
+        assert marked.size == plain.size
+        assert marked.convert("RGB").tobytes() != plain.convert("RGB").tobytes()
+    missing = lskd("show", "small.toml", "nobody.png", folder=done)
+    assert missing.returncode == 2 and "no image 'nobody.png'" in missing.stderr
+
+
+def test_mark_draws_boxes_in_both_styles(done: Path) -> None:
+    source = done / "pictures" / "000.png"
+    pictures = []
+    for style in ("release", "clear"):
+        out = done / f"{style}.png"
+        boxes = ["--box", "2,2,30,30", "--box", "20,10,60,40"]
+        result = lskd("mark", source, *boxes, "--style", style, "--out", out, folder=done)
+        assert result.returncode == 0, result.stderr
+        pictures.append(out.read_bytes())
+    assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("mark", "x.png", "--box", "1,2,3,4", "--out", "y.png"), "cannot read x.png"),
+        (("mark", "000.png", "--box", "1,2,3", "--out", "y.png"), "the form is x0,y0,x1,y1"),
+        (("mark", "000.png", "--box", "9,2,3,4", "--out", "y.png"), "x1 must be over x0"),
+        (("mark", "000.png", "--box", "1,2,3,4", "--out", "y.xyz"), "no picture format"),
+        (("mark", "000.png", "--box", "1,2,3,4", "--style", "x", "--out", "y.png"), "one of"),
+        (("run", "nowhere.toml"), "no run file nowhere.toml"),
+        (("run", "."), "is a folder, not a run file"),
+        (("run", "small.toml", "--set", "images.source=nowhere"), "no such file or folder"),
+        (("run", "small.toml", "--until", "x"), "no stage is called 'x'"),
+        (("run", "small.toml", "--log", "x"), "one of auto, plain, json"),
+        (("export", "small.toml", "--to", "x", "--out", "y"), "hf, llava, swift, trl, lck, coco"),
+        (("import", "xyz", "file", "--out", "y"), "known: lck"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    house.build(tmp_path, 1)
+    house.picture(tmp_path / "000.png", 0)
+    with contextlib.chdir(tmp_path):
+        result = CliRunner().invoke(app, args)
+    assert result.exit_code == 2, result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert message in last and last.startswith("error: ")
+
+
+def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
+    result = lskd("run", "nowhere.toml", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: no run file nowhere.toml; the templates are in runs/\n"
+
+
+def test_a_log_of_json_lines_is_json(tmp_path: Path) -> None:
+    house.build(tmp_path, 1)
+    result = lskd("run", "small.toml", "--log", "json", "--until", "regions", folder=tmp_path)
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert {line["stage"] for line in lines} >= {"images", "concepts", "narratives", "regions"}
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert lskd("--version", folder=tmp_path).stdout.startswith("lskd 0.")

@@ -1,0 +1,233 @@
+"""Every kind of source, and every kind of bad file."""
+
+import io
+import json
+from pathlib import Path
+
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import house
+from lskd.errors import UserError
+from lskd.execute import Selection
+from lskd.picture import decode, load
+from lskd.run import Run
+from lskd.types import Annotation, Box, Copy, Image, Reject
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    house.build(tmp_path, 3)
+    return tmp_path
+
+
+def images(*changes: str) -> Run:
+    return house.run(Path("small.toml"), *changes, selection=Selection(until="images"))
+
+
+def names(run: Run) -> list[str]:
+    return [Path(image.path).name for image in house.rows(run, Image)]
+
+
+def test_a_folder_is_searched_in_depth_and_in_order(home: Path) -> None:
+    house.picture(home / "pictures" / "deep" / "er" / "000.png", 50)
+    (home / "pictures" / "notes.txt").write_text("no picture")
+    assert names(images()) == ["000.png", "001.png", "002.png", "000.png"]
+
+
+def test_a_glob_names_pictures(home: Path) -> None:
+    assert names(images("images.source=pictures/*[12].png")) == ["001.png", "002.png"]
+
+
+def test_a_text_file_lists_pictures_beside_it(home: Path) -> None:
+    (home / "pictures" / "some.txt").write_text("002.png\n\n000.png\n")
+    assert names(images("images.source=pictures/some.txt")) == ["002.png", "000.png"]
+
+
+def test_a_list_of_sources_names_each_picture_once(home: Path) -> None:
+    run = images('images.source=["pictures/002.png", "pictures"]')
+    assert names(run) == ["002.png", "000.png", "001.png"]
+    assert house.rows(run, Copy) == []
+
+
+def test_a_coco_json_names_pictures_and_says_what_is_in_them(home: Path) -> None:
+    coco = {
+        "images": [{"id": 7, "file_name": "001.png", "width": 64, "height": 48}],
+        "categories": [{"id": 3, "name": "dog"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 5, 20, 30], "iscrowd": 0}
+        ],
+    }
+    (home / "pictures" / "boxes.json").write_text(json.dumps(coco))
+    run = images("images.source=pictures/boxes.json", "images.annotations=pictures/boxes.json")
+    assert names(run) == ["001.png"]
+    (said,) = house.rows(run, Annotation)
+    assert [(p.text, p.box) for p in said.places] == [("dog", Box(4, 5, 24, 35))]
+
+
+def test_annotations_that_fit_no_image_are_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco = {
+        "images": [{"id": 7, "file_name": "elsewhere.png", "width": 64, "height": 48}],
+        "categories": [{"id": 3, "name": "dog"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 5, 20, 30]}],
+    }
+    (home / "boxes.json").write_text(json.dumps(coco))
+    images("images.annotations=boxes.json")
+    assert "annotations of 1 images fit no image here: elsewhere.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["struct", "bytes"])
+def test_a_parquet_column_of_images_is_read_and_kept_as_files(home: Path, form: str) -> None:
+    data = [(home / "pictures" / f"{n:03d}.png").read_bytes() for n in range(3)]
+    column = [{"bytes": one, "path": None} for one in data] if form == "struct" else data
+    pq.write_table(pa.table({"n": [1, 2, 3], "image": column}), home / "rows.parquet")
+    run = images("images.source=rows.parquet")
+    found = house.rows(run, Image)
+    assert [(i.source or "").rpartition("#")[2] for i in found] == ["0", "1", "2"]
+    assert [Path(i.path).read_bytes() for i in found] == data
+    again = images("images.source=rows.parquet")
+    assert house.rows(again, Image) == found
+
+
+def test_a_package_file_is_a_source(home: Path) -> None:
+    pytest.importorskip("skimage", reason="scikit-image is not installed")
+    run = images("images.source=package:skimage/data/coffee.png")
+    assert [(i.width, i.height) for i in house.rows(run, Image)] == [(600, 400)]
+
+
+def test_a_copy_is_kept_once_with_its_other_path(home: Path) -> None:
+    (home / "pictures" / "zz.png").write_bytes((home / "pictures" / "000.png").read_bytes())
+    run = images()
+    first = house.rows(run, Image)[0]
+    assert house.rows(run, Copy) == [Copy(first.id, str(home / "pictures" / "zz.png"))]
+    assert names(run) == ["000.png", "001.png", "002.png"]
+
+
+def bmp_header(width: int, height: int) -> bytes:
+    """Return a bitmap that claims to be large and holds next to nothing."""
+    head = io.BytesIO()
+    PIL.Image.new("RGB", (1, 1)).save(head, "BMP")
+    data = bytearray(head.getvalue())
+    data[18:26] = width.to_bytes(4, "little") + height.to_bytes(4, "little")
+    return bytes(data)
+
+
+def bad_files(folder: Path) -> dict[str, bytes]:
+    whole = (folder / "000.png").read_bytes()
+    jpeg = io.BytesIO()
+    PIL.Image.effect_noise((200, 200), 50).save(jpeg, "JPEG")
+    return {
+        "cut.png": whole[: len(whole) // 2],
+        "cut.jpg": jpeg.getvalue()[:3000],
+        "empty.png": b"",
+        "text.jpg": b"this is no picture",
+        "huge.bmp": bmp_header(60_000, 60_000),
+        "flat.png": png((40, 1)),
+        "large.png": png((3000, 2000)),
+        "half-a-header.png": whole[:20],
+    }
+
+
+def png(size: tuple[int, int]) -> bytes:
+    data = io.BytesIO()
+    PIL.Image.new("RGB", size).save(data, "PNG")
+    return data.getvalue()
+
+
+def test_bad_files_become_rejects_with_reasons_and_the_run_goes_on(home: Path) -> None:
+    for name, data in bad_files(home / "pictures").items():
+        (home / "pictures" / name).write_bytes(data)
+    (home / "pictures" / "gone.png").symlink_to(home / "nowhere.png")
+    run = images("images.max_pixels=5000000")
+    assert names(run) == ["000.png", "001.png", "002.png"]
+    reasons = {Path(r.source).name: r.reason for r in house.rows(run, Reject, "images")}
+    assert reasons.keys() == {*bad_files(home / "pictures"), "gone.png"}
+    assert reasons["gone.png"] == "cannot be read: No such file or directory"
+    assert reasons["empty.png"] == "empty file"
+    assert reasons["text.jpg"] == "not an image that Pillow knows"
+    assert "too large to open safely" in reasons["huge.bmp"]
+    assert reasons["large.png"] == "3000 x 2000 pixels are more than max_pixels = 5000000"
+    assert reasons["flat.png"] == "40 x 1 pixels: nothing to see"
+    assert "broken image" in reasons["cut.jpg"] and "broken image" in reasons["cut.png"]
+
+
+def test_a_rejected_file_is_not_read_again(home: Path) -> None:
+    (home / "pictures" / "empty.png").write_bytes(b"")
+    images()
+    run = images()
+    assert run.tables.shards(Image) == ["00000"]
+
+
+def test_exif_orientation_is_honoured(home: Path) -> None:
+    upright = PIL.Image.new("RGB", (40, 20), "red")
+    upright.paste("blue", (0, 0, 20, 20))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # stored on its side: turn right by 90 degrees to view
+    stored = upright.transpose(PIL.Image.Transpose.ROTATE_90)
+    stored.save(home / "turned.jpg", exif=exif, quality=95)
+    run = images("images.source=turned.jpg")
+    (row,) = house.rows(run, Image)
+    assert (row.width, row.height) == (40, 20)
+    pixels = load(row)
+    assert pixels.size == (40, 20)
+    red, _, blue = pixels.getpixel((5, 10))  # type: ignore[misc]  # an RGB pixel is a triple
+    assert blue > 200 > 60 > red
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16", "1"])
+def test_pictures_of_every_mode_become_rgb(mode: str) -> None:
+    data = io.BytesIO()
+    deep = mode == "I;16"
+    picture = PIL.Image.new("I;16" if deep else "L", (8, 8), 200 * 256 if deep else 200)
+    picture = picture if deep else picture.convert(mode)
+    picture.save(data, "TIFF" if mode in ("CMYK", "I;16") else "PNG")
+    pixels = decode(data.getvalue())
+    assert (pixels.mode, pixels.size) == ("RGB", (8, 8))
+    value = pixels.getpixel((4, 4))
+    assert isinstance(value, tuple)
+    assert mode == "1" or all(abs(v - 200) < 6 for v in value)
+
+
+def test_transparency_is_laid_on_white() -> None:
+    data = io.BytesIO()
+    PIL.Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(data, "PNG")
+    assert decode(data.getvalue()).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_file_that_changed_after_it_was_read_is_noticed(home: Path) -> None:
+    run = images()
+    row = house.rows(run, Image)[0]
+    house.picture(Path(row.path), 123)
+    with pytest.raises(UserError, match="has changed since"):
+        load(row)
+    Path(row.path).unlink()
+    with pytest.raises(UserError, match="cannot read"):
+        load(row)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere", "no such file or folder"),
+        ("empty", "no images there; known endings"),
+        ("none/*.png", "no images there"),
+        ("package:nobody/x.png", "package 'nobody' is not installed"),
+        ("package:lskd/x.png", "lskd has no file 'x.png'"),
+        ("numbers.parquet", "has no column of images; its columns: n"),
+        ("broken.parquet", "is not a Parquet file"),
+    ],
+)
+def test_a_source_that_is_not_there_says_what_would_be_right(
+    home: Path, source: str, message: str
+) -> None:
+    (home / "empty").mkdir()
+    pq.write_table(pa.table({"n": [1]}), home / "numbers.parquet")
+    (home / "broken.parquet").write_bytes(b"no")
+    with pytest.raises(UserError) as error:
+        images(f"images.source={source}")
+    assert message in str(error.value)
