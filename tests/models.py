@@ -15,8 +15,11 @@ class Eyes:
 
     notice = "the eyes of this run are a test's"
 
-    def __init__(self, boxes: int = 2) -> None:
+    without_effect = frozenset({"patience"})
+
+    def __init__(self, boxes: int = 2, patience: int = 1) -> None:
         self.boxes = boxes
+        self.patience = patience
 
     def tag(self, pictures: Sequence[Picture]) -> list[Concepts]:
         return [

@@ -321,6 +321,28 @@ def import_corpus(
         sys.stdout.write(f"{read.folder}: {read.examples} examples, {read.rejects} rejects\n")
 
 
+@app.command()
+def labels(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the lists are to lie.")],
+    mirror: Annotated[
+        str | None, typer.Option(help="An address below which the three files lie, if not theirs.")
+    ] = None,
+) -> None:
+    """Fetch the label lists of Places365, Tencent ML-Images and Open Images from their authors.
+
+    For the stage `concepts`: tagger = { use = "lskd.verbalize.dual_encoder:DualEncoder",
+    checkpoint = "openai/clip-vit-large-patch14-336", places = "FOLDER/categories_places365.txt" }.
+    Without them it uses the shorter lists of this package.
+    """
+    from lskd.verbalize import labels as lists
+
+    with plain_errors():
+        for source in lists.SOURCES:
+            sys.stderr.write(f"{source.url} ({source.licence})\n")
+        for path in lists.download(folder, mirror):
+            sys.stdout.write(f"{path}\n")
+
+
 def one_of(name: str, value: str, known: tuple[Any, ...]) -> Any:
     """Return an option's value, or say what it can be."""
     if value not in known:

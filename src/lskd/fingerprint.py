@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lskd.stage import Model, parts_of
+from lskd.errors import UserError
+from lskd.stage import Model, WithoutEffect, named, parts_of
 
 SMALL = 1 << 20
 
@@ -19,6 +20,32 @@ def file_digest(file: Path) -> str:
     size = file.stat().st_size
     text = file.read_bytes() if size <= SMALL else f"{file.name} {size}".encode()
     return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def effective(settings: BaseModel) -> dict[str, Any]:
+    """Return settings as JSON, without those that change no row."""
+    found: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        if any(isinstance(mark, WithoutEffect) for mark in field.metadata):
+            continue
+        value = getattr(settings, name)
+        if isinstance(value, Model):
+            found[name] = effective_model(value)
+        else:
+            found[name] = settings.model_dump(mode="json", include={name})[name]
+    return found
+
+
+def effective_model(model: Model) -> dict[str, Any]:
+    """Return a model's keys without those that change nothing that it says."""
+    try:
+        idle: frozenset[str] = getattr(named(model.use), "without_effect", frozenset())
+    except UserError:
+        # A parent's model may need what is not installed here; then all of its keys count.
+        idle = frozenset()
+    keys = {key: value for key, value in model.keys.items() if key not in idle}
+    keys |= {key: effective_model(part) for key, part in parts_of(keys)}
+    return {"use": model.use, **keys}
 
 
 def all_models(settings: BaseModel) -> list[Model]:
@@ -31,19 +58,25 @@ def all_models(settings: BaseModel) -> list[Model]:
 
 
 def checkpoints(settings: BaseModel) -> Iterator[tuple[str, str]]:
-    """Yield each local folder that a model of `settings` names, with a digest of its files.
+    """Yield each local file or folder that a model of `settings` names, with a digest of it.
 
-    Hub names carry their own `revision` in the settings. Weight files are told apart by size.
+    So an edited prompt, list of labels or checkpoint counts as another setting. Hub names carry
+    their own `revision` in the settings. Weight files are told apart by name and size.
     """
     for model in all_models(settings):
-        for key, value in model.keys.items():
-            if isinstance(value, str) and key in ("checkpoint", "weights") and Path(value).exists():
-                path = Path(value)
-                files = (
-                    sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-                )
-                joined = " ".join(f"{file.name}:{file_digest(file)}" for file in files)
-                yield f"{key}={value}", hashlib.blake2b(joined.encode(), digest_size=8).hexdigest()
+        for key, value in effective_model(model).items():
+            for name in value if isinstance(value, list) else [value]:
+                if key != "use" and isinstance(name, str) and name and Path(name).exists():
+                    yield f"{key}={name}", path_digest(Path(name))
+
+
+def path_digest(path: Path) -> str:
+    """Return a hash of a file, or of all files in a folder."""
+    if path.is_file():
+        return file_digest(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    joined = " ".join(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
+    return hashlib.blake2b(joined.encode(), digest_size=8).hexdigest()
 
 
 def difference(told: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> str:

@@ -22,7 +22,14 @@ from pydantic import BaseModel
 from lskd import __version__
 from lskd.errors import UserError
 from lskd.facts import RunFacts, StageFacts
-from lskd.fingerprint import all_models, checkpoints, difference, file_digest, versions
+from lskd.fingerprint import (
+    all_models,
+    checkpoints,
+    difference,
+    effective,
+    file_digest,
+    versions,
+)
 from lskd.runfile import checked, laid_over, parse_set, read_sections
 from lskd.stage import Context, Stage, named
 from lskd.stages import STAGES
@@ -143,7 +150,7 @@ class Run:
         """Return what decides a stage's rows beside its ancestors, as JSON."""
         settings = self.settings[stage.name]
         return {
-            "settings": settings.model_dump(mode="json"),
+            "settings": effective(settings),
             "seed": self.seed,
             "files": {file.name: file_digest(file) for file in stage.files(settings)},
             "checkpoints": dict(checkpoints(settings)),
@@ -234,6 +241,7 @@ def unchanged(
     """Return the stages whose section, and those of all their ancestors, are a parent's."""
     same: list[str] = []
     for stage in STAGES if same_seed else ():
-        if settings[stage.name] == theirs[stage.name] and makers(stage) <= set(same):
+        ours, parents = settings[stage.name], theirs[stage.name]
+        if effective(ours) == effective(parents) and makers(stage) <= set(same):
             same.append(stage.name)
     return same

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt
 
 from lskd.chat.journal import Journal
 from lskd.errors import MissingExtra, UserError
@@ -40,8 +40,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class WithoutEffect:
+    """Marks a setting that changes how a stage works and no row of it, as a batch size does."""
+
+
+WITHOUT_EFFECT = WithoutEffect()
+Batch = Annotated[PositiveInt, WITHOUT_EFFECT]
+
+
 class Model(BaseModel):
-    """A model named in a run file: `use = "module:Class"`; the other keys are its constructor's."""
+    """A model named in a run file: `use = "module:Class"`; the other keys are its constructor's.
+
+    Keys that a class names in its attribute `without_effect` change no reply, as a time-out does: a
+    run may go on after one of them is changed.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     use: str

@@ -12,7 +12,7 @@ import hashlib
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,19 +81,28 @@ def plain(value: Any) -> Any:
     return [plain(v) for v in value] if isinstance(value, tuple) else value
 
 
-def rebuild(hint: Any, value: Any) -> Any:
-    """Turn a stored value back into the type `hint`."""
-    if value is None or hint in SCALARS:
-        return value
-    if typing.get_origin(hint) is typing.Literal:
-        return value
-    if typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
-        return tuple(value) if item in SCALARS else tuple(rebuild(item, v) for v in value)
+Convert = Callable[[Any], Any]
+
+
+def same(value: Any) -> Any:
+    """Return a stored value that is already what the record wants."""
+    return value
+
+
+@functools.cache
+def converter(hint: Any) -> Convert:
+    """Return the function that turns a stored value back into the type `hint`."""
     inner = optional(hint)
     if inner is not None:
-        return rebuild(inner, value)
-    return hint(**{name: rebuild(kind, value[name]) for name, kind in columns(hint)})
+        convert = converter(inner)
+        return lambda value: None if value is None else convert(value)
+    if hint in SCALARS or typing.get_origin(hint) is typing.Literal:
+        return same
+    if typing.get_origin(hint) is tuple:
+        item = converter(typing.get_args(hint)[0])
+        return tuple if item is same else lambda values: tuple(item(value) for value in values)
+    kept = [(name, converter(kind)) for name, kind in columns(hint)]
+    return lambda row: hint(*[convert(row[name]) for name, convert in kept])
 
 
 @contextlib.contextmanager
@@ -145,7 +154,9 @@ def read(record: type[R], file: Path) -> list[R]:
             f"{file} has the columns {content.schema.names}, not those of {record.__name__}, "
             f"{schema(record).names}: another version of lskd wrote it; start a new run with --out"
         )
-    return [rebuild(record, row) for row in content.to_pylist()]
+    kind: type = record
+    convert = converter(kind)
+    return [convert(row) for row in content.to_pylist()]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lskd.generate.parse import MARKER, Parser, Settings, pieces
+from lskd.generate.parse import MARKER, Parser, Settings, canonical, pieces
+from lskd.marking import named
 from lskd.types import Box, Mention, Region, Reject, Reply, Style, Triple
 
 REGIONS = (
@@ -16,6 +17,9 @@ REGIONS = (
     Region(1, Box(5, 5, 9, 9), "dog", "a large brown dog in the middle", 1.0),
     Region(2, Box(5, 5, 9, 9), "dog", "a small black dog on the right", 1.0),
 )
+
+
+OBJECT = '{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}'
 
 
 def reply(text: str, style: Style = "id", finish: str = "stop", name: str = "i-0") -> Reply:
@@ -56,9 +60,9 @@ def test_plain_blocks_become_triples_in_order() -> None:
         "Q: Why [0]?\nA: So.\nR: It is.",
         "- question: Why [0]?\n- answer: So.\n- rationale: It is.",
         "### Question: Why [0]?\n### Answer: So.\n### Rationale: It is.",
-        '```json\n{"triples": [{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}]}\n```',
+        '```json\n{"triples": [' + OBJECT + "]}\n```",
         '{"Question": "Why [0]?", "Answer": "So.", "Rationale": "It is."}',
-        '[{"question": "Why [0]?", "answer": "So.", "rationale": "It is."}]',
+        f"[{OBJECT}]",
     ],
 )
 def test_the_forms_that_models_write_are_all_understood(text: str) -> None:
@@ -131,6 +135,7 @@ def test_text_around_triples_is_kept() -> None:
 def test_several_regions_in_one_bracket_are_all_named(inside: str) -> None:
     (row,) = parsed(block(f"Why are [{inside}] close?", "Friends.", "So."))
     assert isinstance(row, Triple) and row.region_ids == (0, 2)
+    assert row.question == "Why are [0, 2] close?"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,10 @@ def test_no_reply_crashes_the_parser_or_loses_text(text: str, style: Style, fini
             assert row.text == piece.text
         elif not piece.text.startswith("{"):
             said = row.question + row.answer + row.rationale
-            assert letters(said) == letters(MARKER.sub("", piece.text))
+            tidy = canonical(piece) if style == "id" else piece
+            assert said == tidy.question + tidy.answer + tidy.rationale
+            parts = piece.question + piece.answer + piece.rationale
+            assert letters(parts) == letters(MARKER.sub("", piece.text))
 
 
 @given(ANYTHING, st.sampled_from(["id", "description"]))
@@ -220,6 +228,9 @@ def test_every_triple_names_known_regions_and_at_least_one(text: str, style: Sty
     for row in parsed(text, style):
         if isinstance(row, Triple):
             assert row.region_ids and set(row.region_ids) <= {0, 1, 2}
+            if style == "id":
+                whole = f"{row.question} {row.answer} {row.rationale}"
+                assert set(named(whole)) == set(row.region_ids)
             assert row.question and row.answer and row.rationale
 
 

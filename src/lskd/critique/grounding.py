@@ -16,21 +16,22 @@ from lskd.types import Region, Score, Triple
 # Words of reasoning and of pointing: a triple is neither better nor worse grounded for them.
 NEUTRAL = frozenset(
     """
-    a about above across after again all almost along already also although among an and another
-    any anything appear appears are area around as at away be because been before behind being below
-    beside best between both but by can cause clear clearly close come could did do does doing done
-    down during each either else enough even ever every expect explain fact far feel few first for
-    from get give go going had happen happening has have having he help her here him his how however
-    if image in indicate indicates inside into is it its itself just keep kind know last lead left
-    let like likely look looking looks made make makes many may maybe me mean means might more most
-    much must near need needs next no nor not nothing now number of off often on once one only onto
-    or other others our out over own part people perhaps person photo picture place point possible
-    possibly probably purpose put rather reason region right same scene see seem seems seen several
-    she should show shows side since so some somebody someone something soon still such suggest
-    suggests sure take tell tells than that the their them themselves then there these they thing
-    things think this those though through thus to together too toward towards under until up upon
-    us use used useful usual usually very visible was we were what when where whether which while who
-    whole whom whose why will with within without would you your
+    a about above across after again all almost along already also although among an and
+    another any anything appear appears are area around as at away be because been before
+    behind being below beside best between both but by can cause clear clearly close come
+    could did do does doing done down during each either else enough even ever every expect
+    explain fact far feel few first for from get give go going had happen happening has have
+    having he help her here him his how however if image in indicate indicates inside into is
+    it its itself just keep kind know last lead left let like likely look looking looks made
+    make makes many may maybe me mean means might more most much must near need needs next no
+    nor not nothing now number of off often on once one only onto or other others our out over
+    own part people perhaps person photo picture place point possible possibly probably
+    purpose put rather reason region right same scene see seem seems seen several she should
+    show shows side since so some somebody someone something soon still such suggest suggests
+    sure take tell tells than that the their them themselves then there these they thing
+    things think this those though through thus to together too toward towards under until up
+    upon us use used useful usual usually very visible was we were what when where whether
+    which while who whole whom whose why will with within without would you your
     """.split()
 )
 SUFFIXES = ("ing", "ed", "es", "s", "ly")

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import PositiveInt
-
 from lskd.protocols import Critic, Seen
-from lskd.stage import Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Annotation,
     Concepts,
@@ -23,7 +21,7 @@ class Settings(Section):
     """Who judges; `batch` images are held in memory at a time."""
 
     critic: Annotated[Model, Critic]
-    batch: PositiveInt = 8
+    batch: Batch = 8
 
 
 def seen(shard: Shard) -> list[Seen]:

@@ -142,6 +142,18 @@ def marked_piece(text: str, parts: Mapping[str, str]) -> Piece:
     return Piece(text.strip(), question, answer, rationale)
 
 
+def canonical(piece: Piece) -> Piece:
+    """Return a piece whose tags are written as "[2]" or "[0, 2]", however the teacher did."""
+
+    def rewritten(tag: re.Match[str]) -> str:
+        numbers = re.findall(r"\d+", tag[1])
+        tidy = ", ".join(str(int(number)) for number in numbers)
+        return f"[{tidy}]" if NUMBERS.fullmatch(tag[1]) else tag[0]
+
+    question, answer, rationale = (BRACKETS.sub(rewritten, getattr(piece, p)) for p in PARTS)
+    return Piece(piece.text, question, answer, rationale, piece.last)
+
+
 def normal(text: str) -> str:
     """Return a text as it is compared: lower case, words only."""
     return " ".join(re.findall(r"\w+", text.lower()))
@@ -171,6 +183,8 @@ class Parser:
             name = f"{reply.id}-{number}"
             reason = self.problem(piece, reply)
             mentions: tuple[Mention, ...] = ()
+            if reply.style == "id":
+                piece = canonical(piece)
             if not reason:
                 reason, ids, mentions = self.grounded(piece, reply.style)
             if not reason:

@@ -25,7 +25,7 @@ from lskd.prompt import (
     tokens,
 )
 from lskd.protocols import Conversation, Teacher
-from lskd.stage import Context, Cost, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Concepts,
     Dialogue,
@@ -85,7 +85,7 @@ class Settings(Section):
     more_prompt: str = "more"
     show_image: bool = False
     marking: MarkStyle = "clear"
-    conversations: PositiveInt = 512
+    conversations: Batch = 512
 
 
 def prompts(settings: Settings) -> list[Path]:

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import PositiveInt
-
 from lskd.protocols import Tagger
-from lskd.stage import Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Concepts, Image
 
 
@@ -14,7 +12,7 @@ class Settings(Section):
     """Who names the places, objects and concepts; `batch` images are held in memory at a time."""
 
     tagger: Annotated[Model, Tagger]
-    batch: PositiveInt = 16
+    batch: Batch = 16
 
 
 def each(settings: Settings, context: Context) -> Worker:

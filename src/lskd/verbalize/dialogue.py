@@ -15,7 +15,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from lskd.picture import Picture
 from lskd.prompt import Descriptors, filled, observations, prompt_file, tokens
 from lskd.protocols import Answerer, Conversation, Teacher
-from lskd.stage import Context, Cost, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Annotation,
     Concepts,
@@ -59,7 +59,7 @@ class Settings(Section):
     temperature: NonNegativeFloat = 0.8
     prompt: str = "dialogue"
     system: str = "dialogue_system"
-    batch: PositiveInt = 8
+    batch: Batch = 8
 
 
 def prompts(settings: Settings) -> tuple[Path, Path]:

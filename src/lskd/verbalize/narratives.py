@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import NonNegativeFloat, PositiveInt
 
 from lskd.protocols import Narrator
-from lskd.stage import Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Image, Narratives
 
 
@@ -16,7 +16,7 @@ class Settings(Section):
     narrator: Annotated[Model, Narrator]
     samples: PositiveInt = 5
     temperature: NonNegativeFloat = 1.1
-    batch: PositiveInt = 8
+    batch: Batch = 8
 
 
 def each(settings: Settings, context: Context) -> Worker:

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 
 from lskd.picture import Picture
 from lskd.protocols import Captioner, Proposal, Proposer
-from lskd.stage import Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Box, Image, Record, Region, Regions, Reject
 
 Order = Literal["area", "score", "left"]
@@ -33,7 +33,7 @@ class Settings(Section):
     smallest: Annotated[float, Field(ge=0, le=1)] = 0.002
     overlap: Annotated[float, Field(ge=0, le=1)] = 0.7
     order: Order = "area"
-    batch: PositiveInt = 8
+    batch: Batch = 8
 
 
 def clipped(box: Box, width: int, height: int) -> Box:

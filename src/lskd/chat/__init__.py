@@ -1,0 +1,1 @@
+"""Talking to paid language models: one client, journal and budget for all stages that do."""

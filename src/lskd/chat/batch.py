@@ -1,0 +1,234 @@
+"""A teacher that is asked through the hosted batch interface: cheaper, within a day a turn.
+
+All first turns of the conversations go out together, then all second ones, and so on. Requests and
+journal are those of `ChatTeacher`: what one has bought, the other need not buy. A batch is noted in
+the journal before it is made, so that a run that is killed while it waits submits nothing twice.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from lskd.chat import batch_files
+from lskd.chat.batch_files import Line
+from lskd.chat.client import Client
+from lskd.chat.conversation import answered, continued, request
+from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
+from lskd.chat.faults import Fault
+from lskd.chat.journal import Journal, Paid, SentBatch
+from lskd.chat.limits import Budget
+from lskd.chat.wire import Dialect, Request, body, read_completion
+from lskd.errors import EndpointError, UserError
+from lskd.protocols import Conversation
+from lskd.types import Reply
+
+
+@with_endpoint_keys
+class BatchTeacher:
+    """A model that is asked in batches.
+
+    Its settings are those of `lskd.chat.endpoint.Endpoint` and these: `poll`: seconds between two
+    looks at a batch. `discount`: what a batch costs, as a share of `input_price` and
+    `output_price`. `batch_requests`, `batch_bytes`: the most that one file may hold.
+    """
+
+    without_effect: ClassVar = WITHOUT_EFFECT | {
+        "poll",
+        "discount",
+        "batch_requests",
+        "batch_bytes",
+    }
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        poll: float = 30.0,
+        discount: float = 0.5,
+        batch_requests: int = 50_000,
+        batch_bytes: int = 200_000_000,
+        **settings: object,
+    ) -> None:
+        for name, value in (("poll", poll), ("discount", discount)):
+            if not 0 < value < float("inf"):
+                raise UserError(f"{type(self).__name__}: {name} must be above 0, not {value}")
+        if min(batch_requests, batch_bytes) < 1:
+            raise UserError(f"{type(self).__name__}: batch_requests and batch_bytes are at least 1")
+        self.endpoint = read_endpoint(settings, type(self).__name__)
+        self._journal = journal
+        self._poll = poll
+        self._most_requests = batch_requests
+        self._most_bytes = batch_bytes
+        self._client = Client(self.endpoint)
+        self._budget = Budget(self.endpoint, discount)
+        self._dialect = Dialect(structured=self.endpoint.structured != "never")
+
+    def close(self) -> None:
+        """Close the connections; also done when the teacher is no longer used."""
+        self._client.close()
+
+    def converse(self, conversations: Sequence[Conversation]) -> list[tuple[Reply, ...]]:
+        """Return the replies of each conversation, in turn; a failed one ends it, with `error`.
+
+        Raises BudgetReached before the budget could be overspent, EndpointError if nothing can be
+        asked any more; batches that were made by then are taken up by the next run.
+        """
+        return self._client.run(self._hold_all(conversations))
+
+    async def _hold_all(self, conversations: Sequence[Conversation]) -> list[tuple[Reply, ...]]:
+        held: list[list[Reply]] = [[] for _ in conversations]
+        while True:
+            turns: list[tuple[int, Request]] = []
+            for k, (conversation, replies) in enumerate(zip(conversations, held, strict=True)):
+                messages = continued(conversation, replies)
+                if messages is not None:
+                    asked = request(conversation, messages, len(replies), self.endpoint)
+                    turns.append((k, asked))
+            if not turns:
+                return [tuple(replies) for replies in held]
+            try:
+                outcomes = await self._outcomes({asked.key: asked for _, asked in turns})
+            except Fault as fault:  # of the file or the batch as a whole
+                raise self._refused(f"batches: {fault}") from fault
+            except UserError as error:
+                raise self._client.limiter.halt(error) from error
+            for k, asked in turns:
+                held[k].append(answered(conversations[k], asked, outcomes[asked.key]))
+
+    async def _outcomes(self, wanted: Mapping[bytes, Request]) -> dict[bytes, Paid | Fault]:
+        """Return the reply to each request, or why there is none, in as many rounds as needed."""
+        outcomes: dict[bytes, Paid | Fault] = {}
+        tries = 0
+        while True:
+            for key in wanted.keys() - outcomes.keys():
+                found = self._journal.find(key)
+                if found is not None:
+                    outcomes[key] = found
+            missing = {key: asked for key, asked in wanted.items() if key not in outcomes}
+            if not missing:
+                return outcomes
+            dialect = self._dialect
+            faults = await self._round(missing)
+            tries += 1
+            for key, fault in faults.items():
+                if self._is_final(fault, tries, dialect):
+                    outcomes[key] = fault
+
+    def _is_final(self, fault: Fault, tries: int, dialect: Dialect) -> bool:
+        """Return whether a request that was sent in a dialect is not to be sent again."""
+        if fault.kind != "request":
+            return tries > self.endpoint.retries
+        drop = self.endpoint.structured == "auto"
+        better = dialect.taught(fault.body, may_drop_schema=drop)
+        self._dialect = better or self._dialect
+        return better is None
+
+    async def _round(self, missing: Mapping[bytes, Request]) -> dict[bytes, Fault]:
+        """Submit what no batch holds yet, wait for all batches, and return what went wrong."""
+        batches = [b for b in self._journal.batches() if b.calls.keys() & missing.keys()]
+        sent = {key for batch in batches for key in batch.calls}
+        rest = [asked for key, asked in missing.items() if key not in sent]
+        while rest and (portion := self._portion(rest)):
+            rest = rest[len(portion) :]
+            batches.append(await self._submitted(portion))
+        if rest and not batches:  # batches under way may yet cost less than they could
+            raise self._budget.refusal(self._journal.totals, self._budget.most(rest[0]))
+        received = (self._received(batch, missing) for batch in batches)
+        ended = await asyncio.gather(*received, return_exceptions=True)
+        faults: dict[bytes, Fault] = {}
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
+            faults |= one
+        return faults
+
+    def _portion(self, rest: Sequence[Request]) -> list[tuple[int, Line]]:
+        """Note the calls of as many requests as fit a file and the budget; return their lines."""
+        portion: list[tuple[int, Line]] = []
+        size = 0
+        for asked in rest[: self._most_requests]:
+            line = Line(asked.key.hex(), body(asked, self._dialect))
+            size += len(line.text())
+            if size > self._most_bytes and portion:
+                break
+            call = self._journal.ask(asked.key, self._budget.most(asked), self._budget.fits)
+            if call is None:
+                break
+            portion.append((call, line))
+        return portion
+
+    async def _submitted(self, portion: Sequence[tuple[int, Line]]) -> SentBatch:
+        """Upload calls as a file and make a batch of it."""
+        token = uuid.uuid4().hex
+        number = self._journal.begin_batch([call for call, _ in portion], token)
+        lines = b"".join(line.text() for _, line in portion)
+        file = await batch_files.upload(self._client, lines)
+        self._journal.name_batch(number, await batch_files.submit(self._client, file, token))
+        return next(batch for batch in self._journal.batches() if batch.number == number)
+
+    async def _received(
+        self, batch: SentBatch, wanted: Mapping[bytes, Request]
+    ) -> dict[bytes, Fault]:
+        """Wait for a batch, keep the wanted replies, and return what went wrong with others.
+
+        Replies that nobody wants now stay on the server until somebody does.
+        """
+        name = batch.name or await batch_files.search(self._client, batch.token)
+        if name is None:  # the process that noted it ended before it was made
+            self._forget(batch)
+            return {}
+        state = await batch_files.done(self._client, name, self._poll)
+        if not state.is_done:
+            self._forget(batch)
+            raise self._refused(f"batch {name}: {state.message or state.status}")
+        mine = {key.hex(): wanted[key] for key in batch.calls.keys() & wanted.keys()}
+        faults: dict[bytes, Fault] = {}
+        for file in state.files:
+            for name, answer in await batch_files.answers(self._client, file):
+                if asked := mine.pop(name, None):
+                    self._settle(batch, asked, answer, faults)
+        for asked in mine.values():
+            self._settle(batch, asked, Fault("passing", "not in the batch's answers"), faults)
+        if not self._journal.calls_of(batch.number):
+            self._journal.end_batch(batch.number)
+        return faults
+
+    def _settle(
+        self, batch: SentBatch, asked: Request, answer: str | Fault, faults: dict[bytes, Fault]
+    ) -> None:
+        """Keep the reply to a call of a batch, or add what went wrong to `faults`."""
+        call = batch.calls[asked.key]
+        try:
+            if isinstance(answer, Fault):
+                raise answer
+            completion = read_completion(answer)
+        except Fault as fault:
+            if fault.may_cost:
+                self._journal.lose(call, str(fault), fault.body)
+            else:
+                self._journal.withdraw(call)
+            if fault.kind == "endpoint":
+                raise self._refused(str(fault)) from None
+            faults[asked.key] = fault
+            return
+        tokens = completion.input_tokens, completion.output_tokens
+        paid = Paid(
+            request=asked.text,
+            response=answer,
+            finish=completion.finish,
+            input_tokens=tokens[0],
+            output_tokens=tokens[1],
+            price=self._budget.price(*tokens),
+            seconds=time.time() - batch.made,
+        )
+        self._journal.keep(call, asked.key, paid)
+
+    def _forget(self, batch: SentBatch) -> None:
+        for call in batch.calls.values():
+            self._journal.withdraw(call)
+        self._journal.end_batch(batch.number)
+
+    def _refused(self, what: str) -> UserError:
+        return self._client.limiter.halt(EndpointError(f"{self.endpoint} refuses {what}"))

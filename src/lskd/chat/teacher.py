@@ -1,0 +1,163 @@
+"""A language model behind the OpenAI protocol, hosted or local, becomes a teacher (section 2.2)."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from lskd.chat.client import Client
+from lskd.chat.conversation import answered, continued, request
+from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
+from lskd.chat.faults import Fault
+from lskd.chat.journal import Charge, Journal, Paid
+from lskd.chat.limits import Budget
+from lskd.chat.wire import Dialect, Request, body, read_completion
+from lskd.errors import UserError
+from lskd.protocols import Conversation
+from lskd.types import Reply
+
+SETTLING_SECONDS = 0.02
+
+log = logging.getLogger("lskd")
+
+
+@with_endpoint_keys
+class ChatTeacher:
+    """A model that is asked call by call; its settings are those of `lskd.chat.endpoint.Endpoint`.
+
+    Raises UserError if a setting is wrong or the key's environment variable is missing.
+    """
+
+    without_effect: ClassVar = WITHOUT_EFFECT
+
+    def __init__(self, journal: Journal, **settings: object) -> None:
+        self.endpoint = read_endpoint(settings, type(self).__name__)
+        self._journal = journal
+        self._client = Client(self.endpoint)
+        self._budget = Budget(self.endpoint)
+        self._dialect = Dialect(structured=self.endpoint.structured != "never")
+        self._under_way: dict[bytes, asyncio.Event] = {}
+
+    def close(self) -> None:
+        """Close the connections; also done when the teacher is no longer used."""
+        self._client.close()
+
+    def converse(self, conversations: Sequence[Conversation]) -> list[tuple[Reply, ...]]:
+        """Return the replies of each conversation, in turn; a failed one ends it, with `error`.
+
+        Conversations run side by side, several threads may call this. Raises BudgetReached before
+        the budget could be overspent, EndpointError if nothing can be asked any more; calls in
+        flight are waited for, and what arrived is in the journal.
+        """
+        return self._client.run(self._hold_all(conversations))
+
+    async def _hold_all(self, conversations: Sequence[Conversation]) -> list[tuple[Reply, ...]]:
+        tasks = [asyncio.ensure_future(self._hold(conversation)) for conversation in conversations]
+        held = await asyncio.gather(*tasks, return_exceptions=True)
+        found: list[tuple[Reply, ...]] = []
+        for one in held:
+            if isinstance(one, BaseException):
+                raise one
+            found.append(one)
+        return found
+
+    async def _hold(self, conversation: Conversation) -> tuple[Reply, ...]:
+        replies: list[Reply] = []
+        while (messages := continued(conversation, replies)) is not None:
+            asked = request(conversation, messages, len(replies), self.endpoint)
+            outcome: Paid | Fault
+            try:
+                outcome = await self._paid(asked)
+            except Fault as fault:
+                outcome = fault
+            except UserError as error:
+                raise self._client.limiter.halt(error) from error
+            replies.append(answered(conversation, asked, outcome))
+        return tuple(replies)
+
+    async def _paid(self, asked: Request) -> Paid:
+        """Return the reply to a call: from the journal, or bought now."""
+        while (found := self._journal.find(asked.key)) is None:
+            other = self._under_way.get(asked.key)
+            if other is None:
+                return await self._bought(asked)
+            await other.wait()
+        self._client.patience.proven = True
+        return found
+
+    async def _bought(self, asked: Request) -> Paid:
+        self._under_way[asked.key] = done = asyncio.Event()
+        began: float | None = None
+
+        async def attempt() -> Paid:
+            nonlocal began
+            began = began or time.monotonic()
+            return await self._attempt(asked, began)
+
+        try:
+            return await self._client.persist(attempt)
+        finally:
+            del self._under_way[asked.key]
+            done.set()
+
+    async def _attempt(self, asked: Request, began: float) -> Paid:
+        """Send a call once: it is noted before it leaves, its reply kept before we go on."""
+        call = await self._noted(asked, self._budget.most(asked))
+        try:
+            response = await self._sent(asked)
+            completion = read_completion(response)
+        except Fault as fault:
+            if fault.may_cost:
+                self._journal.lose(call, str(fault), fault.body)
+            else:
+                self._journal.withdraw(call)
+            raise
+        tokens = completion.input_tokens, completion.output_tokens
+        paid = Paid(
+            request=asked.text,
+            response=response,
+            finish=completion.finish,
+            input_tokens=tokens[0],
+            output_tokens=tokens[1],
+            price=self._budget.price(*tokens),
+            seconds=time.monotonic() - began,
+        )
+        self._journal.keep(call, asked.key, paid)
+        self._budget.learn(asked, completion.input_tokens)
+        return paid
+
+    async def _noted(self, asked: Request, most: Charge) -> int:
+        """Return the number of a call that fits the budget, after others settled if need be."""
+        while True:
+            others = self._journal.in_flight
+            call = self._journal.ask(asked.key, most, self._budget.fits)
+            if call is not None:
+                return call
+            if not others:
+                raise self._budget.refusal(self._journal.totals, most)
+            await self._client.limiter.rest(SETTLING_SECONDS)
+
+    async def _sent(self, asked: Request) -> str:
+        """Return the response to a call, asked again in another way if the server wants that."""
+        while True:
+            dialect = self._dialect
+            try:
+                return await self._client.send(
+                    "POST", "/chat/completions", body(asked, dialect), "application/json"
+                )
+            except Fault as fault:
+                if fault.kind != "request" or not self._learnt(dialect, fault.body):
+                    raise
+
+    def _learnt(self, dialect: Dialect, refusal: str) -> bool:
+        """Return whether it makes sense to ask again because of what a refusal taught."""
+        if dialect != self._dialect:  # another call has learnt it meanwhile
+            return True
+        better = dialect.taught(refusal, may_drop_schema=self.endpoint.structured == "auto")
+        if better is None:
+            return False
+        self._dialect = better
+        if dialect.structured and not better.structured:
+            log.warning("%s takes no JSON schema: asking for plain text", self.endpoint)
+        return True

@@ -1,0 +1,98 @@
+"""What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal, get_args
+
+from lskd import table
+from lskd.errors import UserError
+from lskd.export import coco, hf, lck, llava, swift, trl
+from lskd.export.conversation import Talk
+from lskd.export.folder import Written
+from lskd.export.pictures import Look
+from lskd.run import load
+from lskd.table import Tables
+from lskd.types import Example, Reject
+
+Format = Literal["hf", "llava", "swift", "trl", "lck", "coco"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SHARD = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import has read: the folder, its examples, and the rows that could not be."""
+
+    folder: Path
+    examples: int
+    rejects: int
+
+
+def corpus(where: Path, changes: Sequence[str], out: Path | None) -> Tables:
+    """Return the tables of a run (its file or folder) or of an imported corpus.
+
+    Raises UserError if there are no examples.
+    """
+    imported = where / "corpus"
+    if imported.is_dir() and not (where / "run.toml").exists():
+        tables = Tables({"corpus": imported}, {Example: "corpus"})
+    else:
+        tables = load(where, changes, out).tables
+    if not tables.shards(Example):
+        raise UserError(f"{where} has no examples yet: `lskd run` it up to the corpus first")
+    return tables
+
+
+def examples(tables: Tables) -> Iterator[Example]:
+    """Yield every example, those of one image together."""
+    for shard in tables.shards(Example):
+        yield from sorted(tables.read(Example, shard), key=lambda example: example.image_id)
+
+
+def write(
+    rows: Iterable[Example], form: str, out: Path, look: Look, talk: Talk, root: Path | None
+) -> Written:
+    """Write examples in a format, `root` being what LCK's image names are relative to.
+
+    Raises UserError for an unknown format, naming the known ones.
+    """
+    match form:
+        case "hf":
+            return hf.write(rows, out, look, talk.styles)
+        case "llava":
+            return llava.write(rows, out, look, talk)
+        case "swift":
+            return swift.write(rows, out, look, talk)
+        case "trl":
+            return trl.write(rows, out, look, talk)
+        case "lck":
+            return lck.write(rows, out, root)
+        case "coco":
+            return coco.write(rows, out, "none" if look.pictures == "none" else "plain")
+        case _:
+            raise UserError(f"no format is called {form!r}; known: {', '.join(FORMATS)}")
+
+
+def read(form: str, file: Path, out: Path, root: Path | None) -> Imported:
+    """Read a foreign corpus into `out`/corpus, from where `lskd export` takes it again.
+
+    Rows that cannot be read become Reject rows beside the examples. Raises UserError for an unknown
+    format, an unreadable file, or a folder that already holds a corpus.
+    """
+    if form != "lck":
+        raise UserError(f"cannot import {form!r}; known: lck")
+    folder = out / "corpus"
+    if folder.exists():
+        raise UserError(f"{folder} is there already: give another folder with --out, or remove it")
+    found = {Example: 0, Reject: 0}
+    source = lck.read(file, root)
+    for number, rows in enumerate(iter(lambda: list(islice(source, SHARD)), [])):
+        good = [row for row in rows if isinstance(row, Example)]
+        bad = [row for row in rows if isinstance(row, Reject)]
+        table.write(Reject, folder / "reject" / f"{number:05d}.parquet", bad)
+        table.write(Example, folder / "example" / f"{number:05d}.parquet", good)
+        found[Example] += len(good)
+        found[Reject] += len(bad)
+    return Imported(folder, found[Example], found[Reject])

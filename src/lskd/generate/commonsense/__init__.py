@@ -1,0 +1,13 @@
+"""What the symbolic teacher knows and how it says it; it reads words only, never pixels.
+
+```
+observations.py  the block of a prompt -> Observations
+view.py          Observations -> View: entities (category, colour, place, box) that can be named
+spatial.py       what may be said of two boxes, with margins
+facts.py         what is plainly so in a view, as Fact
+wording.py       Fact and knowledge -> English; a Writer remembers what it has said
+single.py, several.py, layout.py   ideas for triples: one region, more regions, only boxes
+questions.py     short questions for a dialogue
+knowledge.toml   everyday knowledge about the COCO categories, read by knowledge.py
+```
+"""

@@ -1,0 +1,351 @@
+"""Ideas for triples about two regions or more: what they suggest together, and how they lie."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import permutations
+
+from lskd.generate.commonsense import facts, spatial
+from lskd.generate.commonsense.facts import Fact
+from lskd.generate.commonsense.knowledge import (
+    Category,
+    Pair,
+    Scene,
+    article,
+    indefinite,
+    knowledge,
+    pairs_of,
+)
+from lskd.generate.commonsense.view import Entity, View
+from lskd.generate.commonsense.wording import (
+    Draft,
+    Idea,
+    Writer,
+    length,
+    listed,
+    sentence,
+)
+
+DOING = (
+    "What might {a} be doing with {b}?",
+    "What may {a} have to do with {b}?",
+    "Why might {a} and {b} be in the picture together?",
+    "What do {a} and {b} suggest when they are seen together?",
+)
+THINGS = (
+    "What may {a} have to do with {b}?",
+    "Why might {a} and {b} be in the picture together?",
+    "What do {a} and {b} suggest when they are seen together?",
+    "How might {a} and {b} belong together?",
+)
+COULD = (
+    "What could {p} do with {a}?",
+    "How could {p} make use of {a}?",
+    "What use might {p} have for {a}?",
+)
+COULD_ANIMAL = ("What could {p} do with {a} nearby?", "How might {p} deal with {a}?")
+GROUP = (
+    "Why might {all} be there together?",
+    "What may have brought {all} to the same place?",
+    "What might be the reason that the picture shows {all}?",
+)
+SIZE = (
+    "Which would usually be larger in real life, {a} or {b}?",
+    "If {a} and {b} stood side by side, which would probably be larger?",
+)
+DEPTH = (
+    "Which is probably nearer to the camera, {a} or {b}?",
+    "Who or what was probably nearer to the photographer, {a} or {b}?",
+)
+NEARER = (
+    "{a} is probably nearer to the camera than {b}",
+    "{a} was probably nearer to the photographer than {b}",
+)
+DEPTH_WHY = (
+    "Of two things of the same kind the nearer one usually looks larger.",
+    "What is nearer to a camera usually looks larger and reaches further down.",
+)
+PERSPECTIVE_WHY = (
+    "{small} is usually much smaller than {big}, so it probably only looks larger from near by.",
+)
+FRONT = (
+    "Which may be in front, {a} or {b}?",
+    "Might {a} or {b} hide a part of the other?",
+)
+FRONT_SAYS = ("{a} may be in front of {b}", "{a} may hide a part of {b}")
+FRONT_WHY = (
+    "Of two things on the same ground the one that reaches further down is usually in front.",
+    "What stands nearer usually has its foot further down in a photograph.",
+)
+PLACE = (
+    "In what kind of place might {all} be?",
+    "What kind of place may the picture with {all} show?",
+    "Where might the picture with {all} have been taken?",
+)
+PLACE_SAYS = (
+    "{all} may be {where}",
+    "the picture with {all} may show {scene}",
+)
+REACH = (
+    "Could {p} probably reach {a} from there?",
+    "Would {p} probably have to walk to get to {a}?",
+)
+REACH_WHY = ("Things that are close together in a picture are often within reach of each other.",)
+AWAY_WHY = ("An arm is usually shorter than one metre.",)
+ONLY = (
+    "Is there another {noun} like {a} among the marked regions?",
+    "Does any other marked region show {thing}, as {a} does?",
+)
+
+
+def ideas(seen: View) -> Iterator[Idea]:
+    """Yield ideas about every two regions, about groups and about the place."""
+    for a, b in permutations(seen.entities, 2):
+        if a.category and b.category:
+            yield from together(seen, a, b, a.category, b.category)
+            yield from distances(seen, a, b, a.category, b.category)
+    yield from groups(seen)
+    yield from scenes(seen)
+
+
+def together(seen: View, a: Entity, b: Entity, first: Category, second: Category) -> Iterator[Idea]:
+    """Yield what two categories suggest together, in this order."""
+    for pair in pairs_of(first.name, second.name):
+        # Two of a kind would be met twice, in both orders.
+        once = first.name != second.name or a.index < b.index
+        if once and near_enough(seen, a, b, pair):
+            yield Idea("pair", (a, b), partial(suggestion, seen, a, b, pair))
+    if first.name == "person" and second.does and facts.within_reach(seen, a, b):
+        yield Idea("could", (a, b), partial(possibility, seen, a, b, second))
+    if first.metres >= 2.5 * second.metres:
+        yield Idea("size", (a, b), partial(real_size, seen, a, b))
+
+
+def near_enough(seen: View, a: Entity, b: Entity, pair: Pair) -> bool:
+    """Say whether two entities are as near to each other as a pair asks for."""
+    if pair.when == "touching":
+        return facts.touching(seen, a, b) and facts.within_reach(seen, a, b)
+    return pair.when == "anywhere" or facts.within_reach(seen, a, b)
+
+
+def distances(
+    seen: View, a: Entity, b: Entity, first: Category, second: Category
+) -> Iterator[Idea]:
+    """Yield what boxes tell about how near two things are, to the camera and to each other."""
+    if not seen.frame or not a.box or not b.box:
+        return
+    standing = {first.name, second.name} <= knowledge().grounded
+    lower = seen.frame.lower(a.box, b.box)
+    if first.name == second.name and standing and lower and spatial.larger(a.box, b.box, 2.5):
+        yield Idea("depth", (a, b), partial(depth, a, b))
+    if second.metres >= 3 * first.metres and spatial.larger(a.box, b.box):
+        yield Idea("depth", (a, b), partial(perspective, a, b))
+    if first.name != second.name and standing and lower and spatial.overlap(a.box, b.box):
+        yield Idea("front", (a, b), partial(front, a, b))
+    if first.name == "person" and second.metres < 1 and second.kind != "animal":
+        if facts.within_reach(seen, a, b):
+            yield Idea("reach", (a, b), partial(reach, a, b, Fact("close", (a, b))))
+        elif seen.frame.far(a.box, b.box):
+            yield Idea("reach", (a, b), partial(reach, a, b, Fact("far", (a, b))))
+
+
+def suggestion(seen: View, a: Entity, b: Entity, pair: Pair, writer: Writer) -> Draft | None:
+    """Say what two things suggest together."""
+    if not (unused := writer.fresh(pair.says, pair.why)):
+        return None
+    says, why = unused
+    person = bool(a.category and a.category.name == "person")
+    asked = DOING if person and not (b.category and b.category.name == "person") else THINGS
+    return Draft(
+        writer.fill(writer.pick(asked), a=a, b=b),
+        sentence(writer.fill(says, 0.7, a=a, b=b)),
+        writer.rationale([facts.between_two(seen, a, b)], why),
+    )
+
+
+def possibility(
+    seen: View, p: Entity, a: Entity, category: Category, writer: Writer
+) -> Draft | None:
+    """Say what somebody could do with something."""
+    if not (unused := writer.fresh(category.facts, category.does)):
+        return None
+    why, deed = unused
+    asked = COULD_ANIMAL if category.kind == "animal" else COULD
+    return Draft(
+        writer.fill(writer.pick(asked), p=p, a=a),
+        sentence(writer.fill(f"{{p}} could {deed}", 0.6, p=p, it=a)),
+        writer.rationale([facts.between_two(seen, p, a)], why),
+    )
+
+
+def real_size(seen: View, big: Entity, small: Entity, writer: Writer) -> Draft | None:
+    """Say which of two things is usually larger, whatever the picture makes of them."""
+    assert big.category and small.category
+    large, little = big.category, small.category
+    why = (
+        f"{large.generic} usually measures {length(large.metres)}, "
+        f"and {little.generic} only {length(little.metres)}"
+    )
+    if not writer.fresh([why]):
+        return None
+    a, b = (big, small) if writer.rng.random() < 0.5 else (small, big)
+    rationale = sentence(why)
+    if big.box and small.box and spatial.larger(small.box, big.box):
+        rationale = sentence(f"{writer.clause(Fact('larger', (small, big)))}, but {why}")
+    return Draft(
+        writer.fill(writer.pick(SIZE), a=a, b=b),
+        sentence(writer.fill("{a} would usually be larger", 1.0, a=big)),
+        rationale,
+    )
+
+
+def depth(a: Entity, b: Entity, writer: Writer) -> Draft | None:
+    """Say which of two of a kind is nearer to the camera."""
+    return nearer(a, b, [Fact("larger", (a, b)), Fact("lower", (a, b))], DEPTH_WHY, writer)
+
+
+def perspective(a: Entity, b: Entity, writer: Writer) -> Draft | None:
+    """Say that a small thing that looks larger than a big one is nearer to the camera."""
+    assert a.category and b.category
+    small, big = a.category.generic, b.category.generic
+    why = [writer.fill(text, small=small, big=big) for text in PERSPECTIVE_WHY]
+    return nearer(a, b, [Fact("larger", (a, b))], why, writer)
+
+
+def nearer(
+    a: Entity, b: Entity, seen_so: list[Fact], known: Sequence[str], writer: Writer
+) -> Draft | None:
+    """Say that `a` is probably nearer to the camera than `b`."""
+    if not (unused := writer.fresh(known)):
+        return None
+    [why] = unused
+    first, second = (a, b) if writer.rng.random() < 0.5 else (b, a)
+    return Draft(
+        writer.fill(writer.pick(DEPTH), a=first, b=second),
+        sentence(writer.fill(writer.pick(NEARER), 0.7, a=a, b=b)),
+        writer.rationale(seen_so, why),
+    )
+
+
+def front(a: Entity, b: Entity, writer: Writer) -> Draft | None:
+    """Say which of two things that overlap may be in front."""
+    if not (unused := writer.fresh(FRONT_WHY)):
+        return None
+    [why] = unused
+    first, second = (a, b) if writer.rng.random() < 0.5 else (b, a)
+    return Draft(
+        writer.fill(writer.pick(FRONT), a=first, b=second),
+        sentence(writer.fill(writer.pick(FRONT_SAYS), 0.7, a=a, b=b)),
+        writer.rationale([Fact("overlap", (a, b)), Fact("lower", (a, b))], why),
+    )
+
+
+def reach(p: Entity, a: Entity, distance: Fact, writer: Writer) -> Draft | None:
+    """Say whether somebody could probably reach something."""
+    near = distance.relation == "close"
+    if not (unused := writer.fresh(REACH_WHY if near else AWAY_WHY)):
+        return None
+    [why] = unused
+    question = writer.pick(REACH)
+    yes = near == question.startswith("Could")
+    says = (
+        "{p} could probably reach {a} with one hand"
+        if near
+        else "{p} would probably have to move to get hold of {a}"
+    )
+    return Draft(
+        writer.fill(question, p=p, a=a),
+        f"{'Yes' if yes else 'No'}, {writer.fill(says, 0.6, p=p, a=a)}.",
+        writer.rationale([distance], why),
+    )
+
+
+def groups(seen: View) -> Iterator[Idea]:
+    """Yield ideas about all regions of a category, and about one that is the only one."""
+    for name in sorted({entity.category.name for entity in seen.entities if entity.category}):
+        members = [e for e in seen.entities if e.category and e.category.name == name]
+        if len(members) > 1:
+            yield Idea("group", tuple(members), partial(group, seen, members))
+        elif len(seen.everything) > 2 and seen.categories_known and seen.style == "id":
+            count = sum(1 for e in seen.everything if e.category and e.category.name == name)
+            if count == 1:
+                yield Idea("only", (members[0],), partial(only, seen, members[0]))
+
+
+def group(seen: View, members: Sequence[Entity], writer: Writer) -> Draft | None:
+    """Say what may have brought several of a kind together."""
+    category = members[0].category
+    assert category
+    if not (unused := writer.fresh(category.group, category.group_why)):
+        return None
+    says, why = unused
+    chosen = members
+    if len(members) > 4:
+        kept = writer.rng.sample(range(len(members)), 3)
+        chosen = [members[k] for k in sorted(kept)]
+    seen_so = []
+    if seen.style == "id":
+        seen_so = [Fact("are", tuple(chosen), category.name)]
+        count = sum(1 for e in seen.everything if e.category is category)
+        if seen.categories_known and len(chosen) < count:
+            seen_so.append(Fact("count", (), category.name, count))
+    elif len(chosen) == 2:
+        seen_so = [facts.between_two(seen, chosen[0], chosen[1])]
+    return Draft(
+        writer.fill(writer.pick(GROUP), all=chosen),
+        sentence(writer.fill(says, all=chosen)),
+        writer.rationale(seen_so, why),
+    )
+
+
+def only(seen: View, a: Entity, writer: Writer) -> Draft | None:
+    """Say that a region is the only one of its category, and what the others are."""
+    assert a.category
+    others = Counter(e.category.name for e in seen.everything if e.category and e is not a)
+    table = knowledge().categories
+    shown = [indefinite(table[n]) if k == 1 else table[n].plural for n, k in others.items()]
+    question = writer.pick(ONLY)
+    return Draft(
+        writer.fill(question, 0.0, a=a, noun=a.category.noun, thing=indefinite(a.category)),
+        f"No, {writer.clause(Fact('only', (a,), a.category.name))}.",
+        writer.rationale([Fact("others", (a,), listed(shown))], ""),
+    )
+
+
+def scenes(seen: View) -> Iterator[Idea]:
+    """Yield what several regions, or one and the label of the whole picture, tell of the place."""
+    tags = {place.lower() for place in seen.observations.places}
+    for scene in knowledge().scenes:
+        first: dict[str, Entity] = {}
+        for entity in seen.entities:
+            if entity.category and entity.category.name in scene.clues | scene.needed:
+                first.setdefault(entity.category.name, entity)
+        labels = sorted(scene.tags & tags)
+        if scene.unless & {e.category.name for e in seen.everything if e.category}:
+            continue
+        if scene.needed & set(first) and len(first) + bool(labels) > 1:
+            # What speaks for the place comes first.
+            clues = sorted(first, key=lambda name: (name not in scene.needed, first[name].index))
+            yield Idea(
+                "scene",
+                tuple(first[name] for name in clues[:3]),
+                partial(place, seen, scene, [first[name] for name in clues[:3]], labels),
+            )
+
+
+def place(
+    seen: View, scene: Scene, clues: Sequence[Entity], labels: Sequence[str], writer: Writer
+) -> Draft | None:
+    """Say what kind of place a picture may show."""
+    if not writer.fresh([scene.why]):
+        return None
+    seen_so = facts.kinds(seen, clues)
+    if labels:
+        seen_so.append(Fact("looks like", (), f"{article(labels[0])} {labels[0]}"))
+    return Draft(
+        writer.fill(writer.pick(PLACE), all=clues),
+        sentence(
+            writer.fill(writer.pick(PLACE_SAYS), all=clues, scene=scene.name, where=scene.where)
+        ),
+        writer.rationale(seen_so, scene.why),
+    )

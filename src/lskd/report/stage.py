@@ -1,0 +1,68 @@
+"""Stage `report`: one self-contained page that tells what a run has made."""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import NonNegativeInt
+
+from lskd.report.gallery import Size
+from lskd.report.page import render
+from lskd.stage import Context, Section, Stage
+from lskd.table import Tables, draft
+from lskd.types import (
+    Annotation,
+    Concepts,
+    Copy,
+    Dialogue,
+    Example,
+    Image,
+    Narratives,
+    Record,
+    Regions,
+    Reject,
+    Reply,
+    Score,
+    Triple,
+)
+
+PAGE = "report.html"
+
+
+class Settings(Section):
+    """How many triples of each kind the page shows: kept, dropped by score, rejected by parsing."""
+
+    kept: NonNegativeInt = 12
+    dropped: NonNegativeInt = 6
+    rejected: NonNegativeInt = 6
+
+
+def whole(
+    settings: Settings, context: Context, tables: Tables
+) -> Iterator[tuple[str, Iterable[Record]]]:
+    """Write the page beside the stage's note; it has no table."""
+    size = Size(settings.kept, settings.dropped, settings.rejected, seed=context.seed)
+    text = render(context.facts(), tables, size)
+    with draft(context.folder / PAGE) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    yield from ()
+
+
+STAGE = Stage(
+    name="report",
+    settings=Settings,
+    reads=(
+        Image,
+        Copy,
+        Annotation,
+        Concepts,
+        Narratives,
+        Regions,
+        Dialogue,
+        Reply,
+        Triple,
+        Score,
+        Example,
+        Reject,
+    ),
+    writes=(),
+    whole=whole,
+)

@@ -1,0 +1,207 @@
+"""The batch interface against a loopback server that has it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.conftest import Ask
+from chat.server import Misbehaviour, Server
+from chat.talks import SCHEMA, talk, talks
+from lskd.chat.batch import BatchTeacher
+from lskd.chat.conversation import opening, request
+from lskd.chat.journal import Charge, Journal
+from lskd.errors import BudgetReached, EndpointError, UserError
+from lskd.protocols import Teacher
+from lskd.types import Reply
+
+BatchAsk = Callable[..., BatchTeacher]
+
+
+@pytest.fixture
+def batcher(server: Server, journal: Journal) -> Iterator[BatchAsk]:
+    made: list[BatchTeacher] = []
+
+    def make(**settings: object) -> BatchTeacher:
+        chosen: dict[str, Any] = {"model": "m", "base_url": server.base_url, "poll": 0.01}
+        made.append(BatchTeacher(journal, **chosen | {"backoff": 0.01} | settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def texts(held: list[tuple[Reply, ...]]) -> list[list[tuple[str, str]]]:
+    return [[(reply.id, reply.text) for reply in replies] for replies in held]
+
+
+def test_a_batch_teacher_is_a_teacher(batcher: BatchAsk) -> None:
+    assert isinstance(batcher(), Teacher)
+
+
+def test_a_turn_is_a_batch_and_the_replies_are_those_of_single_calls(
+    batcher: BatchAsk, teacher: Ask, server: Server, tmp_path: Path
+) -> None:
+    by_batch = batcher().converse([*talks(5, turns=3), *talks(0), talk("short")])
+    assert (server.tally().batches, server.tally().calls) == (3, 16)
+    with Journal(tmp_path / "other.sqlite") as other:
+        asker = type(teacher())(other, model="m", base_url=server.base_url)
+        assert texts(asker.converse([*talks(5, turns=3), talk("short")])) == texts(by_batch)
+        asker.close()
+
+
+def test_batch_and_single_calls_share_the_journal(
+    batcher: BatchAsk, teacher: Ask, server: Server
+) -> None:
+    first = teacher().converse(talks(3, turns=2))
+    assert batcher().converse(talks(3, turns=2)) == first
+    assert (server.tally().batches, server.tally().calls) == (0, 6)
+
+
+def test_a_batch_costs_half(batcher: BatchAsk, server: Server, journal: Journal) -> None:
+    batcher(input_price=2.0, output_price=8.0).converse(talks(4))
+    tally = server.tally()
+    full = (2 * tally.billed_input + 8 * tally.billed_output) / 1e6
+    assert journal.spent().price == pytest.approx(full / 2)
+    assert journal.spent().unanswered == 0
+
+
+def test_files_are_no_larger_than_allowed(batcher: BatchAsk, server: Server) -> None:
+    held = batcher(batch_requests=4).converse(talks(10))
+    assert server.tally().batches == 3
+    held += batcher(batch_bytes=1000).converse([talk(f"b{k}") for k in range(10)])
+    assert 3 + 3 < server.tally().batches <= 3 + 10
+    assert all(reply.error is None for (reply,) in held)
+    assert max(server.tally().requests.values()) == 1
+
+
+def test_faults_of_single_requests_are_told_apart(
+    batcher: BatchAsk, server: Server, journal: Journal
+) -> None:
+    server.misbehave(
+        Misbehaviour(status=400, body='{"error": {"message": "too long"}}', about="c0,"),
+        Misbehaviour(status=500, about="c1,"),
+        Misbehaviour(status=410, about="c2,"),  # expired
+        Misbehaviour(status=500, about="c3,", times=99),
+    )
+    held = batcher(retries=2).converse(talks(5, turns=2))
+    errors = [[reply.error for reply in replies] for replies in held]
+    assert errors == [
+        ["HTTP 400: too long"],
+        [None, None],
+        [None, None],
+        ["HTTP 500: out of order"],
+        [None, None],
+    ]
+    assert (journal.spent().calls, journal.spent().unanswered) == (6, 0)
+    assert journal.batches() == []
+
+
+def test_a_refused_schema_is_left_out_of_the_next_batch(batcher: BatchAsk, server: Server) -> None:
+    body = '{"error": {"message": "response_format is not supported"}}'
+    server.misbehave(Misbehaviour(status=400, body=body, about='"response_format"', times=99))
+    held = batcher().converse([talk(f"c{k}", schema=SCHEMA) for k in range(3)])
+    assert all("Question:" in reply.text for (reply,) in held)
+    assert server.tally().batches == 2
+
+
+def test_a_refused_key_within_a_batch_ends_the_run(batcher: BatchAsk, server: Server) -> None:
+    server.misbehave(Misbehaviour(status=401, about="messages", times=99))
+    with pytest.raises(EndpointError, match="HTTP 401"):
+        batcher().converse(talks(3))
+
+
+def test_the_budget_holds_for_batches(batcher: BatchAsk, server: Server, journal: Journal) -> None:
+    with pytest.raises(BudgetReached):
+        batcher(max_tokens=5000).converse(talks(100, turns=2))
+    tally = server.tally()
+    assert 2500 < tally.billed_input + tally.billed_output <= 5000
+    assert tally.batches > 1  # what the first ones left was used
+    assert journal.spent().calls == tally.calls
+
+
+def test_a_batch_whose_making_was_cut_off_is_found_again(batcher: BatchAsk, server: Server) -> None:
+    batcher().converse([talk(f"before-{k}") for k in range(5)])
+    batcher(batch_requests=1).converse([talk(f"more-{k}") for k in range(3)])
+    held = batcher().converse([talk("x", text="cut-the-answer")])
+    assert held[0][0].error is None
+    assert server.tally().batches == 5
+    assert max(server.tally().requests.values()) == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_takes_no_files_ends_the_run(
+    batcher: BatchAsk, server: Server, journal: Journal, status: int
+) -> None:
+    fault = Misbehaviour(status=status, body="no room", about="upload of a file", times=3)
+    server.misbehave(fault)
+    asker = batcher(retries=2)
+    with pytest.raises(EndpointError, match=f"refuses batches: HTTP {status}: no room"):
+        asker.converse(talks(3))
+    server.misbehave()
+    assert all(reply.error is None for (reply,) in asker.converse(talks(3)))
+    assert (journal.spent().calls, journal.spent().unanswered) == (3, 0)
+
+
+WAIT = """
+import sys, pathlib
+from lskd.chat.journal import Journal
+from lskd.chat.batch import BatchTeacher
+from chat.talks import talks
+journal = Journal(pathlib.Path(sys.argv[2]))
+BatchTeacher(journal, model="m", base_url=sys.argv[1], poll=0.05).converse(talks(6, turns=2))
+"""
+
+
+def test_a_run_killed_while_it_waits_submits_nothing_twice(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Server(batch_seconds=3.0) as server:
+        paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+        run = subprocess.Popen(
+            [sys.executable, "-c", WAIT, server.base_url, str(path)],
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+        while server.tally().batches == 0:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        with Journal(path) as journal:
+            assert journal.spent().unanswered == 0  # the batch goes on without us
+            asker = BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.05)
+            # Asked in another company, the calls are still found in the batch that holds them.
+            held = asker.converse(talks(3, turns=1))
+            held += asker.converse(talks(6, turns=2)[3:])
+            asker.close()
+            assert all(reply.error is None for replies in held for reply in replies)
+            assert journal.batches() == []
+            assert journal.spent().calls == server.tally().calls == 6 + 3
+        assert (server.tally().batches, max(server.tally().requests.values())) == (2, 1)
+
+
+def test_a_batch_that_was_noted_but_never_made_is_made(
+    server: Server, journal: Journal, batcher: BatchAsk
+) -> None:
+    # What a process leaves that is killed between its note and the server's answer.
+    asker = batcher()
+    asked = request(talk("a"), opening(talk("a")), 0, asker.endpoint)
+    call = journal.ask(asked.key, Charge(1, 1, None), lambda totals: True)
+    assert call is not None
+    journal.begin_batch([call], "a token that no batch has")
+    held = asker.converse([talk("a")])
+    assert held[0][0].error is None
+    assert journal.batches() == []
+    assert (journal.spent().unanswered, server.tally().batches) == (0, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"poll": 0}, {"discount": -1}, {"batch_requests": 0}])
+def test_a_wrong_setting_is_told(journal: Journal, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        BatchTeacher(journal, model="m", base_url="http://localhost/v1", **wrong)

@@ -1,0 +1,232 @@
+"""A run that pays a teacher: one `--set` away, killed at any moment, never paying twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import house
+from chat.server import Misbehaviour, Server
+from lskd.chat.journal import spent_so_far
+from lskd.run import Run, load
+from lskd.types import Dialogue, Example, Reject, Reply, Triple
+from test_cli import TESTS, lskd
+
+KEY = "sk-a-secret-that-must-not-be-found"
+
+
+def teacher(server: Server, **keys: object) -> str:
+    """Return the one change that puts a served model in the teacher's place."""
+    settings = {"model": "m", "base_url": server.base_url, "backoff": 0.05, **keys}
+    text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
+    return f'models.teacher={{use = "lskd.chat.teacher:ChatTeacher", {text}}}'
+
+
+def tables(run: Run) -> dict[str, list[object]]:
+    """Return what a run has made, without the time that each reply took."""
+    return {
+        "replies": [replace(reply, seconds=0.0) for reply in house.rows(run, Reply)],
+        "dialogues": list(house.rows(run, Dialogue)),
+        "triples": list(house.rows(run, Triple)),
+        "rejects": list(house.rows(run, Reject, "parse")),
+        "examples": [replace(example, path="") for example in house.rows(run, Example)],
+    }
+
+
+def test_one_change_of_the_run_file_talks_to_a_server(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    with Server() as server:
+        result = lskd("run", "small.toml", "--set", teacher(server), folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        tally = server.tally()
+    run = load(tmp_path / "out" / "small")
+    replies = house.rows(run, Reply)
+    assert len(replies) == 6 * 2 * 3
+    assert tally.calls == len(replies) + 6
+    assert all(reply.error is None and reply.input_tokens for reply in replies)
+    assert house.rows(run, Triple)
+
+
+def test_a_second_run_asks_nothing_and_a_remade_stage_buys_nothing(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    with Server() as server:
+        change = teacher(server)
+        lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        before = server.tally().calls
+        first = tables(load(tmp_path / "out" / "small"))
+        for file in (tmp_path / "out" / "small" / "generate").rglob("*.parquet"):
+            file.unlink()
+        lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        assert server.tally().calls == before
+    assert tables(load(tmp_path / "out" / "small")) == first
+
+
+def test_a_child_run_takes_equal_requests_from_its_parents_journal(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    (tmp_path / "child.toml").write_text('extends = "small.toml"\n[generate]\nstyles = ["id"]\n')
+    with Server() as server:
+        change = teacher(server)
+        lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        (tmp_path / "small.toml").write_text(
+            (tmp_path / "small.toml")
+            .read_text()
+            .replace('teacher = { use = "models:Parrot" }', change.partition(".")[2])
+        )
+        before = server.tally().calls
+        result = lskd("run", "child.toml", folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert server.tally().calls == before
+    assert len(house.rows(load(tmp_path / "out" / "child"), Reply)) == 18
+
+
+def test_the_plan_prices_what_the_run_then_asks(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    with Server() as server:
+        change = teacher(server, input_price=1.0, output_price=2.0)
+        lskd("run", "small.toml", "--set", change, "--until", "dialogue", folder=tmp_path)
+        before = server.tally().calls
+        found = json.loads(
+            lskd("plan", "small.toml", "--set", change, "--json", folder=tmp_path).stdout
+        )
+        assert server.tally().calls == before
+        (step,) = [one for one in found["steps"] if one["stage"] == "generate"]
+        assert step["estimate"]["calls"] == 36 and step["estimate"]["measured"]
+        assert found["price"] > 0
+        lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        assert server.tally().calls - before == 36
+
+
+def test_a_budget_stops_the_run_with_its_own_exit_code_and_more_money_goes_on(
+    tmp_path: Path,
+) -> None:
+    house.build(tmp_path)
+    with Server() as server:
+        prices = {"input_price": 1.0, "output_price": 2.0, "concurrency": 2}
+        poor = teacher(server, max_price=0.02, **prices)
+        result = lskd("run", "small.toml", "--set", poor, folder=tmp_path)
+        assert result.returncode == 3, result.stderr
+        assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+        tally = server.tally()
+        spent = (tally.billed_input * 1.0 + tally.billed_output * 2.0) / 1e6
+        assert 0 < spent <= 0.02
+        rich = teacher(server, max_price=5, **prices)
+        result = lskd("run", "small.toml", "--set", rich, folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        after = server.tally()
+        assert after.calls == len(after.requests) == 36 + 6
+
+
+def test_faults_on_the_way_end_in_the_same_tables(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    house.build(tmp_path / "smooth")
+    with Server() as server:
+        change = teacher(server, retries=8)
+        lskd("run", "small.toml", "--set", change, folder=tmp_path / "smooth")
+        server.reset()
+        server.misbehave(
+            Misbehaviour(status=429, headers={"Retry-After": "1"}, times=3),
+            Misbehaviour(status=500, times=4),
+            Misbehaviour(cut="before", times=2),
+            Misbehaviour(cut="within", times=2),
+            Misbehaviour(body="{not json", times=2),
+            Misbehaviour(body='{"choices": []}', times=2),
+        )
+        result = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+    rough, smooth = (load(f / "out" / "small") for f in (tmp_path, tmp_path / "smooth"))
+    assert tables(rough) == tables(smooth)
+
+
+def test_a_server_that_is_down_and_a_wrong_key_are_told_in_one_line_within_seconds(
+    tmp_path: Path,
+) -> None:
+    house.build(tmp_path)
+    with Server(key=KEY) as server:
+        change = teacher(server, key_env="LSKD_TEST_KEY")
+        os.environ["LSKD_TEST_KEY"] = "wrong"
+        try:
+            refused = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        finally:
+            del os.environ["LSKD_TEST_KEY"]
+    started = time.monotonic()
+    down = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+    assert time.monotonic() - started < 60
+    for result in (refused, down):
+        assert result.returncode == 4, result.stderr
+        last = result.stderr.strip().splitlines()[-1]
+        assert last.startswith("error: ") and server.base_url in last
+        assert "Traceback" not in result.stderr
+    assert "LSKD_TEST_KEY" in refused.stderr
+
+
+def test_the_key_is_nowhere_on_disk_or_screen(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    with Server(key=KEY) as server:
+        os.environ["LSKD_TEST_KEY"] = KEY
+        try:
+            change = teacher(server, key_env="LSKD_TEST_KEY")
+            result = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        finally:
+            del os.environ["LSKD_TEST_KEY"]
+    assert result.returncode == 0, result.stderr
+    assert KEY not in result.stdout + result.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) > 30
+    assert not [file for file in files if KEY.encode() in file.read_bytes()]
+
+
+def killed_until_done(folder: Path, change: str, kills: int, rng: random.Random) -> None:
+    """Run, kill -9 at a random moment, `kills` times; then let it end."""
+    command = [sys.executable, "-m", "lskd", "run", "small.toml", "--set", change]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(rng.uniform(0.6, 3.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    result = lskd("run", "small.toml", "--set", change, folder=folder)
+    assert result.returncode == 0, result.stderr
+
+
+def kill_and_compare(tmp_path: Path, kills: int, images: int) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        house.build(folder, images)
+    with Server(latency=0.05) as server:
+        change = teacher(server, concurrency=4)
+        assert lskd("run", "small.toml", "--set", change, folder=whole).returncode == 0
+        unique = server.tally().calls
+        server.reset(0.05)
+        killed_until_done(broken, change, kills, random.Random(kills))
+        tally = server.tally()
+    assert tables(load(broken / "out" / "small")) == tables(load(whole / "out" / "small"))
+    assert len(tally.requests) == unique
+    journals = (broken / "out" / "small" / "journal").glob("*.sqlite")
+    in_flight = sum(spent_so_far(journal).unanswered for journal in journals)
+    assert tally.calls - unique <= in_flight <= 4 * kills
+
+
+def test_a_run_killed_at_random_moments_gives_the_same_tables_and_buys_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    kill_and_compare(tmp_path, kills=4, images=16)
+
+
+@pytest.mark.check
+@pytest.mark.timeout(1800)
+def test_a_hundred_kills_change_no_table_and_buy_nothing_twice(tmp_path: Path) -> None:
+    kill_and_compare(tmp_path, kills=100, images=400)
