@@ -22,9 +22,10 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest -m check
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/teacher.py
+	PYTHONPATH=tests $(BIN)/python bench/teacher.py
 	$(BIN)/python bench/marking.py
 	$(BIN)/python bench/pipeline.py
+	$(BIN)/python bench/scoring.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -30,7 +30,8 @@ class Eyes:
     def narrate(
         self, pictures: Sequence[Picture], samples: int, temperature: float
     ) -> list[tuple[str, ...]]:
-        return [("A dog runs in a field.",) * min(samples, 1) for _ in pictures]
+        # Each image has words of its own, so that no two prompts are equal.
+        return [(f"A dog runs in field {p.image.id}.",)[:samples] for p in pictures]
 
     def propose(self, pictures: Sequence[Picture]) -> list[list[Proposal]]:
         return [[self.box(p, k) for k in range(self.boxes)] for p in pictures]

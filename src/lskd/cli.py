@@ -1,7 +1,8 @@
 """The front door: `lskd run RUN.toml`, and what goes around it.
 
 Exit codes: 0 all is well; 1 a defect of lskd (please report it); 2 something that was asked for is
-wrong; 3 the budget is reached; 4 a server cannot be used; 130 interrupted. See `lskd.errors`.
+wrong; 3 the budget is reached; 4 a server cannot be used; 5 people's judgments are needed; 130
+interrupted. See `lskd.errors`.
 """
 
 import json
@@ -22,7 +23,7 @@ from lskd.run import Run, load
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
-    "4 a server cannot be used, 130 interrupted."
+    "4 a server cannot be used, 5 judgments are needed, 130 interrupted."
 )
 app = typer.Typer(
     name="lskd",
@@ -279,7 +280,7 @@ def export_corpus(
 
     Example: lskd export runs/photos.toml --to llava --out corpus-llava
     """
-    from lskd.export import command
+    from lskd import exchange
     from lskd.export.conversation import Talk
     from lskd.export.pictures import Look
 
@@ -293,9 +294,9 @@ def export_corpus(
             ("id", "description") if chosen == "both" else (chosen,),
             one_of("--naming", naming, ("tag", "box")),
         )
-        one_of("--to", to, command.FORMATS)
-        tables = command.corpus(file, changes or [], None)
-        written = command.write(command.examples(tables), to, target, look, talk, images)
+        one_of("--to", to, exchange.FORMATS)
+        source = exchange.corpus(file, changes or [])
+        written = exchange.write(source, to, target, look, talk, images)
         for made in written.files:
             sys.stdout.write(f"{made}\n")
         sys.stderr.write(f"{written.rows} rows, {written.rejected} rejected\n")
@@ -314,10 +315,10 @@ def import_corpus(
 
     Example: lskd import lck lck_train.jsonl --images vg/ --out out/lck
     """
-    from lskd.export import command
+    from lskd import exchange
 
     with plain_errors():
-        read = command.read(form, file, out, images)
+        read = exchange.read(form, file, out, images)
         sys.stdout.write(f"{read.folder}: {read.examples} examples, {read.rejects} rejects\n")
 
 

@@ -4,6 +4,7 @@
 UserError         2  a setting, a path or a file is wrong: what, what was given, what would be right
 ├── MissingExtra  2  a library is not installed: which `pip install` brings it
 ├── EndpointError 4  a server is down, or refuses the key or the model: nothing can be asked of it
+├── JudgmentsNeeded 5 the critic waits for people: where the triples to be judged are
 └── BudgetReached 3  the next reply could cost more than `max_price` or `max_tokens` allows
 ```
 """
@@ -26,6 +27,12 @@ class BudgetReached(UserError):
     """The next reply could overspend the budget; what was paid for is kept."""
 
     exit_code = 3
+
+
+class JudgmentsNeeded(UserError):
+    """The critic cannot be fitted before people have judged a sample of triples."""
+
+    exit_code = 5
 
 
 class EndpointError(UserError):

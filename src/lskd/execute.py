@@ -113,6 +113,7 @@ def make(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> No
             return
         made = make_whole(run, stage, limit, display)
     else:
+        renew(run, stage)
         todo = run.missing(stage)
         if not todo:
             display.line(stage.name, "up to date")
@@ -121,6 +122,21 @@ def make(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> No
     rows = ", ".join(f"{count} {name.lower()}" for name, count in made.items() if count)
     nothing = "nothing new" if stage.writes else "made"
     display.line(stage.name, f"{rows or nothing} in {time.monotonic() - started:.1f} s")
+
+
+def renew(run: Run, stage: Stage[Any]) -> None:
+    """Remove a stage's shards if the whole tables that each depends on are not what they were."""
+    inputs = run.whole_inputs(stage)
+    if not inputs:
+        return
+    note = run.folders[stage.name] / INPUTS
+    digest = run.tables.digest(inputs)
+    if note.exists() and json.loads(note.read_text())["digest"] == digest:
+        return
+    for shard in run.tables.shards(stage.writes[0], stage.name):
+        run.tables.file(stage.writes[0], shard, stage.name).unlink()
+    with table.draft(note) as unfinished:
+        unfinished.write_text(json.dumps({"digest": digest}))
 
 
 def make_whole(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> dict[str, int]:

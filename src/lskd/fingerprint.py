@@ -57,8 +57,8 @@ def all_models(settings: BaseModel) -> list[Model]:
     return queue
 
 
-def checkpoints(settings: BaseModel) -> Iterator[tuple[str, str]]:
-    """Yield each local file or folder that a model of `settings` names, with a digest of it.
+def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
+    """Yield each local file or folder that a model names: "key=name", its path and a digest.
 
     So an edited prompt, list of labels or checkpoint counts as another setting. Hub names carry
     their own `revision` in the settings. Weight files are told apart by name and size.
@@ -67,7 +67,7 @@ def checkpoints(settings: BaseModel) -> Iterator[tuple[str, str]]:
         for key, value in effective_model(model).items():
             for name in value if isinstance(value, list) else [value]:
                 if key != "use" and isinstance(name, str) and name and Path(name).exists():
-                    yield f"{key}={name}", path_digest(Path(name))
+                    yield f"{key}={name}", Path(name), path_digest(Path(name))
 
 
 def path_digest(path: Path) -> str:

@@ -86,6 +86,14 @@ class Run:
                     found.append(notice)
         return found
 
+    def whole_inputs(self, stage: Stage[Any]) -> tuple[type, ...]:
+        """Return the tables on which every shard of a stage depends, its ancestors' included."""
+        found = dict.fromkeys(stage.reads_whole)
+        for other in self.stages():
+            if other.name in makers(stage):
+                found |= dict.fromkeys(self.whole_inputs(other))
+        return tuple(found)
+
     def missing(self, stage: Stage[Any]) -> list[str]:
         """Return the shards of images for which a stage has none yet."""
         done = set(self.tables.shards(stage.writes[0], stage.name)) if stage.writes else set()
@@ -153,7 +161,15 @@ class Run:
             "settings": effective(settings),
             "seed": self.seed,
             "files": {file.name: file_digest(file) for file in stage.files(settings)},
-            "checkpoints": dict(checkpoints(settings)),
+            "checkpoints": {
+                named: digest
+                for named, path, digest in checkpoints(settings)
+                # What a stage of the run itself has made counts as a table, not as a setting.
+                if not any(
+                    path.absolute().is_relative_to(folder.absolute())
+                    for folder in self.folders.values()
+                )
+            },
             "lskd": ".".join(__version__.split(".")[:2]),
             "version": stage.version,
         }
@@ -240,8 +256,12 @@ def unchanged(
 ) -> list[str]:
     """Return the stages whose section, and those of all their ancestors, are a parent's."""
     same: list[str] = []
+    both = settings.keys() & theirs.keys()
     for stage in STAGES if same_seed else ():
+        if stage.name not in both:
+            continue
         ours, parents = settings[stage.name], theirs[stage.name]
-        if effective(ours) == effective(parents) and makers(stage) <= set(same):
+        ancestors = makers(stage) & (settings.keys() | theirs.keys())
+        if effective(ours) == effective(parents) and ancestors <= set(same):
             same.append(stage.name)
     return same

@@ -72,6 +72,8 @@ def checked(file: Path, sections: Mapping[str, Any]) -> dict[str, BaseModel]:
     models = sections.get("models", {})
     found: dict[str, BaseModel] = {}
     for stage in STAGES:
+        if stage.optional and stage.name not in sections:
+            continue
         section = dict(sections.get(stage.name, {}))
         for key, _ in stage.roles():
             try:
@@ -122,9 +124,9 @@ def check_models(settings: Mapping[str, BaseModel], stages: Sequence[str]) -> No
     """Raise UserError, with all mistakes, if a model of these stages cannot be called as named."""
     wrong = []
     for stage in STAGES:
-        for key, role in stage.roles():
+        for key, role in stage.roles() if stage.name in stages else ():
             model = getattr(settings[stage.name], key)
-            if stage.name not in stages or model is None:
+            if model is None:
                 continue
             try:
                 check(role, model)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lskd.errors import UserError
 from lskd.run import Run
-from lskd.types import Copy, Image, Record, Regions, Reject
+from lskd.types import Copy, Fit, Image, Record, Regions, Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def about(row: Record, image: Image) -> bool:
     if isinstance(row, Reject):
         # Ids of replies and triples begin with that of their image.
         return row.source in (image.path, image.source) or row.source.startswith(image.id)
-    return row.image_id == image.id
+    return not isinstance(row, Fit) and row.image_id == image.id
 
 
 def regions(run: Run, shard: str, image: Image) -> Regions:

@@ -201,7 +201,9 @@ class Stage(Generic[S]):
     by name, and is asked again when its inputs change (or, if it `grows`, each time: it then
     yields new shards only). A stage that can do both says by `wholly` what its settings need.
     `files` are those whose content the result depends on, beside settings. `at_once` shards are in
-    flight together where the work waits for paid replies. `version` goes up when the same settings
+    flight together where the work waits for paid replies. An `optional` stage is part of a run only
+    if the run file has its section. `reads_whole` are the tables on which every shard depends: when
+    they change, all shards are made again. `version` goes up when the same settings
     would give other rows.
     """
 
@@ -215,6 +217,8 @@ class Stage(Generic[S]):
     files: Callable[[S], Sequence[Path]] = field(default=lambda settings: ())
     cost: Callable[[S, Sequence[Shard], int], Cost] | None = None
     wholly: Callable[[S], bool] | None = None
+    optional: bool = False
+    reads_whole: tuple[type, ...] = ()
     at_once: int = 1
     version: int = 1
 

@@ -221,6 +221,56 @@ class Triple:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A triple that people are to judge (section 2.3). Made by `sample`.
+
+    Triples of one image are all for one purpose, so that the critic is evaluated on images that it
+    never saw.
+    """
+
+    triple_id: str
+    image_id: str
+    purpose: Literal["train", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What one person thinks of a triple (section 2.3): 1 reject, 2 maybe, 3 accept.
+
+    `qa` is whether question and answer are visually correct, `rationale` whether the rationale
+    justifies the answer and fits the image; None where `qa` is 1, which rejects both. `seconds` is
+    the time that it took, or None. Given by people, in a file that the stage `critic` reads.
+    """
+
+    triple_id: str
+    image_id: str
+    annotator: str
+    qa: int
+    rationale: int | None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A critic that was trained, and how it does on images that it never saw. Made by `critic`.
+
+    `folder` holds it, `digest` tells it from others. Shares are in [0, 1]; None where they could
+    not be measured.
+    """
+
+    folder: str
+    digest: str
+    judged: int
+    accepted: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_precision: float | None
+    calibration_error: float | None
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What a critic thinks of a triple (section 2.3). Made by `score`.
 
@@ -272,6 +322,9 @@ Record = (
     | Dialogue
     | Reply
     | Triple
+    | Sample
+    | Judgment
+    | Fit
     | Score
     | Example
 )

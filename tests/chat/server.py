@@ -32,8 +32,9 @@ class Misbehaviour:
     """What happens instead of a reply, to the next `times` calls whose JSON contains `about`.
 
     `status`, `headers` and `body` replace the response ("{key}" in the body is the client's key;
-    an empty body is an error message). `about` "upload of a file" is for uploads. `hang` seconds pass before. `cut`: the connection ends
+    an empty body is an error message). `hang` seconds pass before. `cut`: the connection ends
     before the response, or within its body. `answer` replaces the body of a good response.
+    `about` "upload of a file" is for those.
     """
 
     status: int = 200

@@ -7,6 +7,7 @@ from pydantic import NonNegativeFloat
 
 from lskd.export import hf
 from lskd.export.pictures import Look
+from lskd.facts import RunFacts
 from lskd.marking import MarkStyle
 from lskd.report.card import Source, card
 from lskd.stage import Context, Section, Stage
@@ -44,26 +45,31 @@ def whole(
 ) -> Iterator[tuple[str, Iterable[Record]]]:
     """Write the folder beside the stage's note; it has no table of records."""
     look = Look(pictures=settings.pictures, marks=settings.marking)
-    readme = card(
-        context.facts(),
-        tables,
-        known(settings.licence),
-        [Source(settings.image_source, known(settings.image_licence))],
-        hf.features_yaml(look, settings.rows),
-        data_files=[(split := split_of(tables), f"data/{split}-*.parquet")],
-    )
     written = hf.write(
         examples(tables),
         context.folder / FOLDER,
         look,
         rows=settings.rows,
-        readme=readme,
+        readme=readme(settings, context.facts(), tables, look),
         shard_bytes=round(settings.megabytes * 1_000_000),
     )
     context.say(f"{written.rows} rows in {context.folder / FOLDER}")
     if written.rejected:
         context.say(f"{written.rejected} examples could not be written: see rejects.jsonl there")
     yield from ()
+
+
+def readme(settings: Settings, facts: RunFacts, tables: Tables, look: Look) -> str:
+    """Return the card of a run's examples."""
+    split = split_of(tables)
+    return card(
+        facts,
+        tables,
+        known(settings.licence),
+        [Source(settings.image_source, known(settings.image_licence))],
+        hf.features_yaml(look, settings.rows),
+        data_files=[(split, f"data/{split}-*.parquet")],
+    )
 
 
 def split_of(tables: Tables) -> str:

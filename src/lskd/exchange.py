@@ -1,6 +1,6 @@
 """What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,8 @@ from lskd.export import coco, hf, lck, llava, swift, trl
 from lskd.export.conversation import Talk
 from lskd.export.folder import Written
 from lskd.export.pictures import Look
-from lskd.run import load
+from lskd.report import dataset
+from lskd.run import Run, load
 from lskd.table import Tables
 from lskd.types import Example, Reject
 
@@ -30,19 +31,36 @@ class Imported:
     rejects: int
 
 
-def corpus(where: Path, changes: Sequence[str], out: Path | None) -> Tables:
-    """Return the tables of a run (its file or folder) or of an imported corpus.
+@dataclass(frozen=True)
+class Corpus:
+    """The tables that hold examples, and the run that made them (None: they were imported)."""
+
+    tables: Tables
+    run: Run | None
+
+    def readme(self, look: Look) -> str:
+        """Return the dataset card for an export to hf; "" for what was imported."""
+        if self.run is None:
+            return ""
+        settings = self.run.settings["dataset"]
+        assert isinstance(settings, dataset.Settings)
+        return dataset.readme(settings, self.run.facts(), self.tables, look)
+
+
+def corpus(where: Path, changes: Sequence[str]) -> Corpus:
+    """Return the corpus of a run (its file or folder), or one that was imported into a folder.
 
     Raises UserError if there are no examples.
     """
     imported = where / "corpus"
     if imported.is_dir() and not (where / "run.toml").exists():
-        tables = Tables({"corpus": imported}, {Example: "corpus"})
+        found = Corpus(Tables({"corpus": imported}, {Example: "corpus"}), None)
     else:
-        tables = load(where, changes, out).tables
-    if not tables.shards(Example):
+        run = load(where, changes)
+        found = Corpus(run.tables, run)
+    if not found.tables.shards(Example):
         raise UserError(f"{where} has no examples yet: `lskd run` it up to the corpus first")
-    return tables
+    return found
 
 
 def examples(tables: Tables) -> Iterator[Example]:
@@ -52,15 +70,16 @@ def examples(tables: Tables) -> Iterator[Example]:
 
 
 def write(
-    rows: Iterable[Example], form: str, out: Path, look: Look, talk: Talk, root: Path | None
+    source: Corpus, form: str, out: Path, look: Look, talk: Talk, root: Path | None
 ) -> Written:
-    """Write examples in a format, `root` being what LCK's image names are relative to.
+    """Write a corpus in a format, `root` being what LCK's image names are relative to.
 
     Raises UserError for an unknown format, naming the known ones.
     """
+    rows = examples(source.tables)
     match form:
         case "hf":
-            return hf.write(rows, out, look, talk.styles)
+            return hf.write(rows, out, look, talk.styles, readme=source.readme(look))
         case "llava":
             return llava.write(rows, out, look, talk)
         case "swift":

@@ -1,0 +1,214 @@
+"""The Q-Former on image features and texts: four passes over one stack of layers.
+
+The keys and values of its cross-attention depend on the image alone. They are made once per view,
+as a `Memory`, and shared by all texts about the view and by all passes of a training step; that
+projection is half of the operations of a matching pass.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Blip2QFormerConfig, Blip2QFormerModel
+from transformers.models.blip_2.modeling_blip_2 import Blip2TextEmbeddings
+
+from lskd.blip2.size import Attention, QFormerSize
+from lskd.blip2.text import Texts
+from lskd.errors import UserError
+
+Seen = tuple[Tensor, Tensor]  # keys and values, both (views, tokens, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the cross-attention of each layer that has one knows of some views."""
+
+    layers: Mapping[int, Seen]
+
+    @property
+    def views(self) -> int:
+        """Return the number of views."""
+        return next(iter(self.layers.values()))[0].shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the memory lies."""
+        return next(iter(self.layers.values()))[0].device
+
+    def take(self, rows: Tensor) -> "Memory":
+        """Return the memory of some views, (rows,) int64, repeated as often as they are named."""
+        return Memory(
+            {
+                n: (keys.index_select(0, rows), values.index_select(0, rows))
+                for n, (keys, values) in self.layers.items()
+            }
+        )
+
+    def join(self, other: "Memory") -> "Memory":
+        """Return these views, and then those of another memory."""
+        return Memory(
+            {
+                n: (torch.cat([keys, other.layers[n][0]]), torch.cat([values, other.layers[n][1]]))
+                for n, (keys, values) in self.layers.items()
+            }
+        )
+
+
+class _Projection(nn.Module):
+    """Image features become the keys and values of one layer."""
+
+    def __init__(self, vision_width: int, width: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(vision_width, width)
+        self.value = nn.Linear(vision_width, width)
+
+    def forward(self, image: Tensor) -> Seen:
+        return self.key(image), self.value(image)
+
+
+class _CrossAttention(nn.Module):
+    """Stands in a layer for its cross-attention, and is given keys and values ready-made."""
+
+    def __init__(self, replaced: Any, size: QFormerSize, attention: Attention) -> None:
+        super().__init__()
+        self.query: nn.Linear = replaced.attention.query
+        self.output: nn.Module = replaced.output
+        self.heads = size.heads
+        self.dropout: float = replaced.attention.attention_dropout
+        self.attention = attention
+
+    def forward(self, hidden_states: Tensor, encoder_hidden_states: Seen, **_: object) -> Tensor:
+        """Return (rows, queries, width). Row r looks at view r // (rows / views)."""
+        keys, values = (self._by_head(seen) for seen in encoder_hidden_states)
+        # Queries do not see each other here, so those of all rows of a view may form one long row:
+        # (rows, queries, width) -> (views, rows / views * queries, width). Nothing is copied.
+        folded = hidden_states.reshape(keys.shape[0], -1, hidden_states.shape[-1])
+        found = self._attend(self._by_head(self.query(folded)), keys, values)
+        joined = found.transpose(1, 2).flatten(2)  # (views, heads, n, width / heads) -> (.., width)
+        seen: Tensor = self.output(joined, folded)
+        return seen.reshape(hidden_states.shape)
+
+    def _by_head(self, states: Tensor) -> Tensor:
+        """Return (views, n, width) as (views, heads, n, width / heads)."""
+        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        if self.attention == "sdpa":
+            return functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
+        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
+        return functional.dropout(scores.softmax(dim=-1), dropout) @ values
+
+
+class QFormer(nn.Module):
+    """Query tokens, text embeddings and the layers of transformers' Blip2QFormerModel."""
+
+    def __init__(
+        self,
+        size: QFormerSize,
+        vision_width: int,
+        attention: Attention = "sdpa",
+        dropout: float = 0.1,  # as BERT's
+    ) -> None:
+        super().__init__()
+        config = Blip2QFormerConfig(
+            vocab_size=size.vocabulary,
+            hidden_size=size.width,
+            num_hidden_layers=size.depth,
+            num_attention_heads=size.heads,
+            intermediate_size=size.mlp,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            max_position_embeddings=size.positions,
+            cross_attention_frequency=size.cross_every,
+            encoder_hidden_size=vision_width,
+            use_qformer_text_input=True,
+        )
+        self.size = size
+        self.attention = attention
+        self.query_tokens = nn.Parameter(torch.empty(1, size.queries, size.width))
+        # Any: what transformers declares of its models is looser than what is used here.
+        embeddings: Any = Blip2TextEmbeddings
+        model: Any = Blip2QFormerModel
+        self.embeddings: Any = embeddings(config)
+        self.model: Any = model._from_config(config, attn_implementation=attention)
+        self.memory = nn.ModuleDict(
+            {str(n): _Projection(vision_width, size.width) for n in size.cross_layers}
+        )
+        for n in size.cross_layers:
+            layer = self.model.encoder.layer[n]
+            layer.crossattention = _CrossAttention(layer.crossattention, size, attention)
+        for weight in (self.query_tokens, *self.embeddings.parameters()):
+            nn.init.normal_(weight, std=config.initializer_range)
+        for name, weight in self.memory.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weight)
+            else:
+                nn.init.normal_(weight, std=config.initializer_range)
+
+    def remember(self, image: Tensor) -> Memory:
+        """Return the memory of normed image features, (views, tokens, vision width)."""
+        return Memory({int(n): project(image) for n, project in self.memory.items()})
+
+    def look(self, memory: Memory) -> Tensor:
+        """Return what the queries see without any text, (views, queries, width)."""
+        hidden = self.query_tokens.expand(memory.views, -1, -1)
+        return self._layers(hidden, None, memory, self.size.queries)
+
+    def read(self, texts: Texts) -> Tensor:
+        """Return the states of the texts without any image, (texts, tokens, width)."""
+        mask = texts.mask[:, None, None, :].bool()  # (texts, 1, 1, tokens)
+        return self._layers(self._embedded(texts.ids), mask, None, 0)
+
+    def match(self, memory: Memory, texts: Texts) -> Tensor:
+        """Return joint states, (texts, queries + tokens, width): everything sees everything.
+
+        The texts are in the order of the views, equally many for each.
+        """
+        queries = self.size.queries
+        seen = texts.mask.new_ones(len(texts), queries)
+        mask = torch.cat([seen, texts.mask], dim=1)[:, None, None, :].bool()
+        return self._layers(self._embedded(texts.ids, self.query_tokens), mask, memory, queries)
+
+    def write(self, memory: Memory, texts: Texts) -> tuple[Tensor, Tensor]:
+        """Return (views, queries, width) as `look` does, and (texts, tokens, width) to write from.
+
+        One pass under the mask of UniLM: queries see queries, and a text sees the queries and its
+        own past. There is one text for each view, whose first id is [DEC].
+        """
+        queries, tokens = self.size.queries, texts.ids.shape[1]
+        rows = torch.arange(queries + tokens, device=texts.ids.device)
+        past = (rows[None, :] <= rows[:, None]) | (rows[None, :] < queries)
+        seen = texts.mask.new_ones(len(texts), queries)
+        known = torch.cat([seen, texts.mask], dim=1).bool()
+        mask = (past[None] & known[:, None, :])[:, None]  # (texts, 1, all, all)
+        hidden = self._layers(self._embedded(texts.ids, self.query_tokens), mask, memory, queries)
+        return hidden[:, :queries], hidden[:, queries:]
+
+    def _embedded(self, ids: Tensor, queries: Tensor | None = None) -> Tensor:
+        """Return embeddings of the queries, if any, then of the text: (texts, all, width)."""
+        if ids.shape[1] > self.size.positions:
+            raise UserError(
+                f"a text of {ids.shape[1]} tokens; this model reads at most {self.size.positions}"
+            )
+        before = None if queries is None else queries.expand(ids.shape[0], -1, -1)
+        embedded: Tensor = self.embeddings(input_ids=ids, query_embeds=before)
+        return embedded
+
+    def _layers(
+        self, embedded: Tensor, mask: Tensor | None, memory: Memory | None, queries: int
+    ) -> Tensor:
+        """Run the layers; the mask is True where one may look."""
+        hidden: Tensor = self.model.dropout(self.model.layernorm(embedded))
+        if mask is not None and self.attention == "eager":  # which adds its mask to the scores
+            mask = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(
+                ~mask, torch.finfo(hidden.dtype).min
+            )
+        seen = memory.layers if memory is not None else {}
+        for n, layer in enumerate(self.model.encoder.layer):
+            hidden = layer(hidden, mask, seen.get(n), query_length=queries)
+        return hidden

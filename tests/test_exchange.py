@@ -1,0 +1,109 @@
+"""Exports from the command line, read back by others' libraries; imports and back."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import house
+from lskd.run import load
+from lskd.types import Example
+from test_cli import lskd
+
+# Read by the libraries when they are first imported: nothing here may ask a hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which small.toml was run."""
+    folder = tmp_path_factory.mktemp("done")
+    house.build(folder)
+    assert lskd("run", "small.toml", folder=folder).returncode == 0
+    return folder
+
+
+def test_the_datasets_folder_of_a_run_shows_pictures_and_has_a_card(
+    done: Path, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = done / "out" / "small" / "dataset" / "hf"
+    rows = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path))
+    assert len(rows) == 18
+    assert rows[0]["image"].size == rows[0]["marked"].size == (64, 48)
+    assert rows[0]["image"].tobytes() != rows[0]["marked"].convert("RGB").tobytes()
+    text = (folder / "README.md").read_text()
+    assert text.startswith("---\n") and "the eyes of this run are a test" in text
+
+
+@pytest.mark.parametrize("form", ["hf", "llava", "swift", "trl", "lck", "coco"])
+def test_every_format_is_written_from_the_command_line(
+    done: Path, tmp_path: Path, form: str
+) -> None:
+    result = lskd("export", "small.toml", "--to", form, "--out", tmp_path / form, folder=done)
+    assert result.returncode == 0, result.stderr
+    assert "0 rejected" in result.stderr
+    files = [Path(line) for line in result.stdout.splitlines()]
+    assert files and all((done / file).exists() for file in files)
+
+
+def test_an_exported_hf_folder_has_the_card_too(done: Path, tmp_path: Path) -> None:
+    lskd("export", "out/small", "--to", "hf", "--out", tmp_path / "hf", folder=done)
+    assert (tmp_path / "hf" / "README.md").read_text().startswith("---\n")
+
+
+def test_styles_and_naming_can_be_chosen(done: Path, tmp_path: Path) -> None:
+    options = ["--pictures", "plain", "--naming", "box", "--styles", "id"]
+    out = tmp_path / "llava"
+    lskd("export", "small.toml", "--to", "llava", "--out", out, *options, folder=done)
+    rows = json.loads((out / "train.json").read_text())
+    assert len(rows) == 18
+    said = " ".join(turn["value"] for row in rows for turn in row["conversations"])
+    assert "[0]" not in said and "<image>" in said
+
+
+def test_a_corpus_goes_out_as_lck_and_comes_back_equal(done: Path, tmp_path: Path) -> None:
+    lskd("export", "small.toml", "--to", "lck", "--out", tmp_path / "lck", folder=done)
+    imported = lskd(
+        "import", "lck", tmp_path / "lck" / "lck.jsonl", "--out", tmp_path / "back", folder=done
+    )
+    assert imported.returncode == 0, imported.stderr
+    assert "18 examples, 0 rejects" in imported.stdout
+    again = tmp_path / "again"
+    lskd("export", tmp_path / "back", "--to", "lck", "--out", again, folder=done)
+    first, second = (folder / "lck.jsonl" for folder in (tmp_path / "lck", again))
+    assert sorted(first.read_text().splitlines()) == sorted(second.read_text().splitlines())
+    refused = lskd("import", "lck", first, "--out", tmp_path / "back", folder=done)
+    assert refused.returncode == 2 and "is there already" in refused.stderr
+
+
+def test_a_run_without_examples_says_what_to_run(tmp_path: Path) -> None:
+    house.build(tmp_path, 1)
+    result = lskd("export", "small.toml", "--to", "hf", "--out", "x", folder=tmp_path)
+    assert result.returncode == 2 and "has no examples yet" in result.stderr
+
+
+def test_the_released_corpus_row_can_be_imported_and_shown_again(
+    tmp_path: Path, shared: Path
+) -> None:
+    rows = json.loads((shared / "data" / "lck" / "chatgpt_row.from-docstring.json").read_text())
+    house.picture(tmp_path / "vg" / rows[0]["image"].replace(".jpg", ".png"), 1, (400, 300))
+    (tmp_path / "vg" / rows[0]["image"]).symlink_to(
+        tmp_path / "vg" / rows[0]["image"].replace(".jpg", ".png")
+    )
+    (tmp_path / "lck.json").write_text(json.dumps(rows))
+    read = lskd("import", "lck", "lck.json", "--images", "vg", "--out", "corpus", folder=tmp_path)
+    assert "1 examples, 0 rejects" in read.stdout, read.stderr
+    back = lskd(
+        "export", "corpus", "--to", "lck", "--images", "vg", "--out", "back", folder=tmp_path
+    )
+    assert back.returncode == 0, back.stderr
+    (line,) = (tmp_path / "back" / "lck.jsonl").read_text().splitlines()
+    assert json.loads(line) == rows[0]
+
+
+def test_the_examples_of_a_run_are_those_that_were_exported(done: Path, tmp_path: Path) -> None:
+    lskd("export", "small.toml", "--to", "lck", "--out", tmp_path / "lck", folder=done)
+    exported = (tmp_path / "lck" / "lck.jsonl").read_text().splitlines()
+    assert len(exported) == len(house.rows(load(done / "out" / "small"), Example))
