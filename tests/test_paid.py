@@ -1,5 +1,7 @@
 """A run that pays a teacher: one `--set` away, killed at any moment, never paying twice."""
 
+import base64
+import io
 import json
 import os
 import random
@@ -15,8 +17,10 @@ import pytest
 import house
 from chat.server import Misbehaviour, Server
 from lskd.chat.journal import spent_so_far
+from lskd.marking import mark
+from lskd.picture import load as pixels
 from lskd.run import Run, load
-from lskd.types import Dialogue, Example, Reject, Reply, Triple
+from lskd.types import Dialogue, Example, Image, Regions, Reject, Reply, Triple
 from test_cli import TESTS, lskd
 
 KEY = "sk-a-secret-that-must-not-be-found"
@@ -182,6 +186,38 @@ def test_the_key_is_nowhere_on_disk_or_screen(tmp_path: Path) -> None:
     assert not [file for file in files if KEY.encode() in file.read_bytes()]
 
 
+def test_the_teacher_can_see_the_marked_image(tmp_path: Path) -> None:
+    house.build(tmp_path, 1)
+    with Server() as server:
+        changes = ["--set", teacher(server), "--set", "generate.show_image=true"]
+        result = lskd("run", "small.toml", *changes, "--until", "generate", folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        messages = server.tally().last["messages"]
+    (user, *_) = [one for one in messages if one["role"] == "user"]
+    (url,) = [part["image_url"]["url"] for part in user["content"] if part["type"] == "image_url"]
+    sent = base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))
+    run = load(tmp_path / "out" / "small")
+    (image,) = house.rows(run, Image)
+    (regions,) = house.rows(run, Regions)
+    expected = io.BytesIO()
+    mark(pixels(image), regions.regions, "clear").save(expected, "JPEG", quality=90)
+    assert sent == expected.getvalue()
+
+
+def test_questions_one_at_a_time_see_what_was_answered_before(tmp_path: Path) -> None:
+    house.build(tmp_path, 1)
+    with Server() as server:
+        changes = ["--set", teacher(server), "--set", "dialogue.at_a_time=1"]
+        result = lskd("run", "small.toml", *changes, "--until", "dialogue", folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert server.tally().calls == 2
+    run = load(tmp_path / "out" / "small")
+    (dialogue,) = house.rows(run, Dialogue)
+    first, second = house.rows(run, Reply, "dialogue")
+    assert dialogue.exchanges[0].question not in first.messages[-1].text
+    assert f"Q: {dialogue.exchanges[0].question}" in second.messages[-1].text
+
+
 def killed_until_done(folder: Path, change: str, kills: int, rng: random.Random) -> None:
     """Run, kill -9 at a random moment, `kills` times; then let it end."""
     command = [sys.executable, "-m", "lskd", "run", "small.toml", "--set", change]
@@ -217,6 +253,7 @@ def kill_and_compare(tmp_path: Path, kills: int, images: int) -> None:
     assert len(tally.requests) == unique
     journals = (broken / "out" / "small" / "journal").glob("*.sqlite")
     in_flight = sum(spent_so_far(journal).unanswered for journal in journals)
+    print(f"{kills} kills: {tally.calls} calls for {unique} requests, {in_flight} unanswered")
     assert tally.calls - unique <= in_flight <= 4 * kills
 
 

@@ -34,6 +34,12 @@ class Box(NamedTuple):
         """Return the area in square pixels; 0 for a box that is inside out."""
         return max(0.0, self.width) * max(0.0, self.height)
 
+    def within(self, width: int, height: int) -> "Box":
+        """Return the part of the box that lies in an image of width x height pixels."""
+        x0, x1 = (min(max(x, 0.0), float(width)) for x in (self.x0, self.x1))
+        y0, y1 = (min(max(y, 0.0), float(height)) for y in (self.y0, self.y1))
+        return Box(x0, y0, x1, y1)
+
 
 @dataclass(frozen=True, slots=True)
 class Image:

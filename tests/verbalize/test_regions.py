@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lskd.protocols import Proposal
 from lskd.stage import Model
 from lskd.types import Box, Image, Reject
-from lskd.verbalize.regions import Order, Settings, clipped, iou, numbered, select
+from lskd.verbalize.regions import Order, Settings, iou, numbered, select
 
 IMAGE = Image("i", "i.jpg", 100, 80)
 MODEL = Model(use="models:Eyes")
@@ -85,7 +85,7 @@ def test_every_proposal_is_kept_or_rejected_and_order_of_arrival_does_not_matter
 
 @given(BOXES, BOXES)
 def test_iou_is_symmetric_and_a_share(a: Box, b: Box) -> None:
-    a, b = clipped(a, 100, 80), clipped(b, 100, 80)
+    a, b = a.within(100, 80), b.within(100, 80)
     assert iou(a, b) == iou(b, a)
     assert 0 <= iou(a, b) <= 1 + 1e-9
     if a.area > 0 and a.width > 0:

@@ -167,7 +167,7 @@ def _clipped(box: Box, stated: tuple[int, int] | None, size: tuple[int, int]) ->
         )
     if not box.area > 0:
         return "its box has no area", box
-    inside = Box(max(box.x0, 0.0), max(box.y0, 0.0), min(box.x1, width), min(box.y1, height))
+    inside = box.within(width, height)
     return ("" if inside.area > 0 else "its box is outside the picture"), inside
 
 

@@ -19,7 +19,7 @@ from lskd.picture import Picture
 from lskd.protocols import Answerer, Captioner, Narrator, Proposal, Proposer, Tagger
 from lskd.types import Box, Concept, Concepts, Labelled, Region
 from lskd.verbalize import wording
-from lskd.verbalize.observation import Found, observe, within
+from lskd.verbalize.observation import Found, observe
 from lskd.verbalize.questions import Scene
 from lskd.verbalize.questions import answer as answered
 
@@ -161,7 +161,7 @@ def places(picture: Picture) -> tuple[Labelled, ...]:
 def found(picture: Picture) -> tuple[Found, ...]:
     """Return the annotated places, clipped to the image, without those that lie outside it."""
     size = picture.image.width, picture.image.height
-    clipped = (Found(within(one.box, *size), one.text, one.polygons) for one in places(picture))
+    clipped = (Found(one.box.within(*size), one.text, one.polygons) for one in places(picture))
     return tuple(one for one in clipped if one.box.area > 0)
 
 
@@ -210,7 +210,7 @@ def described(picture: Picture, regions: Sequence[Region]) -> tuple[str, ...]:
     """Return the regions' phrases among all annotated places, or among themselves."""
     size = picture.image.width, picture.image.height
     annotated = found(picture)
-    chosen = [Found(within(r.box, *size), r.label, r.polygons) for r in regions]
+    chosen = [Found(r.box.within(*size), r.label, r.polygons) for r in regions]
     at = matched(chosen, annotated)
     if at is None:
         return wording.phrases(observe(picture.pixels, chosen))

@@ -16,7 +16,7 @@ from lskd.picture import Picture
 from lskd.protocols import Proposal
 from lskd.types import Box, Concept, Concepts, Region
 from lskd.verbalize import colour, wording
-from lskd.verbalize.observation import Found, observe, within
+from lskd.verbalize.observation import Found, observe
 from lskd.verbalize.questions import Scene
 from lskd.verbalize.questions import answer as answered
 
@@ -147,7 +147,7 @@ class Finder:
         for (x, y, w, h), margin in zip(windows, np.ravel(margins).tolist(), strict=True):
             if margin >= BODY_MARGIN:
                 dx, dy = BODY_INSET[0] * w, BODY_INSET[1] * h
-                box = within(Box(x + dx, y + dy, x + w - dx, y + h - dy), width, height)
+                box = Box(x + dx, y + dy, x + w - dx, y + h - dy).within(width, height)
                 found.append(Proposal(box, "person", margin / (1 + margin)))
         return found
 
@@ -214,7 +214,7 @@ def as_found(
     places: Sequence[Proposal] | Sequence[Region], pixels: PIL.Image.Image
 ) -> tuple[Found, ...]:
     """Return boxes with labels, clipped to the image."""
-    return tuple(Found(within(one.box, *pixels.size), one.label, one.polygons) for one in places)
+    return tuple(Found(one.box.within(*pixels.size), one.label, one.polygons) for one in places)
 
 
 def people(found: Sequence[Proposal]) -> list[Proposal]:

@@ -33,13 +33,6 @@ class Found:
     polygons: tuple[Polygon, ...] = ()
 
 
-def within(box: Box, width: int, height: int) -> Box:
-    """Return the part of a box that lies in an image of width x height pixels."""
-    x0, x1 = (min(max(x, 0.0), float(width)) for x in (box.x0, box.x1))
-    y0, y1 = (min(max(y, 0.0), float(height)) for y in (box.y0, box.y1))
-    return Box(x0, y0, x1, y1)
-
-
 def observe(pixels: PIL.Image.Image, found: Sequence[Found]) -> tuple[Place, ...]:
     """Return what can be said of each box of an image; all must be within it."""
     width, height = pixels.size

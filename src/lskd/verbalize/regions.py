@@ -36,13 +36,6 @@ class Settings(Section):
     batch: Batch = 8
 
 
-def clipped(box: Box, width: int, height: int) -> Box:
-    """Return the part of a box that lies in an image of width x height pixels."""
-    x0, x1 = (min(max(x, 0.0), float(width)) for x in (box.x0, box.x1))
-    y0, y1 = (min(max(y, 0.0), float(height)) for y in (box.y0, box.y1))
-    return Box(x0, y0, x1, y1)
-
-
 def iou(a: Box, b: Box) -> float:
     """Return the intersection over union of two boxes; 0 where both are empty."""
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
@@ -69,7 +62,7 @@ def select(
     surest_first = ranked(proposals, "score")
     fitting: list[Proposal] = []
     for one in surest_first:
-        box = clipped(one.box, image.width, image.height)
+        box = one.box.within(image.width, image.height)
         one = Proposal(box, one.label, one.score, one.polygons)
         if box.area < settings.smallest * image.width * image.height or box.area <= 0:
             yield left_out(image, one, f"smaller than {settings.smallest:g} of the image")
