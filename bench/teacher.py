@@ -1,8 +1,10 @@
 """What a call to a teacher costs: ours, a bare aiohttp loop, and the openai package.
 
 A server in another process answers after 50 ms; 64 calls are in flight. Ours writes each call and
-each reply to a journal on the disk of `--folder`. The clients take turns; medians are printed, the
-process' whole CPU time (all threads) and the rate, also as ratios to the bare loop just before.
+each reply to a journal on the disk of `--folder`. The clients take turns. Medians are printed: the
+whole process' CPU time (all threads) and the rate, opening and closing included, also as ratios to
+the bare loop just before. Two cores are needed for the client and the server: on a machine that is
+busy otherwise, the rate shows the CPU time again.
 
     PYTHONPATH=src:tests python bench/teacher.py [--calls 1280] [--repeats 7] [--folder .]
 """

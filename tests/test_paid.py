@@ -267,3 +267,21 @@ def test_a_run_killed_at_random_moments_gives_the_same_tables_and_buys_nothing_t
 @pytest.mark.timeout(1800)
 def test_a_hundred_kills_change_no_table_and_buy_nothing_twice(tmp_path: Path) -> None:
     kill_and_compare(tmp_path, kills=100, images=400)
+
+
+def test_a_run_can_be_asked_in_batches_at_half_the_price(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    with Server(batch_seconds=0.1) as server:
+        change = teacher(server, poll=0.05, input_price=1.0, output_price=2.0)
+        change = change.replace("teacher:ChatTeacher", "batch:BatchTeacher")
+        result = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        # Two shards, with one turn of questions and three turns of triples each.
+        assert server.tally().batches == 2 * (1 + 3)
+        again = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+        assert again.returncode == 0 and server.tally().batches == 2 * (1 + 3)
+    run = load(tmp_path / "out" / "small")
+    for reply in house.rows(run, Reply):
+        assert reply.input_tokens and reply.output_tokens and reply.price
+        whole = (reply.input_tokens * 1.0 + reply.output_tokens * 2.0) / 1e6
+        assert reply.price == pytest.approx(whole / 2)

@@ -17,10 +17,11 @@ from typing import Any
 
 from lskd import table
 from lskd.errors import UserError
+from lskd.fingerprint import all_models
 from lskd.progress import Display
 from lskd.run import INPUTS, SHARD_LOG, Run
 from lskd.runfile import check_models
-from lskd.stage import Shard, Stage, Worker
+from lskd.stage import Shard, Stage, Worker, named
 from lskd.types import Image, Record
 
 
@@ -171,9 +172,18 @@ def make_shards(
         def one(shard: str) -> dict[str, int]:
             return make_shard(run, stage, work, shard)
 
-        for made in each_of(one, todo, stage.at_once if context.waits else 1):
+        for made in each_of(one, todo, at_once(run, stage) if context.waits else 1):
             count(total, made)
     return total
+
+
+def at_once(run: Run, stage: Stage[Any]) -> int:
+    """Return how many shards of a stage that waits are in flight together.
+
+    A model that is answered in hours, as by a batch interface, wants more of them.
+    """
+    models = (named(model.use) for model in all_models(run.settings[stage.name]))
+    return max([stage.at_once, *(getattr(kind, "shards_at_once", 1) for kind in models)])
 
 
 def each_of(one: Any, todo: Sequence[str], at_once: int) -> Iterator[dict[str, int]]:

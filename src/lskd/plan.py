@@ -64,11 +64,19 @@ def pays(model: Model) -> bool:
 
 def price(model: Model, calls: Mapping[str, int]) -> float | None:
     """Return what tokens cost at the prices per million in a model's settings, or None."""
-    given, got = model.keys.get("input_price"), model.keys.get("output_price")
+    given, got = setting(model, "input_price"), setting(model, "output_price")
     if given is None or got is None:
         return None
-    spent = calls["input"] * float(given) + calls["output"] * float(got)
-    return spent * float(model.keys.get("discount", 1.0)) / PER_MILLION
+    discount = setting(model, "discount")
+    spent = calls["input"] * given + calls["output"] * got
+    return spent * (1.0 if discount is None else discount) / PER_MILLION
+
+
+def setting(model: Model, name: str) -> float | None:
+    """Return a number among a model's settings, or its class's default, or None."""
+    parameter = inspect.signature(named(model.use)).parameters.get(name)
+    value = model.keys.get(name, parameter.default if parameter else None)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def estimate(run: Run, stage: Stage[Any], left: int) -> Estimate | None:

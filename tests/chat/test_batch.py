@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,13 @@ def test_a_refused_schema_is_left_out_of_the_next_batch(batcher: BatchAsk, serve
     assert server.tally().batches == 2
 
 
-def test_a_refused_key_within_a_batch_ends_the_run(batcher: BatchAsk, server: Server) -> None:
+def test_a_refused_key_within_a_batch_ends_the_run(
+    batcher: BatchAsk, server: Server, journal: Journal
+) -> None:
     server.misbehave(Misbehaviour(status=401, about="messages", times=99))
     with pytest.raises(EndpointError, match="HTTP 401"):
         batcher().converse(talks(3))
+    assert (journal.batches(), journal.spent().unanswered) == ([], 0)
 
 
 def test_the_budget_holds_for_batches(batcher: BatchAsk, server: Server, journal: Journal) -> None:
@@ -133,6 +137,14 @@ def test_a_batch_whose_making_was_cut_off_is_found_again(batcher: BatchAsk, serv
     held = batcher().converse([talk("x", text="cut-the-answer")])
     assert held[0][0].error is None
     assert server.tally().batches == 5
+    assert max(server.tally().requests.values()) == 1
+
+
+def test_two_threads_submit_a_request_once(batcher: BatchAsk, server: Server) -> None:
+    asker = batcher()
+    with ThreadPoolExecutor(3) as threads:
+        held = list(threads.map(asker.converse, [talks(6), talks(4), talks(6)]))
+    assert held[0] == held[2] and held[0][:4] == held[1]
     assert max(server.tally().requests.values()) == 1
 
 

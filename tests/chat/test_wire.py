@@ -145,7 +145,7 @@ def test_a_key_is_the_same_for_ever() -> None:
 @given(st.lists(st.text(), min_size=1))
 def test_no_text_has_more_tokens_than_thought(texts: list[str]) -> None:
     messages = tuple(Message("user", text) for text in texts)
-    most = request(messages=messages).most_input(picture_tokens=0)
+    most = request(messages=messages).most_tokens(picture_tokens=0)
     assert most >= sum(len(text.encode()) for text in texts)
 
 

@@ -14,12 +14,12 @@ from typing import ClassVar
 from lskd.chat import batch_files
 from lskd.chat.batch_files import Line
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, request
+from lskd.chat.conversation import answered, continued, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal, Paid, SentBatch
 from lskd.chat.limits import Budget
-from lskd.chat.wire import Dialect, Request, body, read_completion
+from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import EndpointError, UserError
 from lskd.protocols import Conversation
 from lskd.types import Reply
@@ -40,6 +40,9 @@ class BatchTeacher:
         "batch_requests",
         "batch_bytes",
     }
+
+    # Each shard of a run is a batch of its own for each turn; they wait side by side.
+    shards_at_once = 256
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class BatchTeacher:
         self._client = Client(self.endpoint)
         self._budget = Budget(self.endpoint, discount)
         self._dialect = Dialect(structured=self.endpoint.structured != "never")
+        self._submitting = asyncio.Lock()
 
     def close(self) -> None:
         """Close the connections; also done when the teacher is no longer used."""
@@ -127,16 +131,17 @@ class BatchTeacher:
 
     async def _round(self, missing: Mapping[bytes, Request]) -> dict[bytes, Fault]:
         """Submit what no batch holds yet, wait for all batches, and return what went wrong."""
-        batches = [b for b in self._journal.batches() if b.calls.keys() & missing.keys()]
-        sent = {key for batch in batches for key in batch.calls}
-        rest = [asked for key, asked in missing.items() if key not in sent]
-        while rest and (portion := self._portion(rest)):
-            rest = rest[len(portion) :]
-            batches.append(await self._submitted(portion))
+        async with self._submitting:  # or two threads might submit the same request
+            batches = [b for b in self._journal.batches() if b.calls.keys() & missing.keys()]
+            sent = {key for batch in batches for key in batch.calls}
+            rest = [asked for key, asked in missing.items() if key not in sent]
+            while rest and (portion := self._portion(rest)):
+                rest = rest[len(portion) :]
+                batches.append(await self._submitted(portion))
         if rest and not batches:  # batches under way may yet cost less than they could
             raise self._budget.refusal(self._journal.totals, self._budget.most(rest[0]))
-        received = (self._received(batch, missing) for batch in batches)
-        ended = await asyncio.gather(*received, return_exceptions=True)
+        watched = (self._received(batch, missing) for batch in batches)
+        ended = await asyncio.gather(*watched, return_exceptions=True)
         faults: dict[bytes, Fault] = {}
         for one in ended:
             if isinstance(one, BaseException):
@@ -183,47 +188,39 @@ class BatchTeacher:
         if not state.is_done:
             self._forget(batch)
             raise self._refused(f"batch {name}: {state.message or state.status}")
-        mine = {key.hex(): wanted[key] for key in batch.calls.keys() & wanted.keys()}
-        faults: dict[bytes, Fault] = {}
+        answers: dict[str, str | Fault] = {}
         for file in state.files:
-            for name, answer in await batch_files.answers(self._client, file):
-                if asked := mine.pop(name, None):
-                    self._settle(batch, asked, answer, faults)
-        for asked in mine.values():
-            self._settle(batch, asked, Fault("passing", "not in the batch's answers"), faults)
-        if not self._journal.calls_of(batch.number):
+            answers |= await batch_files.answers(self._client, file)
+        # Read again: another thread may have settled some of them since.
+        calls = self._journal.calls_of(batch.number)
+        faults: dict[bytes, Fault] = {}
+        for key in calls.keys() & wanted.keys():
+            answer = answers.get(key.hex(), Fault("passing", "not in the batch's answers"))
+            fault = self._settled(calls[key], wanted[key], answer, time.time() - batch.made)
+            if fault is not None:
+                faults[key] = fault
+        if not calls.keys() - wanted.keys():
             self._journal.end_batch(batch.number)
+        for fault in faults.values():
+            if fault.kind == "endpoint":
+                raise self._refused(f"to serve: {fault}")
         return faults
 
-    def _settle(
-        self, batch: SentBatch, asked: Request, answer: str | Fault, faults: dict[bytes, Fault]
-    ) -> None:
-        """Keep the reply to a call of a batch, or add what went wrong to `faults`."""
-        call = batch.calls[asked.key]
+    def _settled(
+        self, call: int, asked: Request, answer: str | Fault, seconds: float
+    ) -> Fault | None:
+        """Keep the reply to a call, or note and return what went wrong."""
         try:
             if isinstance(answer, Fault):
                 raise answer
-            completion = read_completion(answer)
+            self._journal.keep(call, asked.key, received(asked, answer, self._budget, seconds))
         except Fault as fault:
             if fault.may_cost:
                 self._journal.lose(call, str(fault), fault.body)
             else:
                 self._journal.withdraw(call)
-            if fault.kind == "endpoint":
-                raise self._refused(str(fault)) from None
-            faults[asked.key] = fault
-            return
-        tokens = completion.input_tokens, completion.output_tokens
-        paid = Paid(
-            request=asked.text,
-            response=answer,
-            finish=completion.finish,
-            input_tokens=tokens[0],
-            output_tokens=tokens[1],
-            price=self._budget.price(*tokens),
-            seconds=time.time() - batch.made,
-        )
-        self._journal.keep(call, asked.key, paid)
+            return fault
+        return None
 
     def _forget(self, batch: SentBatch) -> None:
         for call in batch.calls.values():

@@ -1,7 +1,6 @@
 """The hosted batch interface: a file of requests goes up, files of answers come down."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,14 +112,14 @@ async def state(client: Client, name: str) -> State:
     return await client.persist(attempt)
 
 
-async def answers(client: Client, file: str) -> Iterator[tuple[str, str | Fault]]:
-    """Return the answers of a file: the key of each request with a response's JSON, or a fault."""
+async def answers(client: Client, file: str) -> dict[str, str | Fault]:
+    """Return the answers of a file: a response's JSON, or a fault, for the key of each request."""
 
     async def attempt() -> str:
         return await client.send("GET", f"/files/{file}/content")
 
     text = await client.persist(attempt)
-    return (_answer(line) for line in text.splitlines() if line.strip())
+    return dict(_answer(line) for line in text.split("\n") if line.strip())
 
 
 def _answer(line: str) -> tuple[str, str | Fault]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lskd.chat.endpoint import Endpoint
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Paid
+from lskd.chat.limits import Budget
 from lskd.chat.wire import Request, read_completion
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply
@@ -42,6 +43,24 @@ def request(
         extra=endpoint.extra_body,
         schema=None if endpoint.structured == "never" else conversation.schema,
         picture=conversation.picture,
+    )
+
+
+def received(asked: Request, response: str, budget: Budget, seconds: float) -> Paid:
+    """Return what the journal keeps of a response, which took `seconds`.
+
+    Raises Fault if there is no reply in it.
+    """
+    completion = read_completion(response)
+    budget.learn(asked, completion.input_tokens)
+    return Paid(
+        request=asked.text,
+        response=response,
+        finish=completion.finish,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+        price=budget.price(completion.input_tokens, completion.output_tokens),
+        seconds=seconds,
     )
 
 

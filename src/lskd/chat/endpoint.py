@@ -139,7 +139,6 @@ def with_endpoint_keys(kind: type[T]) -> type[T]:
     given = inspect.signature(kind).parameters.values()
     own = [parameter for parameter in given if parameter.kind is not parameter.VAR_KEYWORD]
     keys = inspect.signature(Endpoint).parameters.values()
-    kind.without_effect = WITHOUT_EFFECT  # type: ignore[attr-defined] # the house reads it
     kind.__signature__ = inspect.Signature([*own, *keys])  # type: ignore[attr-defined] # inspect's
     return kind
 

@@ -244,12 +244,12 @@ class Journal:
         They stay in flight if this process ends: a batch is answered all the same.
         """
         with self._guard:
-            number = self._write(
-                ("INSERT INTO batch (token, name, made) VALUES (?, '', ?)", (token, time.time()))
+            number = "(SELECT coalesce(max(id), 0) + 1 FROM batch)"
+            mark = f"UPDATE unanswered SET batch = {number} WHERE id = ?"
+            return self._write(
+                *((mark, (call,)) for call in calls),
+                (f"INSERT INTO batch VALUES ({number}, ?, '', ?)", (token, time.time())),
             )
-            mark = "UPDATE unanswered SET batch = ? WHERE id = ?"
-            self._write(*((mark, (number, call)) for call in calls))
-            return number
 
     def name_batch(self, number: int, name: str) -> None:
         """Note the server's name of a batch: from now on it exists."""

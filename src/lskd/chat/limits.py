@@ -173,12 +173,12 @@ class Budget:
 
     def most(self, request: Request) -> Charge:
         """Return what a call can cost at most."""
-        tokens = math.ceil(request.most_input(self._limits.picture_tokens) * self._factor)
+        tokens = math.ceil(request.most_tokens(self._limits.picture_tokens) * self._factor)
         return Charge(tokens, request.reply_tokens, self.price(tokens, request.reply_tokens))
 
     def learn(self, request: Request, input_tokens: int | None) -> None:
         """Expect more from now on if a request took more than was thought: pictures may."""
-        thought = request.most_input(self._limits.picture_tokens)
+        thought = request.most_tokens(self._limits.picture_tokens)
         self._factor = max(self._factor, (input_tokens or 0) / thought)
 
     def fits(self, totals: Totals) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, request
+from lskd.chat.conversation import answered, continued, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Charge, Journal, Paid
 from lskd.chat.limits import Budget
-from lskd.chat.wire import Dialect, Request, body, read_completion
+from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import UserError
 from lskd.protocols import Conversation
 from lskd.types import Reply
@@ -106,25 +106,14 @@ class ChatTeacher:
         call = await self._noted(asked, self._budget.most(asked))
         try:
             response = await self._sent(asked)
-            completion = read_completion(response)
+            paid = received(asked, response, self._budget, time.monotonic() - began)
         except Fault as fault:
             if fault.may_cost:
                 self._journal.lose(call, str(fault), fault.body)
             else:
                 self._journal.withdraw(call)
             raise
-        tokens = completion.input_tokens, completion.output_tokens
-        paid = Paid(
-            request=asked.text,
-            response=response,
-            finish=completion.finish,
-            input_tokens=tokens[0],
-            output_tokens=tokens[1],
-            price=self._budget.price(*tokens),
-            seconds=time.monotonic() - began,
-        )
         self._journal.keep(call, asked.key, paid)
-        self._budget.learn(asked, completion.input_tokens)
         return paid
 
     async def _noted(self, asked: Request, most: Charge) -> int:

@@ -55,7 +55,8 @@ class Request:
                 "extra": self.extra,
                 "schema": self.schema,
                 "picture": picture,
-            }
+            },
+            sort_keys=True,
         )
 
     @cached_property
@@ -63,14 +64,19 @@ class Request:
         """Return the hash under which the journal keeps the reply."""
         return hashlib.blake2b(self.text.encode(), digest_size=16).digest()
 
-    def most_input(self, picture_tokens: int) -> int:
-        """Return how many tokens the request can have at most.
+    @cached_property
+    def most_text_tokens(self) -> int:
+        """Return how many tokens the request can have at most, without its picture.
 
         No tokenizer of bytes makes more tokens than bytes; a chat template may add some to each
         message, and a few dozen in front.
         """
         texts = sum(len(message.text.encode(errors="replace")) + 16 for message in self.messages)
-        return texts + 64 + len(self.schema or "") + (picture_tokens if self.picture else 0)
+        return texts + 64 + len(self.schema or "")
+
+    def most_tokens(self, picture_tokens: int) -> int:
+        """Return how many tokens the request can have at most; a picture counts as given."""
+        return self.most_text_tokens + (picture_tokens if self.picture else 0)
 
 
 @dataclass(frozen=True, slots=True)
