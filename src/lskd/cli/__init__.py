@@ -1,0 +1,54 @@
+"""The front door: `lskd run RUN.toml`, and what goes around it.
+
+Exit codes: 0 all is well; 1 a defect of lskd (please report it); 2 something that was asked for is
+wrong; 3 the budget is reached; 4 a server cannot be used; 5 people's judgments are needed; 130
+interrupted. See `lskd.errors`.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lskd import __version__
+from lskd.cli import corpora, runs
+
+EPILOG = (
+    "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
+    "4 a server cannot be used, 5 judgments are needed, 130 interrupted."
+)
+app = typer.Typer(
+    name="lskd",
+    help="From a folder of images to question, answer and rationale triples about places in them.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    asked: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Localized symbolic knowledge distillation."""
+    if asked:
+        sys.stdout.write(f"lskd {__version__}\n")
+        raise typer.Exit
+
+
+app.command()(runs.run)
+app.command()(runs.plan)
+app.command()(runs.status)
+app.command()(runs.show)
+app.command()(runs.report)
+app.command(name="export")(corpora.export_corpus)
+app.command(name="import")(corpora.import_corpus)
+app.command()(corpora.mark)
+app.command()(corpora.ask)
+app.command()(corpora.labels)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,80 @@
+"""What commands share: their options, and how a mistake is told in one line."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lskd import table
+from lskd.errors import UserError
+
+RunFile = Annotated[
+    Path,
+    typer.Argument(metavar="RUN.toml", help="A run file, or the folder that a run was made in."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="STAGE.KEY=VALUE",
+        help="Change a setting, as often as you like: --set corpus.threshold=0.7",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="The run's folder. [default: out/<name of the run file>]"),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Take only the first N images of the source.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Tell a user's mistake in one line, and leave with its exit code."""
+    try:
+        yield
+    except UserError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the same command goes on where this one stopped\n")
+        sys.stderr.flush()
+        # Threads may still wait for replies. All that arrived is in the journal: do not wait.
+        os._exit(130)
+
+
+def printed(value: Any) -> None:
+    """Print JSON."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def money(price: float | None) -> str:
+    """Return a price, or "unknown"."""
+    return "unknown" if price is None else f"{price:.4f}" if price < 1 else f"{price:,.2f}"
+
+
+def one_of(name: str, value: str, known: tuple[Any, ...]) -> Any:
+    """Return an option's value, or say what it can be."""
+    if value not in known:
+        raise UserError(f"{name} {value!r}: one of {', '.join(known)}")
+    return value
+
+
+def write_picture(make: Callable[[], Any], file: Path) -> None:
+    """Write a picture whole or not at all, in the format that the file's ending names."""
+    import PIL.Image
+
+    PIL.Image.init()
+    kind = PIL.Image.EXTENSION.get(file.suffix.lower())
+    if kind is None:
+        raise UserError(f"{file}: no picture format is called {file.suffix!r}; as picture.png")
+    with table.draft(file) as unfinished:
+        make().save(unfinished, kind)

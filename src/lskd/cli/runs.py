@@ -1,0 +1,171 @@
+"""Commands about a run: make it, plan it, look at it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lskd import execute, progress, table
+from lskd.cli.options import (
+    AsJson,
+    Changes,
+    Limit,
+    Out,
+    RunFile,
+    money,
+    one_of,
+    plain_errors,
+    printed,
+    write_picture,
+)
+from lskd.run import load
+
+
+def run(
+    file: RunFile,
+    changes: Changes = None,
+    out: Out = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after a stage.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run one stage alone.")] = None,
+    limit: Limit = None,
+    log: Annotated[
+        str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")
+    ] = "auto",
+) -> None:
+    """Make all that is missing of a run. The same command again goes on where it was stopped.
+
+    Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
+    """
+    with plain_errors():
+        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        loaded = load(file, changes or [], out)
+        execute.execute(loaded, execute.Selection(until, only, limit), show)
+        page = loaded.folders["report"] / "report.html"
+        if page.exists() and until is None and only in (None, "report"):
+            sys.stdout.write(f"report: {page}\n")
+
+
+def plan(
+    file: RunFile,
+    changes: Changes = None,
+    out: Out = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a run would make, what it would read from a parent, and what it would cost.
+
+    Nothing is made and no server is asked. Token counts come from prompts of this run where some
+    are ready (after --until dialogue), else from typical ones.
+    """
+    from lskd import plan as planning
+
+    with plain_errors():
+        found = planning.plan(load(file, changes or [], out), limit)
+        if as_json:
+            printed(found.as_json())
+            return
+        shown = Table("stage", "what", "images", "where", "calls", "tokens in", "out", "price")
+        for one in found.steps:
+            cost = one.estimate
+            shown.add_row(
+                one.stage,
+                one.state,
+                f"{one.images_left}" if one.images_left else "",
+                f"{'read from ' if one.inherited else ''}{one.folder}",
+                f"{cost.calls:,}" if cost else "",
+                f"{cost.input_tokens:,}" if cost else "",
+                f"{cost.output_tokens:,}" if cost else "",
+                money(cost.price) if cost else "",
+            )
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        console.print(shown)
+        asked = [one.estimate for one in found.steps if one.estimate]
+        if not asked:
+            console.print(f"{found.images} images; no paid replies", highlight=False)
+            return
+        how = "prompts of this run" if all(e.measured for e in asked) else "typical prompts"
+        console.print(
+            f"{found.images} images; {sum(e.calls for e in asked):,} paid replies for about "
+            f"{money(found.price)}, estimated from {how}",
+            highlight=False,
+        )
+
+
+def status(
+    file: RunFile, changes: Changes = None, out: Out = None, as_json: AsJson = False
+) -> None:
+    """Tell how far a run has come, what it rejected and what it paid."""
+    from lskd import status as state
+
+    with plain_errors():
+        found = state.status(load(file, changes or [], out))
+        if as_json:
+            printed([one.as_json() for one in found])
+            return
+        shown = Table("stage", "shards", "rows", "rejects", "seconds", "replies", "tokens", "price")
+        for one in found:
+            paid = one.calls is not None
+            shown.add_row(
+                one.stage,
+                f"{one.shards_done} of {one.shards}",
+                f"{one.rows:,}",
+                f"{one.rejects:,}",
+                "" if one.seconds is None else f"{one.seconds:.1f}",
+                f"{one.calls:,}" if one.calls is not None else "",
+                f"{(one.input_tokens or 0) + (one.output_tokens or 0):,}" if paid else "",
+                money(one.price) if paid else "",
+            )
+        Console(width=None if sys.stdout.isatty() else 120).print(shown)
+        for one in found:
+            if one.unanswered:
+                sys.stdout.write(
+                    f"{one.stage}: {one.unanswered} calls were sent and never answered; they may "
+                    "have been paid, and be paid again\n"
+                )
+
+
+def show(
+    file: RunFile,
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An id, a path or a file name.")],
+    png: Annotated[
+        Path | None, typer.Option(help="Write the picture with its regions marked.")
+    ] = None,
+    changes: Changes = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every row about one image."""
+    from lskd import show as rows
+    from lskd.marking import mark
+    from lskd.picture import load as pixels
+
+    with plain_errors():
+        loaded = load(file, changes or [], out)
+        shard, found = rows.find(loaded, image)
+        console = Console()
+        for row in rows.rows(loaded, shard, found):
+            kind = type(row.record).__name__
+            fields = table.plain(row.record)
+            if as_json:
+                sys.stdout.write(json.dumps({"stage": row.stage, "record": kind, **fields}) + "\n")
+                continue
+            console.print(f"\n{row.stage}: {kind}", style="bold", markup=False, highlight=False)
+            for name, value in fields.items():
+                text = value if isinstance(value, str) else json.dumps(value)
+                console.print(f"  {name}: {text}", markup=False, highlight=False)
+        if png is not None:
+            regions = rows.regions(loaded, shard, found).regions
+            write_picture(lambda: mark(pixels(found), regions, "clear"), png)
+            sys.stderr.write(f"marked picture: {png}\n")
+
+
+def report(file: RunFile, changes: Changes = None, out: Out = None) -> None:
+    """Write the report of a run as it is now, and print where it is."""
+    with plain_errors():
+        loaded = load(file, changes or [], out)
+        execute.execute(loaded, execute.Selection(only="report"), progress.display("plain"))
+        sys.stdout.write(f"report: {loaded.folders['report'] / 'report.html'}\n")
