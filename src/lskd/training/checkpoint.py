@@ -1,0 +1,141 @@
+"""Weights, optimiser and average on disk: each checkpoint whole or not at all, the last two kept.
+
+`<folder>/checkpoints/00000500.pt` is the state after step 500. It holds what training changes:
+weights that have no gradient are not in it.
+"""
+
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lskd import table
+from lskd.errors import UserError
+from lskd.training import memory
+from lskd.training.average import Average
+from lskd.training.recipe import Recipe
+
+KEPT = 2
+# Settings of a recipe that leave the weights as they are, so that they may change in between.
+FREE = ("save_every", "log_every", "track")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """All that training changes."""
+
+    weights: dict[str, nn.Parameter]
+    buffers: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    average: Average | None
+
+
+def made_with(recipe: Recipe, count: int) -> str:
+    """Return what a checkpoint must have been made with to be gone on from, as JSON text."""
+    given = {name: value for name, value in asdict(recipe).items() if name not in FREE}
+    return json.dumps({"rows": count, **given})
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of a step lies."""
+    return folder / "checkpoints" / f"{step:08}.pt"
+
+
+def steps(folder: Path) -> list[int]:
+    """Return the steps that have a checkpoint, latest first."""
+    found = (folder / "checkpoints").glob("[0-9]*.pt")
+    return sorted((int(path.stem) for path in found if path.stem.isdigit()), reverse=True)
+
+
+def save(folder: Path, step: int, trained: Trained, made: str) -> None:
+    """Write the checkpoint of a step, then remove all but the latest two.
+
+    Raises UserError if there is no room; those that were written before are kept.
+    """
+    content = {
+        "step": step,
+        "made_with": made,
+        "weights": {name: weight.detach() for name, weight in trained.weights.items()},
+        "buffers": trained.buffers,
+        "optimiser": trained.optimiser.state_dict(),
+        "average": trained.average.weights if trained.average else None,
+    }
+    for unfinished in path_of(folder, step).parent.glob(".*.draft"):
+        unfinished.unlink(missing_ok=True)  # of a process that was killed as it wrote
+    # Through a file of Python's, which says why it cannot write; torch's own does not.
+    with table.draft(path_of(folder, step)) as draft, draft.open("wb") as file:
+        _write(content, file)
+    for old in steps(folder)[KEPT:]:
+        path_of(folder, old).unlink(missing_ok=True)
+
+
+def restore(folder: Path, trained: Trained, made: str, tell: Callable[[str], None]) -> int:
+    """Put back the latest state that can be read, and return its step; 0 if there is none.
+
+    Raises UserError if it was made with other settings or for another model.
+    """
+    for step in steps(folder):
+        path = path_of(folder, step)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            if memory.ended(error):
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            tell(f"{path} cannot be read ({reason}): the one before is taken")
+            continue
+        _check(path, content, trained, made)
+        _put_back(content, trained)
+        return step
+    return 0
+
+
+def _write(content: dict[str, Any], file: Any) -> None:
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:  # what torch makes of an OSError that it meets while closing
+        cause = error.__context__ if isinstance(error.__context__, OSError) else None
+        raise cause or OSError(str(error).splitlines()[0]) from error
+
+
+def _check(path: Path, content: dict[str, Any], trained: Trained, made: str) -> None:
+    before, now = json.loads(content["made_with"]), json.loads(made)
+    other = [
+        f"{name} = {before.get(name)} (now {now.get(name)})"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if other:
+        raise UserError(
+            f"{path} was made with {', '.join(other)}: go on with that, or remove {path.parent}"
+        )
+    shapes = _shapes(trained.weights) | _shapes(trained.buffers)
+    saved = _shapes(content["weights"]) | _shapes(content["buffers"])
+    if shapes != saved:
+        names = sorted(
+            name for name in shapes.keys() | saved.keys() if shapes.get(name) != saved.get(name)
+        )
+        raise UserError(
+            f"{path} is of another model: {len(names)} weights differ, as {names[0]} "
+            f"({saved.get(names[0])} there, {shapes.get(names[0])} here); remove {path.parent}"
+        )
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def _put_back(content: dict[str, Any], trained: Trained) -> None:
+    for name, weight in trained.weights.items():
+        weight.copy_(content["weights"][name])
+    for name, buffer in trained.buffers.items():
+        buffer.copy_(content["buffers"][name])
+    trained.optimiser.load_state_dict(content["optimiser"])
+    if trained.average:
+        trained.average.load(content["average"])
