@@ -49,10 +49,13 @@ def test_a_run_ends_by_saying_where_the_report_is(done: Path) -> None:
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
     listed = lskd("--help", folder=tmp_path).stdout
-    for command in ("run", "plan", "status", "show", "report", "export", "import", "mark"):
-        assert command in listed
-        text = lskd(command, "--help", folder=tmp_path)
-        assert text.returncode == 0 and len(text.stdout) > 200
+    commands = "run plan status show report export import mark ask labels".split()
+    for command in commands:
+        assert f"│ {command} " in listed
+        text = " ".join(lskd(command, "--help", folder=tmp_path).stdout.split())
+        assert f"lskd {command} [OPTIONS]" in text
+        if command in ("run", "export", "import", "mark", "ask"):
+            assert f"Example: lskd {command} " in text
     assert "Exit codes" in listed
 
 
@@ -75,11 +78,11 @@ def test_the_plan_of_a_child_tells_what_is_read_from_the_parent(done: Path) -> N
 
 
 def test_the_status_counts_shards_rows_and_rejects(done: Path) -> None:
-    rows = json.loads(lskd("status", "small.toml", "--json", folder=done).stdout)
-    stages = {row["stage"]: row for row in rows}
+    found = json.loads(lskd("status", "small.toml", "--json", folder=done).stdout)
+    stages = {row["stage"]: row for row in found["stages"]}
     assert stages["parse"]["rows"] == 36 and stages["parse"]["rejects"] == 72
     assert stages["images"]["shards_done"] == stages["images"]["shards"] == 2
-    assert stages["generate"]["price"] is None
+    assert found["paid"] is None
     assert "parse" in lskd("status", "small.toml", folder=done).stdout
 
 
@@ -121,6 +124,11 @@ def test_mark_draws_boxes_in_both_styles(done: Path) -> None:
         (("run", "."), "is a folder, not a run file"),
         (("run", "small.toml", "--set", "images.source=nowhere"), "no such file or folder"),
         (("run", "small.toml", "--until", "x"), "no stage is called 'x'"),
+        (("run", "small.toml", "--until", "score", "--only", "score"), "give one of them"),
+        (("run", "small.toml", "--set", 'models.eyes={use="x" y}'), "is not a TOML value"),
+        (("mark", "small.toml", "--box", "1,2,3,4", "--out", "y.png"), "not an image"),
+        (("mark", "000.png", "--box", "nan,2,3,4", "--out", "y.png"), "finite numbers"),
+        (("import", "lck", "rows.jsonl", "--out", "y"), "has no row of that form"),
         (("run", "small.toml", "--log", "x"), "one of auto, plain, json"),
         (("export", "small.toml", "--to", "x", "--out", "y"), "hf, llava, swift, trl, lck, coco"),
         (("import", "xyz", "file", "--out", "y"), "known: lck"),
@@ -131,6 +139,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 ) -> None:
     house.build(tmp_path, 1)
     house.picture(tmp_path / "000.png", 0)
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n')
     with contextlib.chdir(tmp_path):
         result = CliRunner().invoke(app, args)
     assert result.exit_code == 2, result.stderr
@@ -141,7 +150,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
     result = lskd("run", "nowhere.toml", folder=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "error: no run file nowhere.toml; the templates are in runs/\n"
+    assert result.stderr == "error: no run file nowhere.toml; the templates of lskd are in runs/\n"
 
 
 def test_a_log_of_json_lines_is_json(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import PIL.Image
@@ -154,6 +155,27 @@ def test_bad_files_become_rejects_with_reasons_and_the_run_goes_on(home: Path) -
     assert reasons["large.png"] == "3000 x 2000 pixels are more than max_pixels = 5000000"
     assert reasons["flat.png"] == "40 x 1 pixels: nothing to see"
     assert "broken image" in reasons["cut.jpg"] and "broken image" in reasons["cut.png"]
+
+
+def test_a_name_that_is_not_utf_8_and_a_closed_folder_become_rejects(home: Path) -> None:
+    data = (home / "pictures" / "000.png").read_bytes()
+    Path(os.fsdecode(bytes(home / "pictures") + b"/\xff.png")).write_bytes(data)
+    closed = home / "pictures" / "closed"
+    closed.mkdir(mode=0o000)
+    run = images()
+    reasons = {Path(r.source).name: r.reason for r in house.rows(run, Reject, "images")}
+    assert reasons["\\xff.png"] == "its name is not UTF-8: rename it"
+    if os.geteuid() != 0:  # nothing is closed to root
+        assert reasons["closed"].startswith("cannot be read: ")
+    assert names(run) == ["000.png", "001.png", "002.png"]
+    assert images().tables.shards(Image) == ["00000"]
+
+
+def test_a_source_without_a_single_image_is_a_users_error(home: Path) -> None:
+    (home / "bad").mkdir()
+    (home / "bad" / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"no image could be read \(1 files rejected; .*empty file"):
+        images("images.source=bad")
 
 
 def test_a_rejected_file_is_not_read_again(home: Path) -> None:

@@ -120,6 +120,11 @@ def test_a_budget_stops_the_run_with_its_own_exit_code_and_more_money_goes_on(
         tally = server.tally()
         spent = (tally.billed_input * 1.0 + tally.billed_output * 2.0) / 1e6
         assert 0 < spent <= 0.02
+        # The budget is the run's: what the dialogue cost is no longer there for the triples.
+        paid = json.loads(lskd("status", "out/small", "--json", folder=tmp_path).stdout)["paid"]
+        assert paid["price"] == pytest.approx(spent)
+        again = lskd("run", "small.toml", "--set", poor, folder=tmp_path)
+        assert again.returncode == 3 and server.tally().calls == tally.calls
         rich = teacher(server, max_price=5, **prices)
         result = lskd("run", "small.toml", "--set", rich, folder=tmp_path)
         assert result.returncode == 0, result.stderr
@@ -168,6 +173,20 @@ def test_a_server_that_is_down_and_a_wrong_key_are_told_in_one_line_within_secon
         assert last.startswith("error: ") and server.base_url in last
         assert "Traceback" not in result.stderr
     assert "LSKD_TEST_KEY" in refused.stderr
+
+
+def test_a_missing_key_and_a_wrong_setting_are_told_before_any_work(tmp_path: Path) -> None:
+    house.build(tmp_path)
+    hosted = 'models.teacher={use="lskd.chat.teacher:ChatTeacher", model="m", key_env="NO_SUCH_KEY"'
+    missing = lskd("run", "small.toml", "--set", hosted + "}", folder=tmp_path)
+    assert missing.returncode == 2
+    assert "set the environment variable NO_SUCH_KEY" in missing.stderr
+    assert missing.stderr.count("NO_SUCH_KEY") < 3  # one mistake, told once for both stages
+    wrong = lskd("run", "small.toml", "--set", hosted + ", concurrency=0}", folder=tmp_path)
+    assert wrong.returncode == 2 and "concurrency" in wrong.stderr
+    assert not (tmp_path / "out").exists()
+    planned = lskd("plan", "small.toml", "--set", hosted + "}", folder=tmp_path)
+    assert planned.returncode == 0, planned.stderr
 
 
 def test_the_key_is_nowhere_on_disk_or_screen(tmp_path: Path) -> None:
@@ -251,8 +270,7 @@ def kill_and_compare(tmp_path: Path, kills: int, images: int) -> None:
         tally = server.tally()
     assert tables(load(broken / "out" / "small")) == tables(load(whole / "out" / "small"))
     assert len(tally.requests) == unique
-    journals = (broken / "out" / "small" / "journal").glob("*.sqlite")
-    in_flight = sum(spent_so_far(journal).unanswered for journal in journals)
+    in_flight = spent_so_far(broken / "out" / "small" / "journal.sqlite").unanswered
     print(f"{kills} kills: {tally.calls} calls for {unique} requests, {in_flight} unanswered")
     assert tally.calls - unique <= in_flight <= 4 * kills
 

@@ -8,7 +8,9 @@ import pytest
 
 import house
 from lskd.errors import UserError
-from lskd.execute import Selection, locked
+from lskd.execute import Selection, execute, locked
+from lskd.plan import plan
+from lskd.progress import Lines
 from lskd.run import load
 from lskd.stages import STAGES
 from lskd.types import (
@@ -97,7 +99,7 @@ def test_new_pictures_make_new_shards_and_old_shards_never_change(home: Path) ->
     after = dict(house.files(home / "out"))
     assert {name for name in after if name not in before} == {
         str(Path("small", stage.name, record.__name__.lower(), "00002.parquet"))
-        for stage in STAGES
+        for stage in run.stages()
         for record in stage.writes
     }
     assert all(after[name] == time for name, time in before.items())
@@ -147,6 +149,8 @@ def test_settings_are_not_mixed_in_one_folder(home: Path) -> None:
     with pytest.raises(UserError, match=r"threshold: 0\.8, now 0\.1.*extends this one"):
         house.run(SMALL, "corpus.threshold=0.1")
     with pytest.raises(UserError, match=r"small/regions was made with other settings"):
+        plan(load(SMALL, ["regions.most=1"]), None)
+    with pytest.raises(UserError, match=r"small/regions was made with other settings"):
         house.run(SMALL, "regions.most=1", selection=Selection(only="generate"))
 
 
@@ -159,6 +163,42 @@ def test_a_setting_that_changes_no_row_may_change(home: Path) -> None:
         'models.eyes={use="models:Eyes",boxes=2,patience=9}',
     )
     assert len(house.rows(run, Example)) == 18
+
+
+def test_a_threshold_takes_the_place_of_an_inherited_share(home: Path) -> None:
+    text = (home / "small.toml").read_text().replace("threshold = 0.8", "keep = 0.5")
+    (home / "small.toml").write_text(text)
+    Path("strict.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.8\n')
+    assert len(house.rows(house.run(Path("strict.toml")), Example)) == 18
+    run = load(SMALL, ["corpus.threshold=0.3"])
+    assert run.settings["corpus"].model_dump()["keep"] is None
+
+
+def test_a_child_reads_from_its_parent_as_that_was_run(home: Path) -> None:
+    house.run(SMALL, "regions.most=1")
+    Path("child.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    run = house.run(Path("child.toml"), "regions.most=1")
+    assert run.folders["score"] == Path("out/small/score")
+    assert run.folders["corpus"] == Path("out/child/corpus")
+    other = load(Path("child.toml"))
+    assert other.folders["regions"] == Path("out/child/regions")
+
+
+def test_a_run_can_extend_the_folder_of_another(home: Path) -> None:
+    loaded = load(SMALL, ["regions.most=1"], Path("elsewhere"))
+    execute(loaded, Selection(), Lines("plain"))
+    Path("child.toml").write_text('extends = "elsewhere"\n[corpus]\nthreshold = 0.3\n')
+    run = house.run(Path("child.toml"))
+    assert run.folders["score"] == Path("elsewhere/score")
+    assert len(house.rows(run, Example)) == 36
+
+
+def test_a_run_that_is_refused_leaves_the_record_of_the_last_one(home: Path) -> None:
+    run = house.run(SMALL)
+    before = (run.own / "run.toml").read_text()
+    with pytest.raises(UserError, match="other settings"):
+        house.run(SMALL, "regions.most=1")
+    assert (run.own / "run.toml").read_text() == before
 
 
 def test_a_changed_report_is_just_made_again(home: Path) -> None:
@@ -269,7 +309,7 @@ def test_a_notice_of_a_model_is_told(home: Path, capsys: pytest.CaptureFixture[s
     assert "the eyes of this run are a test" in (run.own / "report" / "report.html").read_text()
 
 
-STAGE_HOMES = {"images", "verbalize", "generate", "critique", "corpus", "report"}
+STAGE_HOMES = {"images", "verbalize", "generate", "critique", "corpus", "distil", "report"}
 
 
 def test_stages_import_no_other_stage() -> None:

@@ -17,6 +17,8 @@ class Settings(Section):
     `split` and `source` are written beside each example.
     """
 
+    alternatives = ("threshold", "keep")
+
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     keep: Annotated[float, Field(gt=0, le=1)] | None = None
     split: Literal["train", "validation", "test"] = "train"

@@ -110,8 +110,12 @@ def read(form: str, file: Path, out: Path, root: Path | None) -> Imported:
     for number, rows in enumerate(iter(lambda: list(islice(source, SHARD)), [])):
         good = [row for row in rows if isinstance(row, Example)]
         bad = [row for row in rows if isinstance(row, Reject)]
+        if number == 0 and not good:
+            raise UserError(f"{file} has no row of that form; the first: {bad[0].reason}")
         table.write(Reject, folder / "reject" / f"{number:05d}.parquet", bad)
         table.write(Example, folder / "example" / f"{number:05d}.parquet", good)
         found[Example] += len(good)
         found[Reject] += len(bad)
+    if not found[Example]:
+        raise UserError(f"{file} is empty")
     return Imported(folder, found[Example], found[Reject])

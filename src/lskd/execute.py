@@ -20,7 +20,7 @@ from lskd.errors import UserError
 from lskd.fingerprint import all_models
 from lskd.progress import Display
 from lskd.run import INPUTS, SHARD_LOG, Run
-from lskd.runfile import check_models
+from lskd.runfile import RUN_FILE, wrong_models
 from lskd.stage import Shard, Stage, Worker, named
 from lskd.types import Image, Record
 
@@ -82,15 +82,18 @@ def execute(run: Run, selection: Selection, display: Display) -> None:
     Raises UserError for anything that the user can put right; what was made until then is kept.
     """
     stages = selection.of(run)
-    check_models(run.settings, [stage.name for stage in stages])
+    chosen = {stage.name: run.settings[stage.name] for stage in stages}
+    if wrong := wrong_models(chosen, for_work=True):
+        raise UserError("; ".join(wrong))
+    for stage in stages:
+        for checked in (*before(run, stage), stage):
+            run.check(checked)
     with locked({run.own, *(run.folders[stage.name].parent for stage in stages)}):
-        with table.draft(run.own / "run.toml") as unfinished:
+        with table.draft(run.own / RUN_FILE) as unfinished:
             unfinished.write_text(run.text())
         for notice in run.notices([stage.name for stage in stages]):
             display.line("note", notice)
         for stage in stages:
-            for earlier in before(run, stage):
-                run.check(earlier)
             run.claim(stage)
             make(run, stage, selection.limit, display)
 

@@ -7,6 +7,7 @@ wherever it lies: it becomes a Copy row in the shard in which it was met.
 
 import importlib.resources
 import io
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -57,10 +58,22 @@ def package_file(name: str) -> list[Path]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the files of a folder, in depth and in order, that are named like images."""
-    found = [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES]
-    # A link that leads nowhere stays in: it becomes a reject, not a gap.
-    return sorted(file for file in found if not file.is_dir())
+    """Return the files of a folder, in depth and in order, that are named like images.
+
+    A link that leads nowhere, and a folder that cannot be opened, stay in: each becomes a reject.
+    """
+    closed: list[OSError] = []
+    found: list[Path] = []
+    for where, _, names in os.walk(folder, onerror=closed.append):
+        paths = [Path(where, name) for name in names]
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    found += [Path(str(error.filename)) for error in closed]
+    return sorted(found)
+
+
+def spelled(path: str) -> str:
+    """Return a path as it can be stored, with bytes that are no UTF-8 written in hexadecimal."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def listed(file: Path) -> list[Path]:
@@ -179,6 +192,9 @@ class Reader:
 
     def rows(self, found: Found) -> Iterator[Record]:
         """Yield the rows of one image: Image and perhaps Annotation, or Copy, or Reject."""
+        if spelled(found.path) != found.path:
+            yield Reject(spelled(found.path), "its name is not UTF-8: rename it", "")
+            return
         try:
             data = Path(found.path).read_bytes() if found.data is None else found.data
         except OSError as error:
@@ -250,11 +266,22 @@ def make(
             context.tick(1)
         yield f"{number:05d}", rows
         number += 1
+    check_some(tables)
     if settings.annotations and context.limit is None:
         unused = said.unmatched(Path(found.path) for found in sources(settings))
         if unused:
             several = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
             context.say(f"annotations of {len(unused)} images fit no image here: {several}")
+
+
+def check_some(tables: Tables) -> None:
+    """Raise UserError if there is no image at all, with the reason of the first file."""
+    shards = tables.shards(Image)
+    if any(tables.count(Image, shard) for shard in shards):
+        return
+    rejects = [row for shard in shards for row in tables.read(Reject, shard, "images")]
+    first = f"{rejects[0].source}: {rejects[0].reason}" if rejects else "the source names none"
+    raise UserError(f"no image could be read ({len(rejects)} files rejected; {first})")
 
 
 def groups(settings: Settings, limit: int | None, known: set[str]) -> Iterator[Sequence[Found]]:
@@ -263,7 +290,7 @@ def groups(settings: Settings, limit: int | None, known: set[str]) -> Iterator[S
     for position, found in enumerate(sources(settings)):
         if limit is not None and position >= limit:
             break
-        if found.path in known:
+        if spelled(found.path) in known:
             continue
         group.append(found)
         if len(group) == settings.shard_size:

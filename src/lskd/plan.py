@@ -98,7 +98,11 @@ def estimate(run: Run, stage: Stage[Any], left: int) -> Estimate | None:
 
 
 def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
-    """Return what would happen to one stage, of `total` source images of which `known` were met."""
+    """Return what would happen to one stage, of `total` source images of which `known` were met.
+
+    Raises UserError if its folder holds what was made with other settings.
+    """
+    run.check(stage)
     tables = run.tables
     remade = stage.is_whole(run.settings[stage.name]) and not stage.grows
     there = {shard: tables.count(Image, shard) for shard in tables.shards(Image)}

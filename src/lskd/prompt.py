@@ -4,7 +4,6 @@ What describers said is data. It stands in one block, a line an item, and cannot
 start a line of its own or pose as a region's tag: see `quoted`.
 """
 
-import hashlib
 import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,8 +110,3 @@ def filled(file: Path, **values: str | int) -> str:
 def tokens(text: str) -> int:
     """Estimate the tokens of a text: a token is about four characters of English."""
     return len(text) // 4 + 1
-
-
-def text_id(*parts: str) -> str:
-    """Return a short hash of texts, the same for ever."""
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()

@@ -30,13 +30,13 @@ from lskd.fingerprint import (
     file_digest,
     versions,
 )
-from lskd.runfile import checked, laid_over, parse_set, read_sections
+from lskd.runfile import RUN_FILE, checked, overlaid, parse_set, read_sections
 from lskd.stage import Context, Stage, named
 from lskd.stages import STAGES
 from lskd.table import Tables, draft
 from lskd.types import Image
 
-Sections = dict[str, dict[str, Any]]
+JOURNAL = "journal.sqlite"
 NOTE = "stage.json"
 INPUTS = "inputs.json"
 SHARD_LOG = "shards.jsonl"
@@ -65,8 +65,9 @@ class Run:
     def context(self, stage: Stage[Any]) -> Context:
         """Return what the house gives to a stage, without progress."""
         folder = self.folders[stage.name]
-        journals = [root / "journal" / f"{stage.name}.sqlite" for root in (self.own, *self.parents)]
-        own = folder.parent / "journal" / f"{stage.name}.sqlite"
+        # One journal for all stages of a folder, so that a budget holds for the whole run.
+        journals = [root / JOURNAL for root in (self.own, *self.parents)]
+        own = folder.parent / JOURNAL
         return Context(
             stage=stage.name,
             folder=folder,
@@ -192,7 +193,7 @@ class Run:
                 f"{note.parent} was made with other settings ({changed}): write a new run file "
                 "that extends this one, give another folder with --out, or remove "
                 f"{note.parent} to make it again (paid replies stay in "
-                f"{note.parent.parent / 'journal'})"
+                f"{note.parent.parent / JOURNAL})"
             )
         return False
 
@@ -220,35 +221,43 @@ def makers(stage: Stage[Any]) -> set[str]:
     }
 
 
-def load(file: Path, changes: Sequence[str] = (), out: Path | None = None) -> Run:
+def load(
+    file: Path, changes: Sequence[str] = (), out: Path | None = None, with_models: bool = False
+) -> Run:
     """Read a run file (or the folder of a run), apply `changes` ("stage.key=value"), check it all.
 
     Tables go to `out`, or to `out/<name of the run file>` in the working directory. Paths in a run
-    file are relative to the working directory, `extends` to the file that says it.
+    file are relative to the working directory, `extends` to the file that says it. A parent that
+    was run counts as it was run, with the `--set` that it was given. With `with_models` it is also
+    checked that every model can be called. Raises UserError that lists all mistakes.
     """
-    if file.is_dir() and (file / "run.toml").exists():
-        out, file = out or file, file / "run.toml"
+    if file.is_dir() and (file / RUN_FILE).exists():
+        out, file = out or file, file / RUN_FILE
     chain = read_sections(file)
     sections = chain[0][1]
     for change in changes:
         keys, value = parse_set(change)
         for key in reversed(keys):
             value = {key: value}
-        sections = laid_over(sections, value)
+        sections = overlaid(sections, value)
     seed = sections.get("seed", 0)
     if not isinstance(seed, int):
         raise UserError(f"{file}: seed must be a whole number, not {seed!r}")
-    settings = checked(file, sections)
+    settings = checked(file, sections, with_models)
     name = out.name if out else file.stem
     own = out or Path("out") / file.stem
     folders = {stage.name: own / stage.name for stage in STAGES}
     folders |= {stage: Path(folder) for stage, folder in sections.get("read_from", {}).items()}
-    parents = chain[1:]
-    for parent, theirs in parents:
+    roots = []
+    for parent, bare in chain[1:]:
+        root = parent.parent if parent.name == RUN_FILE else Path("out") / parent.stem
+        roots.append(root)
+        recorded = root / RUN_FILE
+        theirs = read_sections(recorded)[0][1] if recorded.exists() else bare
         same = unchanged(settings, checked(parent, theirs), theirs.get("seed", 0) == seed)
-        folders |= {stage: Path("out") / parent.stem / stage for stage in same}
-    roots = tuple(Path("out") / parent.stem for parent, _ in parents)
-    return Run(name, own, seed, settings, folders, roots)
+        inherited = theirs.get("read_from", {})
+        folders |= {stage: Path(inherited.get(stage, root / stage)) for stage in same}
+    return Run(name, own, seed, settings, folders, tuple(roots))
 
 
 def unchanged(

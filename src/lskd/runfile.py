@@ -4,7 +4,7 @@ All mistakes are told at once, each with the names that would be right.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lskd.errors import UserError
 from lskd.stage import Stage, check
 from lskd.stages import STAGES
 
+RUN_FILE = "run.toml"
 TOP = ("extends", "seed", "models", "read_from")
 
 
@@ -25,7 +26,9 @@ def parse_set(change: str) -> tuple[list[str], Any]:
         raise UserError(f"--set {change!r}: the form is stage.key=value, as corpus.threshold=0.7")
     try:
         return keys, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        if text.lstrip()[:1] in ("{", "[", '"', "'"):
+            raise UserError(f"--set {path}: {text!r} is not a TOML value: {error}") from error
         return keys, text
 
 
@@ -39,28 +42,52 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run file laid over its parent; a setting drops its inherited alternatives."""
+    kept = dict(base)
+    for stage in STAGES:
+        names = stage.settings.alternatives
+        given = over.get(stage.name)
+        if stage.name in kept and isinstance(given, Mapping) and any(n in given for n in names):
+            kept[stage.name] = {k: v for k, v in kept[stage.name].items() if k not in names}
+    return laid_over(kept, over)
+
+
 def read_sections(file: Path, seen: tuple[Path, ...] = ()) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the effective sections of a run file and of each of its parents, itself first."""
+    """Return the effective sections of a run file and of each of its parents, itself first.
+
+    A parent can be a run file, or the folder of a run. Raises UserError if one cannot be read.
+    """
+    by = f" (extended by {seen[-1].name})" if seen else ""
+    if file.is_dir() and (file / RUN_FILE).exists():
+        file = file / RUN_FILE
     if file.resolve() in seen:
         raise UserError(f"{file} extends itself")
     try:
         own = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"no run file {file}; the templates are in runs/") from error
+        raise UserError(f"no run file {file}{by}; the templates of lskd are in runs/") from error
     except IsADirectoryError as error:
-        raise UserError(f"{file} is a folder, not a run file such as runs/photos.toml") from error
+        raise UserError(
+            f"{file}{by} is a folder, not a run file such as runs/photos.toml"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read {file}{by}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not TOML: {error}") from error
+        raise UserError(f"{file}{by} is not TOML: {error}") from error
     if "extends" not in own:
         return [(file, own)]
     parents = read_sections(file.parent / str(own["extends"]), (*seen, file.resolve()))
-    return [(file, laid_over(parents[0][1], own)), *parents]
+    return [(file, overlaid(parents[0][1], own)), *parents]
 
 
-def checked(file: Path, sections: Mapping[str, Any]) -> dict[str, BaseModel]:
+def checked(
+    file: Path, sections: Mapping[str, Any], with_models: bool = False
+) -> dict[str, BaseModel]:
     """Return every stage's settings, with names of `[models]` replaced by what they stand for.
 
-    Raises UserError that lists all mistakes, each with the known names.
+    With `with_models` it is also checked that every model can be called as it is named. Raises
+    UserError that lists all mistakes, each with the known names.
     """
     wrong: list[str] = []
     names = [stage.name for stage in STAGES]
@@ -84,6 +111,7 @@ def checked(file: Path, sections: Mapping[str, Any]) -> dict[str, BaseModel]:
             found[stage.name] = stage.settings(**section)
         except ValidationError as error:
             wrong += [explained(stage, dict(one)) for one in error.errors()]
+    wrong += wrong_models(found) if with_models else []
     if wrong:
         raise UserError(f"{file}: " + "; ".join(wrong))
     return found
@@ -116,21 +144,25 @@ def explained(stage: Stage[Any], error: Mapping[str, Any]) -> str:
         return f"[{stage.name}] has no setting {where!r}; it has: {known}"
     if error["type"] == "missing":
         return f"[{stage.name}] needs {where!r}"
-    given = "" if error["type"] == "value_error" else f", not {error['input']!r}"
-    return f"[{stage.name}] {where}: {error['msg']}{given}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"[{stage.name}] {where + ': ' if where else ''}{message}"
+    message = message[:1].lower() + message[1:]
+    return f"[{stage.name}] {where}: {message}, not {error['input']!r}"
 
 
-def check_models(settings: Mapping[str, BaseModel], stages: Sequence[str]) -> None:
-    """Raise UserError, with all mistakes, if a model of these stages cannot be called as named."""
-    wrong = []
+def wrong_models(settings: Mapping[str, BaseModel], for_work: bool = False) -> list[str]:
+    """Return what is wrong with the models of some stages: each mistake once, with who makes it.
+
+    For work, more must be there than for a plan: a key in the environment.
+    """
+    found: dict[str, list[str]] = {}
     for stage in STAGES:
-        for key, role in stage.roles() if stage.name in stages else ():
+        for key, role in stage.roles() if stage.name in settings else ():
             model = getattr(settings[stage.name], key)
-            if model is None:
-                continue
             try:
-                check(role, model)
+                if model is not None:
+                    check(role, model, for_work)
             except UserError as error:
-                wrong.append(f"[{stage.name}] {key}: {error}")
-    if wrong:
-        raise UserError("; ".join(wrong))
+                found.setdefault(str(error), []).append(f"[{stage.name}] {key}")
+    return [f"{', '.join(who)}: {mistake}" for mistake, who in found.items()]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt
 
@@ -29,6 +29,7 @@ EXTRAS: Mapping[str, str] = {
     "torch": "models",
     "transformers": "models",
     "safetensors": "models",
+    "accelerate": "train",
     "skimage": "demo",
     "sklearn": "demo",
 }
@@ -38,6 +39,9 @@ class Section(BaseModel):
     """What every section of a run file has in common: unknown settings are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Settings of which a section has one: who gives one drops an inherited other.
+    alternatives: ClassVar[tuple[str, ...]] = ()
 
 
 class WithoutEffect:
@@ -97,16 +101,23 @@ def parts_of(keys: Mapping[str, Any]) -> Iterator[tuple[str, Model]]:
             yield key, Model(**value)
 
 
-def check(role: type, model: Model, journal: bool = True) -> None:
-    """Raise UserError if a model's class, keys or role are wrong; nothing is built or loaded."""
+def check(role: type, model: Model, for_work: bool = False) -> None:
+    """Raise UserError if a model's class, keys or role are wrong; nothing is built or loaded.
+
+    A class can look at its keys itself, by a static method `check_settings(keys)`, and before work
+    at what must be there beside them, by `check_environment(keys)`.
+    """
     kind = named(model.use)
     known = inspect.signature(kind).parameters
-    given = {**model.keys, **({"journal": None} if "journal" in known and journal else {})}
+    given = {**model.keys, **({"journal": None} if "journal" in known else {})}
     try:
         inspect.signature(kind).bind(**given)
     except TypeError as error:
         names = ", ".join(name for name in known if name != "journal")
         raise UserError(f"{model.use}: {error}; its settings are: {names or 'none'}") from error
+    for hook in ("check_settings", *(["check_environment"] if for_work else [])):
+        if (own := getattr(kind, hook, None)) is not None:
+            own(model.keys)
     for method in (name for name in vars(role) if not name.startswith("_")):
         if not callable(getattr(kind, method, None)):
             raise UserError(f"{model.use} cannot be a {role.__name__}: it has no .{method}()")
@@ -139,7 +150,7 @@ class Context:
 
     @cached_property
     def journal(self) -> Journal:
-        """Return the journal of this stage's paid replies, opened when first asked for."""
+        """Return the journal of the run's paid replies, opened when first asked for."""
         return Journal(self.journal_file, self.parent_journals)
 
     def build(self, role: type[R], model: Model) -> R:

@@ -4,6 +4,7 @@ from typing import Any
 
 from lskd import corpus, images
 from lskd.critique import score
+from lskd.distil import stage as distil
 from lskd.generate import parse, replies
 from lskd.report import dataset
 from lskd.report import stage as report
@@ -20,6 +21,7 @@ STAGES: tuple[Stage[Any], ...] = (
     parse.STAGE,
     score.STAGE,
     corpus.STAGE,
+    distil.STAGE,
     dataset.STAGE,
     report.STAGE,
 )

@@ -3,19 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lskd.chat.journal import spent_so_far
-from lskd.run import Run
+from lskd.chat.journal import Spent, spent_so_far
+from lskd.run import JOURNAL, Run
 from lskd.stage import Stage
 from lskd.types import Image, Reject
 
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """One stage: finished shards of all, rows of its first table, rejects, seconds of work.
-
-    The last five are of the stage's journal, None where it has none; `price` is also None where the
-    settings name no prices. `unanswered` calls may have been paid without a reply having arrived.
-    """
+    """One stage: finished shards of all, rows of its first table, rejects, seconds of work."""
 
     stage: str
     folder: str
@@ -24,29 +20,34 @@ class StageStatus:
     rows: int
     rejects: int
     seconds: float | None
-    calls: int | None
-    input_tokens: int | None
-    output_tokens: int | None
-    price: float | None
-    unanswered: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run: its stages, and what the replies in its journal cost (None: it bought none)."""
+
+    stages: tuple[StageStatus, ...]
+    paid: Spent | None
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as JSON."""
         return asdict(self)
 
 
-def status(run: Run) -> list[StageStatus]:
-    """Return the state of every stage that writes tables."""
-    return [of(run, stage) for stage in run.stages() if stage.writes]
+def status(run: Run) -> Status:
+    """Return the state of every stage that writes tables, and of the run's journal."""
+    journal = run.own / JOURNAL
+    return Status(
+        tuple(of(run, stage) for stage in run.stages() if stage.writes),
+        spent_so_far(journal) if journal.exists() else None,
+    )
 
 
 def of(run: Run, stage: Stage[Any]) -> StageStatus:
-    """Return the state of one stage, read from file names, footers and the journal."""
+    """Return the state of one stage, read from file names and footers."""
     tables = run.tables
     first = stage.writes[0]
     done = tables.shards(first, stage.name)
-    paid = run.context(stage).journal_file
-    spent = spent_so_far(paid) if paid.exists() else None
     return StageStatus(
         stage=stage.name,
         folder=str(run.folders[stage.name]),
@@ -55,9 +56,4 @@ def of(run: Run, stage: Stage[Any]) -> StageStatus:
         rows=sum(tables.count(first, shard, stage.name) for shard in done),
         rejects=sum(tables.count(Reject, shard, stage.name) for shard in done),
         seconds=run.seconds(stage.name),
-        calls=spent.calls if spent else None,
-        input_tokens=spent.input_tokens if spent else None,
-        output_tokens=spent.output_tokens if spent else None,
-        price=spent.price if spent else None,
-        unanswered=spent.unanswered if spent else None,
     )

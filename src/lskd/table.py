@@ -120,8 +120,8 @@ def draft(file: Path) -> Iterator[Path]:
         unfinished.replace(file)
     except OSError as error:
         raise UserError(
-            f"cannot write {file}: {error.strerror or error}; nothing that was finished is lost, "
-            "run the same command again when there is room"
+            f"cannot write {file}: {error.strerror or error}; what was finished is kept, and the "
+            "same command goes on once this is mended"
         ) from error
     finally:
         # Where the folder itself cannot be reached there is no draft either.

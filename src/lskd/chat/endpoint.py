@@ -114,6 +114,17 @@ def read_endpoint(settings: Mapping[str, object], user: str) -> Endpoint:
         raise UserError(f"{user}: {mistakes}") from None
 
 
+def check_settings(keys: Mapping[str, object]) -> None:
+    """Raise UserError if run-file keys of an endpoint are wrong; other keys are not looked at."""
+    read_endpoint({key: keys[key] for key in keys if key in Endpoint.model_fields}, "the endpoint")
+
+
+def check_environment(keys: Mapping[str, object]) -> None:
+    """Raise UserError if the key of an endpoint is not in the environment."""
+    found = {key: keys[key] for key in keys if key in Endpoint.model_fields}
+    read_key(read_endpoint(found, "the endpoint"))
+
+
 def _mistake(place: tuple[int | str, ...], detail: Mapping[str, object]) -> str:
     name = ".".join(map(str, place))
     if detail["type"] == "extra_forbidden":
@@ -139,6 +150,8 @@ def with_endpoint_keys(kind: type[T]) -> type[T]:
     given = inspect.signature(kind).parameters.values()
     own = [parameter for parameter in given if parameter.kind is not parameter.VAR_KEYWORD]
     keys = inspect.signature(Endpoint).parameters.values()
+    kind.check_settings = staticmethod(check_settings)  # type: ignore[attr-defined] # the house's
+    kind.check_environment = staticmethod(check_environment)  # type: ignore[attr-defined] # too
     kind.__signature__ = inspect.Signature([*own, *keys])  # type: ignore[attr-defined] # inspect's
     return kind
 

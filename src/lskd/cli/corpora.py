@@ -1,9 +1,11 @@
 """Commands about pictures and corpora: export, import, mark, labels, ask."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import PIL
 import typer
 
 from lskd.cli.options import (
@@ -26,7 +28,7 @@ def export_corpus(
     pictures: Annotated[
         str, typer.Option(help="marked (regions drawn), plain or none (paths only).")
     ] = "marked",
-    marks: Annotated[str, typer.Option(help="The style of the marks: release or clear.")] = "clear",
+    style: Annotated[str, typer.Option(help="The style of the marks: release or clear.")] = "clear",
     naming: Annotated[
         str, typer.Option(help="tag leaves [2] in texts; box writes coordinates instead.")
     ] = "tag",
@@ -49,7 +51,7 @@ def export_corpus(
     with plain_errors():
         look = Look(
             one_of("--pictures", pictures, ("marked", "plain", "none")),
-            one_of("--marks", marks, ("release", "clear")),
+            one_of("--style", style, ("release", "clear")),
         )
         chosen = one_of("--styles", styles, ("id", "description", "both"))
         talk = Talk(
@@ -72,7 +74,7 @@ def import_corpus(
         Path | None, typer.Option(help="The folder that image names are relative to.")
     ] = None,
 ) -> None:
-    """Read a foreign corpus, to be looked at and exported like one of your own.
+    """Read a foreign corpus, to be exported like one of your own.
 
     Example: lskd import lck lck_train.jsonl --images vg/ --out out/lck
     """
@@ -99,7 +101,7 @@ def labels(
 
     with plain_errors():
         for source in lists.SOURCES:
-            sys.stderr.write(f"{source.url} ({source.licence})\n")
+            sys.stderr.write(f"{mirror or source.url}: {source.name} ({source.licence})\n")
         for path in lists.download(folder, mirror):
             sys.stdout.write(f"{path}\n")
 
@@ -127,7 +129,11 @@ def mark(
         regions = [Region(k, corners(text), "", "", 1.0) for k, text in enumerate(box)]
         try:
             pixels = picture.decode(image.read_bytes())
-        except (OSError, SyntaxError, ValueError) as error:
+        except PIL.UnidentifiedImageError as error:
+            raise UserError(f"cannot read {image}: not an image that Pillow knows") from error
+        except OSError as error:
+            raise UserError(f"cannot read {image}: {error.strerror or error}") from error
+        except (SyntaxError, ValueError) as error:
             raise UserError(f"cannot read {image}: {error}") from error
         write_picture(lambda: marking.mark(pixels, regions, chosen), out)
         sys.stdout.write(f"{out}\n")
@@ -141,6 +147,8 @@ def corners(text: str) -> Any:
         box = Box(*(float(part) for part in text.split(",")))
     except (TypeError, ValueError) as error:
         raise UserError(f"--box {text!r}: the form is x0,y0,x1,y1 in pixels") from error
+    if not all(math.isfinite(corner) for corner in box):
+        raise UserError(f"--box {text!r}: the corners must be finite numbers")
     if not (box.width > 0 and box.height > 0):
         raise UserError(f"--box {text!r}: x1 must be over x0, and y1 over y0")
     return box

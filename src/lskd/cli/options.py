@@ -27,7 +27,7 @@ Changes = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="The run's folder. [default: out/<name of the run file>]"),
+    typer.Option("--out", help="The run's folder; else out/<name of the run file>."),
 ]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Take only the first N images of the source.")

@@ -22,7 +22,11 @@ from lskd.cli.options import (
     printed,
     write_picture,
 )
+from lskd.errors import UserError
+from lskd.plan import Step
 from lskd.run import load
+
+LONGEST = 400
 
 
 def run(
@@ -41,8 +45,10 @@ def run(
     Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
     """
     with plain_errors():
+        if until is not None and only is not None:
+            raise UserError("--until and --only: give one of them, not both")
         show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
-        loaded = load(file, changes or [], out)
+        loaded = load(file, changes or [], out, with_models=True)
         execute.execute(loaded, execute.Selection(until, only, limit), show)
         page = loaded.folders["report"] / "report.html"
         if page.exists() and until is None and only in (None, "report"):
@@ -64,7 +70,7 @@ def plan(
     from lskd import plan as planning
 
     with plain_errors():
-        found = planning.plan(load(file, changes or [], out), limit)
+        found = planning.plan(load(file, changes or [], out, with_models=True), limit)
         if as_json:
             printed(found.as_json())
             return
@@ -75,7 +81,7 @@ def plan(
                 one.stage,
                 one.state,
                 f"{one.images_left}" if one.images_left else "",
-                f"{'read from ' if one.inherited else ''}{one.folder}",
+                f"{inheritance(one)}{one.folder}",
                 f"{cost.calls:,}" if cost else "",
                 f"{cost.input_tokens:,}" if cost else "",
                 f"{cost.output_tokens:,}" if cost else "",
@@ -95,6 +101,13 @@ def plan(
         )
 
 
+def inheritance(step: Step) -> str:
+    """Return how a stage's folder relates to the run: its own, or a parent's."""
+    if not step.inherited:
+        return ""
+    return "read from " if step.state == "done" else "continued in "
+
+
 def status(
     file: RunFile, changes: Changes = None, out: Out = None, as_json: AsJson = False
 ) -> None:
@@ -104,27 +117,27 @@ def status(
     with plain_errors():
         found = state.status(load(file, changes or [], out))
         if as_json:
-            printed([one.as_json() for one in found])
+            printed(found.as_json())
             return
-        shown = Table("stage", "shards", "rows", "rejects", "seconds", "replies", "tokens", "price")
-        for one in found:
-            paid = one.calls is not None
+        shown = Table("stage", "shards", "rows", "rejects", "seconds")
+        for one in found.stages:
             shown.add_row(
                 one.stage,
                 f"{one.shards_done} of {one.shards}",
                 f"{one.rows:,}",
                 f"{one.rejects:,}",
                 "" if one.seconds is None else f"{one.seconds:.1f}",
-                f"{one.calls:,}" if one.calls is not None else "",
-                f"{(one.input_tokens or 0) + (one.output_tokens or 0):,}" if paid else "",
-                money(one.price) if paid else "",
             )
         Console(width=None if sys.stdout.isatty() else 120).print(shown)
-        for one in found:
-            if one.unanswered:
+        if found.paid is not None:
+            sys.stdout.write(
+                f"{found.paid.calls:,} paid replies, {found.paid.input_tokens:,} tokens in, "
+                f"{found.paid.output_tokens:,} out, price {money(found.paid.price)}\n"
+            )
+            if found.paid.unanswered:
                 sys.stdout.write(
-                    f"{one.stage}: {one.unanswered} calls were sent and never answered; they may "
-                    "have been paid, and be paid again\n"
+                    f"{found.paid.unanswered:,} calls were cut off before their reply arrived: "
+                    "they may have been paid for nothing\n"
                 )
 
 
@@ -138,7 +151,7 @@ def show(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print every row about one image."""
+    """Print every row about one image; with --json a line of JSON for each, in full."""
     from lskd import show as rows
     from lskd.marking import mark
     from lskd.picture import load as pixels
@@ -156,11 +169,18 @@ def show(
             console.print(f"\n{row.stage}: {kind}", style="bold", markup=False, highlight=False)
             for name, value in fields.items():
                 text = value if isinstance(value, str) else json.dumps(value)
-                console.print(f"  {name}: {text}", markup=False, highlight=False)
+                console.print(f"  {name}: {shortened(text)}", markup=False, highlight=False)
         if png is not None:
             regions = rows.regions(loaded, shard, found).regions
             write_picture(lambda: mark(pixels(found), regions, "clear"), png)
             sys.stderr.write(f"marked picture: {png}\n")
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a long text, and how much is left out."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} more characters; --json prints all)"
 
 
 def report(file: RunFile, changes: Changes = None, out: Out = None) -> None:

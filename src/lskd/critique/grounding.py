@@ -53,12 +53,13 @@ NEUTRAL_STEMS = frozenset(stem(word) for word in NEUTRAL)
 def content(text: str) -> list[str]:
     """Return the stems of the words of a text that say something of the image.
 
-    A region in brackets, by id or by phrase, is one word, "[]": both styles are measured alike.
+    A region in brackets, by id or by phrase, is one word, "[]", so that both styles are measured
+    alike; pointing alone says nothing.
     """
     found = re.findall(r"[^\W\d_]+", MENTION.sub(" ", text).lower())
     stems = [stem(word) for word in found if len(word) > 1 and word not in NEUTRAL]
-    pointers = [POINTER] * len(MENTION.findall(text))
-    return [*pointers, *(word for word in stems if word not in NEUTRAL_STEMS)]
+    words = [word for word in stems if word not in NEUTRAL_STEMS]
+    return [*([POINTER] * len(MENTION.findall(text)) if words else []), *words]
 
 
 def support(text: str, known: frozenset[str]) -> float | None:

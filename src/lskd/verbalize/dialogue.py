@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from lskd.picture import Picture
 from lskd.prompt import Descriptors, filled, observations, prompt_file, tokens
@@ -46,7 +46,7 @@ REPLY_TOKENS = 30
 
 
 class Settings(Section):
-    """Who asks and who answers: 15 questions an image (section 2.1).
+    """Who asks and who answers: 15 questions an image (section 2.1); 0 for no dialogue.
 
     `at_a_time` questions are asked in one reply; 1 is the paper's one at a time, dearer and better
     informed.
@@ -54,7 +54,7 @@ class Settings(Section):
 
     teacher: Annotated[Model, Teacher]
     answerer: Annotated[Model, Answerer]
-    questions: PositiveInt = 15
+    questions: NonNegativeInt = 15
     at_a_time: PositiveInt = 15
     temperature: NonNegativeFloat = 0.8
     prompt: str = "dialogue"
@@ -126,7 +126,7 @@ class Talk:
         pictures = {picture.image.id: picture for picture in shard.pictures()}
         said: dict[str, tuple[Exchange, ...]] = dict.fromkeys(pictures, ())
         seen = descriptors(shard, said)
-        open_ones = list(pictures)
+        open_ones = list(pictures) if self.settings.questions else []
         turn = 0
         while open_ones:
             wanted = self.settings.questions

@@ -1,0 +1,86 @@
+"""Rows of training become tensors: each distinct view once, texts padded to their longest."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lskd import picture
+from lskd.blip2.negatives import keys
+from lskd.blip2.pixels import view_pixels
+from lskd.blip2.text import Texts, Tokenizer, collate
+from lskd.distil.augmentation import View
+from lskd.distil.lessons import Lesson
+from lskd.marking import MarkStyle
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Rows of training on the processor; `sights` are pixels of views, or features of theirs.
+
+    The rest is as in `lskd.blip2.objectives.Batch`.
+    """
+
+    sights: Tensor
+    texts: Texts
+    images: Tensor
+    wordings: Tensor
+    view: Tensor | None
+    swapped: Texts | None
+    swapped_rows: Tensor | None
+
+
+class Eye:
+    """Makes the pixels of views, (views, 3, side, side), with `workers` threads."""
+
+    def __init__(self, style: MarkStyle, side: int, workers: int) -> None:
+        self.style: MarkStyle = style
+        self.side = side
+        self._pool = ThreadPoolExecutor(workers)
+
+    def __call__(self, views: Sequence[View]) -> Tensor:
+        """Return the pixels of views; raises UserError for an image that cannot be read."""
+        return torch.stack(list(self._pool.map(self._pixels, views)))
+
+    def _pixels(self, view: View) -> Tensor:
+        return view_pixels(picture.load(view.image), view.regions, self.style, self.side)
+
+
+def sheet(
+    lessons: Sequence[Lesson],
+    sights: Callable[[Sequence[View]], Tensor],
+    tokenizer: Tokenizer,
+    limit: int,
+) -> Sheet:
+    """Return rows as tensors; texts have at most `limit` tokens.
+
+    A swapped text that is no other once both are cut is left out.
+    """
+    encoded = tokenizer.encode([lesson.text for lesson in lessons], limit)
+    swapped = _swapped(lessons, encoded, tokenizer, limit)
+    views = list(dict.fromkeys(lesson.view for lesson in lessons))
+    place = {view: number for number, view in enumerate(views)}
+    alone = len(views) == len(lessons)
+    return Sheet(
+        sights=sights(views),
+        texts=collate(encoded),
+        images=keys(lesson.view.image.id for lesson in lessons),
+        wordings=keys(repr(ids) for ids in encoded),
+        view=None if alone else torch.tensor([place[lesson.view] for lesson in lessons]),
+        swapped=collate([ids for _, ids in swapped]) if swapped else None,
+        swapped_rows=torch.tensor([row for row, _ in swapped]) if swapped else None,
+    )
+
+
+def _swapped(
+    lessons: Sequence[Lesson], encoded: Sequence[Ids], tokenizer: Tokenizer, limit: int
+) -> list[tuple[int, Ids]]:
+    """Return the rows that have a wrong text, and its ids."""
+    rows = [(row, lesson.wrong) for row, lesson in enumerate(lessons) if lesson.wrong is not None]
+    wrong = tokenizer.encode([text for _, text in rows], limit)
+    both = zip(rows, wrong, strict=True)
+    return [(row, ids) for (row, _), ids in both if ids != encoded[row]]

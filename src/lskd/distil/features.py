@@ -1,0 +1,222 @@
+"""What a frozen vision tower saw, on disk: for training with a fixed set of views.
+
+```
+<folder>/<encoder>/features   one block of (tokens, width) numbers after the other
+<folder>/<encoder>/keys       16 bytes for each block: which view it is of
+```
+
+A view's key is a hash of its image, of its regions with their ids and shapes, and of their order.
+The name `<encoder>` is a hash of the tower's weights, the image size, the marking style, the
+precision of work and of storage, and lskd's version: another tower never meets these files. A key
+is written after its block, so a kill loses what was not finished and nothing else.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lskd import __version__
+from lskd.blip2.stage1 import Backbone
+from lskd.distil.augmentation import View
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+
+Storage = Literal["bf16", "float32"]
+Features = Callable[[Sequence[View]], Tensor]
+
+KEY = 16  # bytes
+GB = 1_000_000_000
+# Bfloat16 is unknown to numpy: its bits are kept as whole numbers.
+_KINDS: Mapping[Storage, tuple[torch.dtype, np.dtype[Any]]] = {
+    "bf16": (torch.bfloat16, np.dtype(np.uint16)),
+    "float32": (torch.float32, np.dtype(np.float32)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a cache may become, in GB (10^9 bytes), and how many views are seen at once."""
+
+    gigabytes: float
+    views: int
+
+
+class FeatureCache:
+    """Features before `ln_vision` by view; several processes may read, one at a time fills."""
+
+    def __init__(self, folder: Path, backbone: Backbone, note: str, storage: Storage) -> None:
+        """Open the cache of a tower below `folder`; `note` is whatever else decides features."""
+        size = backbone.vision.size
+        self.folder = folder / f"{digest(backbone, f'{note} {storage} {__version__}')}"
+        self.shape = size.tokens, size.width
+        self.kind, self._stored = _KINDS[storage]
+        self.bytes: int = size.tokens * size.width * self._stored.itemsize
+        self._slots: dict[bytes, int] = {}
+        self._blocks: np.memmap[Any, np.dtype[Any]] | None = None
+        self._read_keys()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __call__(self, views: Sequence[View]) -> Tensor:
+        """Return features, (views, tokens, width), as they are stored.
+
+        Raises UserError for a view that is not there.
+        """
+        try:
+            slots = [self._slots[key(view)] for view in views]
+        except KeyError as error:
+            raise UserError(
+                f"{self.folder} lacks a view that is trained on: remove it and run again"
+            ) from error
+        if self._blocks is None or len(self._blocks) < len(self._slots):
+            self._blocks = np.memmap(
+                self._features, self._stored, "r", shape=(len(self._slots), *self.shape)
+            )
+        return torch.from_numpy(np.array(self._blocks[slots])).view(self.kind)
+
+    def fill(
+        self,
+        views: Callable[[], Iterable[View]],
+        features: Features,
+        limits: Limits,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Add those of some views, which are asked for twice, that are not there.
+
+        What it will take is told before anything is made. Raises UserError if that is more than
+        the limit or the disk allows, and if the disk becomes full.
+        """
+        more = len({name for view in views() if (name := key(view)) not in self._slots})
+        tell(
+            f"features of {len(self) + more} views take {self.gigabytes(more):.3g} GB in "
+            f"{self.folder}; {more} views are to be seen"
+        )
+        self._check_room(more, limits.gigabytes)
+        if not more:
+            return
+        with self._held():
+            waiting: dict[bytes, View] = {}
+            for view in views():
+                if (name := key(view)) not in self._slots:
+                    waiting[name] = view
+                if len(waiting) == limits.views:
+                    self._append(waiting, features)
+                    waiting = {}
+            if waiting:
+                self._append(waiting, features)
+
+    def gigabytes(self, more: int = 0) -> float:
+        """Return the size of the cache in GB (10^9 bytes), once `more` views are added."""
+        return (len(self) + more) * self.bytes / GB
+
+    @property
+    def _features(self) -> Path:
+        return self.folder / "features"
+
+    @property
+    def _keys(self) -> Path:
+        return self.folder / "keys"
+
+    def _read_keys(self) -> None:
+        if not self._keys.exists():
+            return
+        data = self._keys.read_bytes()
+        count = min(len(data) // KEY, self._features.stat().st_size // self.bytes)
+        self._slots = {data[n * KEY : (n + 1) * KEY]: n for n in range(count)}
+
+    def _check_room(self, more: int, most: float) -> None:
+        if self.gigabytes(more) > most:
+            raise UserError(
+                f"the features of {len(self) + more} views take {self.gigabytes(more):.3g} GB, "
+                f"more than cache_gb = {most:g}: raise it, lower views, or set views to 'fresh'"
+            )
+        with _plainly(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        if more * self.bytes > free:
+            raise UserError(
+                f"the features of {more} views take {more * self.bytes / GB:.3g} GB, but "
+                f"{self.folder} has room for {free / GB:.3g}: choose another cache folder, or "
+                "lower views"
+            )
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Fill alone; what another process has added until now is seen."""
+        with _plainly(self.folder), (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another lskd fills {self.folder}: wait for it, or choose another cache folder"
+                ) from error
+            self._read_keys()
+            yield
+
+    def _append(self, waiting: Mapping[bytes, View], features: Features) -> None:
+        """Write blocks, and then the keys that say that they are there."""
+        seen = features(list(waiting.values()))
+        numbers = seen.detach().to("cpu", self.kind).contiguous()
+        bits = numbers.view(torch.uint16) if self.kind == torch.bfloat16 else numbers
+        start = len(self._slots)
+        _write(self._features, start * self.bytes, bits.numpy().tobytes())
+        _write(self._keys, start * KEY, b"".join(waiting))
+        self._slots.update({name: start + n for n, name in enumerate(waiting)})
+
+
+def key(view: View) -> bytes:
+    """Return what tells a view from others under one encoder: 16 bytes."""
+    drawn = [(region.id, tuple(map(float, region.box)), region.polygons) for region in view.regions]
+    said = repr((view.image.id, drawn)).encode()
+    return hashlib.blake2b(said, digest_size=KEY).digest()
+
+
+def digest(backbone: Backbone, note: str) -> str:
+    """Return a hash of a vision tower's weights and size, and of `note`."""
+    total = hashlib.blake2b(f"{backbone.vision.size} {note}".encode(), digest_size=12)
+    for name, tensor in sorted(backbone.vision.state_dict().items()):
+        total.update(name.encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        total.update(memoryview(flat.view(torch.uint8).numpy()))
+    return total.hexdigest()
+
+
+def note_of(style: MarkStyle, precision: str) -> str:
+    """Return what decides features beside tower and view."""
+    return f"{style} {precision}"
+
+
+def _write(path: Path, place: int, data: bytes) -> None:
+    """Write at a place of a file and wait until it is on the disk."""
+    with _plainly(path):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                written = os.pwrite(opened, rest, place)
+                rest, place = rest[written:], place + written
+            os.fdatasync(opened)
+        finally:
+            os.close(opened)
+
+
+@contextlib.contextmanager
+def _plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; the features that are there are "
+            "kept, run the same command again when there is room"
+        ) from error

@@ -1,0 +1,154 @@
+"""A row of training: an example under a view of it, what is said, and what would be wrong to say.
+
+Everything is a function of (the row's number, a seed): which view, whether the rationale is said,
+and the swapped text. With a fixed number of views, an example's n-th view is always the same one.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lskd.blip2.negatives import swap
+from lskd.distil import augmentation
+from lskd.distil.augmentation import Described, Shown, View, renumbered, show
+from lskd.distil.ledger import Ledger
+from lskd.distil.swaps import Swapped, SwapsOf, numbers
+from lskd.distil.wording import Wording
+from lskd.types import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How rows are varied.
+
+    `rationales` is the share of texts with a rationale, `swaps` that of rows with a swapped text,
+    `checked` the share of these whose swapped text is one that a critic has rejected, if a critic
+    is asked. `views` is how many views an example has, None for a new one each time; `seed` decides
+    which. `further` and `described` as in `augmentation.show`.
+    """
+
+    rationales: float
+    further: int | None
+    described: Described
+    swaps: float
+    checked: float
+    views: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A row of training; `wrong` is the same text with its ids swapped, or None."""
+
+    view: View
+    text: str
+    wrong: str | None
+
+
+# Which swapped texts a view has room for: those that a critic has rejected, or any.
+Swap = Literal["checked", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A view of an example, and which swapped texts are held against it, if any."""
+
+    shown: Shown
+    swap: Swap | None
+
+
+class Lessons:
+    """The rows of a training, read from disk when they are asked for."""
+
+    def __init__(
+        self,
+        examples: Ledger[Example],
+        variety: Variety,
+        wording: Wording,
+        swaps: Ledger[SwapsOf] | None = None,
+    ) -> None:
+        self.examples = examples
+        self.variety = variety
+        self.wording = wording
+        self.swaps = swaps
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, row: int, seed: int) -> Lesson:
+        """Return a row as this seed varies it."""
+        rng = random.Random(seed)
+        example, known = self.examples[row], self._known(row)
+        if self.variety.views is None:
+            plan = self._plan(example, known, rng)
+        else:
+            plan = self._fixed(example, known, rng.randrange(self.variety.views))
+        rationale = rng.random() < self.variety.rationales
+        text = self._say(renumbered(example, plan.shown), rationale)
+        wrong = None if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
+        return Lesson(plan.shown.view, text, None if wrong == text else wrong)
+
+    def fixed_views(self, row: int) -> Iterator[View]:
+        """Yield the views that a row can have, where they are fixed."""
+        assert self.variety.views is not None
+        example, known = self.examples[row], self._known(row)
+        for number in range(self.variety.views):
+            yield self._fixed(example, known, number).shown.view
+
+    def _known(self, row: int) -> tuple[Swapped, ...]:
+        return self.swaps[row].rejected if self.swaps is not None else ()
+
+    def _fixed(self, example: Example, known: tuple[Swapped, ...], number: int) -> "_Plan":
+        return self._plan(
+            example, known, random.Random(f"{self.variety.seed}/{example.id}/{number}")
+        )
+
+    def _plan(self, example: Example, known: tuple[Swapped, ...], rng: random.Random) -> "_Plan":
+        """Draw a view, with room for a swap if there is to be one."""
+        variety = self.variety
+        swap: Swap | None = None
+        also: frozenset[int] = frozenset()
+        if augmentation.by_id(example) and rng.random() < variety.swaps:
+            checked = self.swaps is not None and rng.random() < variety.checked
+            swap = "checked" if checked else "any"
+            if checked and known:
+                also = numbers(rng.choice(known))
+        shown = show(example, rng, variety.further, variety.described, swap is not None, also)
+        return _Plan(shown, swap)
+
+    def _wrong(
+        self,
+        example: Example,
+        plan: "_Plan",
+        known: tuple[Swapped, ...],
+        rationale: bool,
+        rng: random.Random,
+    ) -> str | None:
+        """Return the text with its ids swapped among the drawn regions, or None if it cannot be."""
+        if plan.swap == "checked":
+            drawn = frozenset(plan.shown.old)
+            fitting = [one for one in known if numbers(one) <= drawn]
+            if not fitting:
+                return None
+            wrong = _with(example, rng.choice(fitting))
+            return self._say(renumbered(wrong, plan.shown), rationale)
+        right = renumbered(example, plan.shown)
+        said = [right.question, right.answer, *([right.rationale] if rationale else [])]
+        texts = swap(said, plan.shown.drawn, rng)
+        return None if texts is None else self.wording.text(*texts)
+
+    def _say(self, example: Example, rationale: bool) -> str:
+        return self.wording.text(
+            example.question, example.answer, example.rationale if rationale else None
+        )
+
+
+def _with(example: Example, swapped: Swapped) -> Example:
+    """Return an example with swapped texts."""
+    return replace(
+        example,
+        question=swapped.question,
+        answer=swapped.answer,
+        rationale=swapped.rationale,
+    )

@@ -1,0 +1,60 @@
+"""`student.toml`: who a student is, and how it is to be asked."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+from pydantic import TypeAdapter, ValidationError
+
+from lskd import __version__, table
+from lskd.distil.wording import Wording
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+
+FILE = "student.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the note says.
+
+    `use` is the class that reads the folder. `marking` and `image`, a side in pixels, are how
+    pictures are to be shown, `text` and `tokens`, the longest text, how it is to be spoken to;
+    `base` is what the student was trained from, `fingerprint` a hash of all that decided its
+    weights.
+    """
+
+    use: str
+    marking: MarkStyle
+    image: int
+    tokens: int
+    base: str
+    seed: int
+    fingerprint: str
+    text: Wording
+    lskd: str = __version__
+
+
+def write(folder: Path, about: About) -> None:
+    """Write the note; raises UserError if the disk is full."""
+    with table.draft(folder / FILE) as unfinished:
+        unfinished.write_text(tomli_w.dumps(table.plain(about)), encoding="utf-8")
+
+
+def read(folder: Path) -> About:
+    """Return what a student's note says; raises UserError if it has none, or a strange one."""
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is no student: it has no {FILE}; give a folder that the stage distil has "
+            "made, as out/<run>/distil/student"
+        )
+    try:
+        return TypeAdapter(About).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error

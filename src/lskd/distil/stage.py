@@ -1,0 +1,154 @@
+"""Stage `distil`: a student is trained on the examples of a run (section 2.4).
+
+Its result is a folder, `out/<run>/distil/student/`, that is all a student needs. Beside it lie
+`training/<fingerprint>/`, from which a killed training goes on, with the losses, and `features/`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from lskd.distil.wording import Wording
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+from lskd.protocols import Critic
+from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Section, Stage
+from lskd.table import Tables
+from lskd.types import Example, Reject
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(Section):
+    """What is trained, on what, and how.
+
+    The base: `weights` is a LAVIS `.pth` file or a Hugging Face folder, `frozen` the file that has
+    the vision tower if that one has not, `size` "vit_g", "vit_l" or a folder with a `config.json`
+    (default: the folder `weights`, or vit_g), `image` the side of pictures in pixels, `vocabulary`
+    BERT's `vocab.txt` or a folder that has it (default: the folder `weights`), and `fresh` the
+    parts that may be absent.
+
+    The rows: examples of `split`; `rationales` is the share of texts with a rationale, `further`
+    the most regions that are drawn beside those named (default: all), `described` what examples by
+    phrase are shown with. `views` fixed views of each example are seen once by the frozen tower and
+    kept (`cache` is where, at most `cache_gb` GB; `cache_batch` views are seen at once), or each
+    view is "fresh".
+
+    Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
+    swapped. If there is a `swap_critic`, it looks at `swap_candidates` of these for each example
+    beforehand; a share `swap_checked` of the swaps is then of those that it gives less than
+    `swap_threshold`.
+
+    The rest is as in `lskd.training.recipe.Recipe` and `lskd.blip2.objectives.StudentObjective`.
+    """
+
+    weights: str
+    frozen: str | None = None
+    size: str | None = None
+    image: PositiveInt = 480  # section 3
+    vocabulary: str | None = None
+    fresh: Names = ()
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # as BERT's
+
+    split: str = "train"
+    marking: MarkStyle = "clear"
+    answer_text: str = Wording().answer
+    rationale_text: str = Wording().rationale
+    tokens: PositiveInt = 128  # section 3
+    rationales: Share = 0.5
+    further: NonNegativeInt | None = None
+    described: Literal["plain", "drawn"] = "plain"
+    views: PositiveInt | Literal["fresh"] = "fresh"
+    storage: Literal["bf16", "float32"] = "bf16"
+    cache: Annotated[str | None, WITHOUT_EFFECT] = None
+    cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0
+    cache_batch: Annotated[PositiveInt, WITHOUT_EFFECT] = 16
+    workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
+
+    swaps: Share = 0.0
+    swap_critic: Annotated[Model | None, Critic] = None
+    swap_candidates: PositiveInt = 4
+    swap_checked: Share = 1.0
+    swap_threshold: Share = 0.5
+
+    kin: Literal["apart", "shared", "release"] = "apart"
+    gathered_gradient: bool = True
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1  # LAVIS
+    train_vision: bool = False
+    train_ln_vision: bool = True  # as LAVIS' freeze_vit leaves it
+
+    steps: PositiveInt = 10_000  # section 3
+    batch: PositiveInt = 256  # section 3
+    accumulate: PositiveInt = 1
+    learning_rate: PositiveFloat = 1e-5  # section 3
+    warmup: NonNegativeInt | None = None  # a tenth of the steps
+    weight_decay: NonNegativeFloat = 0.05  # LAVIS
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    clip: PositiveFloat | None = None
+    precision: Literal["float32", "bf16"] = "bf16"
+    average: Share | None = None
+    recompute: Annotated[bool, WITHOUT_EFFECT] = False
+    save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 500
+    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 50
+    track: Annotated[Names, WITHOUT_EFFECT] = ()
+
+    @property
+    def wording(self) -> Wording:
+        """Return the templates of the texts."""
+        return Wording(self.answer_text, self.rationale_text)
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        """Refuse settings that contradict each other."""
+        try:
+            _ = self.wording
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        if self.views != "fresh" and self.train_vision:
+            raise ValueError(
+                f"views = {self.views} keeps what a frozen tower saw, but train_vision = true: "
+                'set views = "fresh", or leave the tower frozen'
+            )
+        if self.swap_critic is not None and not self.swaps:
+            raise ValueError("swap_critic has nothing to judge: swaps is 0, set it to a share")
+        if self.warmup is not None and self.warmup > self.steps:
+            raise ValueError(f"warmup = {self.warmup} is longer than steps = {self.steps}")
+        return self
+
+
+def files(settings: Settings) -> Sequence[Path]:
+    """Return the files of the base, as far as they are there."""
+    given = (settings.weights, settings.frozen, settings.size, settings.vocabulary)
+    found: list[Path] = []
+    for path in (Path(name) for name in given if name is not None):
+        found += sorted(path.iterdir()) if path.is_dir() else [path]
+    return [path for path in found if path.is_file()]
+
+
+def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
+    """Train the student, and then yield for each shard of examples what could not be used."""
+    # torch is not wanted by a run that has no such stage.
+    from lskd.distil.work import train
+
+    yield from train(settings, context, tables)
+
+
+STAGE = Stage(
+    name="distil",
+    settings=Settings,
+    reads=(Example,),
+    writes=(Reject,),
+    whole=whole,
+    files=files,
+    optional=True,
+)

@@ -1,0 +1,184 @@
+"""The stage's work: the parts are put together, the student is trained and written."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lskd import __version__
+from lskd.blip2.objectives import StudentObjective
+from lskd.distil import base, examples, note, student
+from lskd.distil.augmentation import View
+from lskd.distil.base import Base
+from lskd.distil.batches import Eye
+from lskd.distil.examples import Choice
+from lskd.distil.features import FeatureCache, Features, Limits
+from lskd.distil.ledger import Ledger
+from lskd.distil.lessons import Lessons, Variety
+from lskd.distil.note import About
+from lskd.distil.stage import Settings, files
+from lskd.distil.swaps import Look, SwapsOf, judged
+from lskd.distil.task import Pupil, StudentTask
+from lskd.fingerprint import effective, file_digest
+from lskd.protocols import Critic
+from lskd.stage import Context, Parts
+from lskd.table import Tables
+from lskd.training.loop import fit
+from lskd.training.memory import guarded
+from lskd.training.recipe import Recipe
+from lskd.types import Example
+
+STUDENT, TRAINING, FEATURES = "student", "training", "features"
+USE = "lskd.distil.student:Student"
+
+
+def train(settings: Settings, context: Context, tables: Tables) -> Parts:
+    """Train a student unless it is there, and yield for each shard what could not be used.
+
+    What belongs to a training lies in a folder named by its fingerprint, so that a killed one goes
+    on, and one on other examples never takes up its checkpoints.
+    """
+    begun = base.load(settings, context.seed)
+    fingerprint = fingerprint_of(settings, context.seed, tables)
+    folder = context.folder / TRAINING / fingerprint
+    choice = Choice(settings.split, _cut(settings, begun))
+    kept = examples.prepared(tables, folder, choice, context)
+    made = context.folder / STUDENT
+    if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
+        swaps = _swaps(kept, settings, folder, context)
+        lessons = Lessons(kept, _variety(settings, context.seed), settings.wording, swaps)
+        _fit(begun, lessons, settings, context, folder)
+        about = _about(settings, begun, context.seed, fingerprint)
+        student.write(made, begun.student, about, begun.vocabulary)
+        context.say(f"the student is in {made}, its losses in {folder}")
+    for shard in tables.shards(Example):
+        yield shard, examples.rejects(folder, shard)
+
+
+def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
+    """Return a hash of all that decides a student."""
+    decisive = {
+        "settings": effective(settings),
+        "seed": seed,
+        "examples": tables.digest((Example,)),
+        "files": [file_digest(file) for file in files(settings)],
+        "lskd": ".".join(__version__.split(".")[:2]),
+    }
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def recipe_of(settings: Settings, seed: int) -> Recipe:
+    """Return how long, how fast and how exactly the student is trained."""
+    warmup = settings.steps // 10 if settings.warmup is None else settings.warmup
+    return Recipe(
+        steps=settings.steps,
+        batch=settings.batch,
+        warmup=warmup,
+        accumulate=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        betas=settings.betas,
+        clip=settings.clip,
+        precision=settings.precision,
+        average=settings.average,
+        seed=seed,
+        save_every=settings.save_every,
+        log_every=settings.log_every,
+        track=settings.track,
+    )
+
+
+def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, folder: Path) -> None:
+    """Train the student of `begun` in place."""
+    model = begun.student
+    model.backbone.freeze(vision=not settings.train_vision, ln_vision=not settings.train_ln_vision)
+    if settings.recompute:
+        model.backbone.recompute(vision=settings.train_vision)
+    eye = Eye(settings.marking, model.backbone.vision.size.image, settings.workers)
+    cached = settings.views != "fresh"
+    sights: Features = _filled(begun, lessons, settings, context, eye) if cached else eye
+    objective = StudentObjective(
+        model,
+        begun.tokenizer.decode_id,
+        settings.kin,
+        settings.gathered_gradient,
+        settings.smoothing,
+    )
+    task = StudentTask(Pupil(objective, cached), lessons, sights, begun.tokenizer, settings.tokens)
+    recipe = recipe_of(settings, context.seed)
+    fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
+
+
+def _filled(
+    begun: Base, lessons: Lessons, settings: Settings, context: Context, eye: Eye
+) -> FeatureCache:
+    """Return a cache that has all views of all rows."""
+    backbone = begun.student.backbone
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    folder = context.folder / FEATURES if settings.cache is None else Path(settings.cache)
+    cache = FeatureCache(
+        folder, backbone, f"{settings.marking} {settings.precision}", settings.storage
+    )
+
+    def views() -> Iterator[View]:
+        return (view for row in range(len(lessons)) for view in lessons.fixed_views(row))
+
+    def features(some: Sequence[View]) -> Tensor:
+        place = backbone.ln_vision.weight.device
+        with torch.autocast(place.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            return backbone.features(eye(some).to(place))
+
+    backbone.to(device or "cpu")
+    limits = Limits(settings.cache_gb, settings.cache_batch)
+    with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
+        cache.fill(views, features, limits, context.say)
+    return cache
+
+
+def _swaps(
+    kept: Ledger[Example], settings: Settings, folder: Path, context: Context
+) -> Ledger[SwapsOf] | None:
+    if settings.swap_critic is None:
+        return None
+    critic = context.build(Critic, settings.swap_critic)
+    look = Look(settings.swap_candidates, settings.swap_threshold, context.seed)
+    return judged(kept, critic, look, folder, context)
+
+
+def _variety(settings: Settings, seed: int) -> Variety:
+    return Variety(
+        rationales=settings.rationales,
+        further=settings.further,
+        described=settings.described,
+        swaps=settings.swaps,
+        checked=settings.swap_checked,
+        views=None if settings.views == "fresh" else settings.views,
+        seed=seed,
+    )
+
+
+def _cut(settings: Settings, begun: Base) -> Callable[[Sequence[Example]], int]:
+    """Return what counts the examples whose texts have more tokens than the student will read."""
+
+    def count(some: Sequence[Example]) -> int:
+        texts = [settings.wording.text(e.question, e.answer, e.rationale) for e in some]
+        return sum(length > settings.tokens for length in begun.tokenizer.lengths(texts))
+
+    return count
+
+
+def _about(settings: Settings, begun: Base, seed: int, fingerprint: str) -> About:
+    return About(
+        use=USE,
+        marking=settings.marking,
+        image=begun.student.backbone.vision.size.image,
+        tokens=settings.tokens,
+        base=settings.weights,
+        seed=seed,
+        fingerprint=fingerprint,
+        text=settings.wording,
+    )

@@ -1,0 +1,67 @@
+"""A killed training goes on, and ends in the same bits as one that nobody disturbed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import toys
+
+from lskd.blip2 import files
+
+TRAIN = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from typing import Any
+import toys
+
+said = []
+toys.House(Path({root!r})).distil(said, **{changes!r})
+print(*said, sep="\\n")
+"""
+CHANGES: dict[str, Any] = {
+    "steps": 60,
+    "save_every": 4,
+    "swaps": 0.5,
+    "average": 0.9,
+    "accumulate": 2,
+}
+
+
+def train(root: Path) -> "subprocess.Popen[str]":
+    script = TRAIN.format(tests=str(Path(__file__).parent), root=str(root), changes=CHANGES)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
+    house = toys.house(tmp_path)
+    process = train(tmp_path)
+    while not list(tmp_path.glob("distil/training/*/checkpoints/00000012.pt")):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (house.folder / "student").exists()
+
+    said: list[str] = []
+    house.distil(said, **CHANGES)
+    assert any(line.startswith("going on after step") for line in said)
+    killed = files.read(house.folder / "student")
+    (losses,) = house.folder.glob("training/*/losses.jsonl")
+
+    other = toys.House(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "base").rename(tmp_path / "other" / "base")
+    (tmp_path / "corpus").rename(tmp_path / "other" / "corpus")
+    other.distil(**CHANGES)
+    whole = files.read(other.folder / "student")
+    assert killed.keys() == whole.keys()
+    assert all(torch.equal(killed[name], whole[name]) for name in whole)
+    (undisturbed,) = other.folder.glob("training/*/losses.jsonl")
+    assert losses.read_bytes() == undisturbed.read_bytes()
