@@ -201,6 +201,13 @@ def test_a_run_that_is_refused_leaves_the_record_of_the_last_one(home: Path) -> 
     assert (run.own / "run.toml").read_text() == before
 
 
+def test_a_setting_that_made_nothing_can_be_mended(home: Path) -> None:
+    Path("gone.txt").write_text("$observations $nothing")
+    with pytest.raises(UserError, match="it can use"):
+        house.run(SMALL, "generate.id_prompt=gone.txt")
+    assert len(house.rows(house.run(SMALL), Example)) == 18
+
+
 def test_a_changed_report_is_just_made_again(home: Path) -> None:
     run = house.run(SMALL)
     page = run.own / "report" / "report.html"

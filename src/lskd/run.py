@@ -178,8 +178,8 @@ class Run:
     def check(self, stage: Stage[Any]) -> bool:
         """Return whether a stage's tables, if there are any, were made with these settings.
 
-        Raises UserError where they were made with others, unless the stage has no tables: what it
-        made can be made again without loss.
+        Raises UserError where they were made with others; a stage without tables is simply made
+        again.
         """
         note = self.folders[stage.name] / NOTE
         if not note.exists():
@@ -187,7 +187,8 @@ class Run:
         told = json.loads(note.read_text())
         if told["fingerprint"] == self.fingerprints[stage.name]:
             return True
-        if stage.writes:
+        # What was claimed and never made can be claimed anew, say with a mended setting.
+        if stage.writes and self.tables.shards(stage.writes[0], stage.name):
             changed = difference(told["facts"], self.decisive(stage))
             raise UserError(
                 f"{note.parent} was made with other settings ({changed}): write a new run file "

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lskd import corpus, images
-from lskd.critique import score
+from lskd.critique import fit, sample, score
 from lskd.distil import stage as distil
 from lskd.generate import parse, replies
 from lskd.report import dataset
@@ -19,6 +19,8 @@ STAGES: tuple[Stage[Any], ...] = (
     dialogue.STAGE,
     replies.STAGE,
     parse.STAGE,
+    sample.STAGE,
+    fit.STAGE,
     score.STAGE,
     corpus.STAGE,
     distil.STAGE,

@@ -1,5 +1,6 @@
 """The SQLite file of a journal: its tables, how it is opened, and what can be wrong with it."""
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -36,6 +37,13 @@ COMMIT;
 """
 
 _held: dict[Path, IO[bytes]] = {}
+
+
+@atexit.register
+def _let_go() -> None:
+    """Close what this process holds; the system takes the locks back with the files."""
+    for lock in _held.values():
+        lock.close()
 
 
 def keep_others_out(path: Path) -> None:

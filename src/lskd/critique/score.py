@@ -9,6 +9,7 @@ from lskd.types import (
     Annotation,
     Concepts,
     Dialogue,
+    Fit,
     Image,
     Narratives,
     Regions,
@@ -60,7 +61,8 @@ def each(settings: Settings, context: Context) -> Worker:
 STAGE = Stage(
     name="score",
     settings=Settings,
-    reads=(Image, Annotation, Concepts, Narratives, Regions, Dialogue, Triple),
+    reads=(Image, Annotation, Concepts, Narratives, Regions, Dialogue, Triple, Fit),
+    reads_whole=(Fit,),
     writes=(Score,),
     each=each,
 )

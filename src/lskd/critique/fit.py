@@ -1,0 +1,138 @@
+"""Stage `critic`: a critic is trained on what people think of a sample of triples (section 2.3).
+
+Its result is a folder, `out/<run>/critic/model/`, that `lskd.critique.trained:TrainedCritic` reads.
+Beside it lie `curve.json` and `curve.svg` (Figure 2), and `training/<hash>/` with the losses, from
+which a killed training goes on. Equal judgments of equal triples are not trained on twice, even
+where the tables around them have grown.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lskd.critique import digest, judgments, note
+from lskd.critique.note import About
+from lskd.critique.rows import Rows, rows_of
+from lskd.critique.settings import Settings, base_files, judgment_files
+from lskd.errors import JudgmentsNeeded, UserError
+from lskd.stage import Context, Parts, Stage
+from lskd.table import Tables
+from lskd.types import Fit, Image, Regions, Reject, Sample, Triple
+
+MODEL = "model"
+
+
+def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
+    """Train and evaluate the critic, if that is not done, and yield what it is worth.
+
+    That lies in the first shard, with all rejects; the others are empty. Raises JudgmentsNeeded
+    where there are no judgments yet.
+    """
+    rows = judged(settings, context, tables)
+    folder = context.folder / MODEL
+    digests = digest.of(settings, rows, context.seed)
+    about = note.read(folder) if (folder / note.FILE).exists() else None
+    if about is None or about.digest != digests.all:
+        # torch is not wanted by a run that waits for people, or has its critic.
+        from lskd.critique.work import fitted
+
+        about = fitted(settings, rows, digests, context)
+    told = [fit_of(about, folder)], list(rows.rejects)
+    done = tables.shards(Fit)
+    for shard in tables.shards(Image):
+        expected = told if shard == tables.shards(Image)[0] else ([], [])
+        kept = tables.read(Fit, shard), tables.read(Reject, shard, context.stage)
+        if shard not in done or kept != expected:
+            yield shard, [*expected[0], *expected[1]]
+        context.tick(tables.count(Image, shard))
+
+
+def fit_of(about: About, folder: Path) -> Fit:
+    """Return what a critic is worth, by its note."""
+    quality = about.quality
+    return Fit(
+        folder=folder.as_posix(),
+        digest=about.digest,
+        judged=about.judged,
+        accepted=about.accepted,
+        precision=quality.precision,
+        recall=quality.recall,
+        f1=quality.f1,
+        average_precision=quality.average_precision,
+        calibration_error=quality.calibration_error,
+        temperature=about.temperature,
+    )
+
+
+def judged(settings: Settings, context: Context, tables: Tables) -> Rows:
+    """Return all that can be learned from the judgments, and say what was left out.
+
+    Raises UserError if that is nothing, JudgmentsNeeded if nobody has judged yet.
+    """
+    samples = [row for shard in tables.shards(Sample) for row in tables.read(Sample, shard)]
+    if not samples:
+        raise UserError(
+            "no triples were drawn to be judged: the run file needs a section [sample], and the "
+            "stage parse triples to draw from"
+        )
+    if not judgment_files(settings):
+        raise JudgmentsNeeded(_wanted(settings, samples, tables))
+    given = judgments.read(Path(str(settings.judgments)))
+    if not given.judgments and not given.rejects:
+        raise JudgmentsNeeded(_wanted(settings, samples, tables))
+    rows = rows_of(given, tables, samples, settings.look, settings.annotators)
+    if rows.rejects:
+        first = rows.rejects[0]
+        context.say(
+            f"{len(rows.rejects)} judgments or triples are left out, the first because: "
+            f"{first.reason} ({first.source}); see the stage's rejects"
+        )
+    _check(rows, settings)
+    train, evaluate = rows.of("train"), rows.of("evaluate")
+    context.say(
+        f"{len(train)} judged triples to train on and {len(evaluate)} to evaluate on, of "
+        f"{len(samples)} in the sample; people accept "
+        f"{sum(row.label.accepted for row in rows.rows) / len(rows.rows):.0%}"
+    )
+    return rows
+
+
+def _check(rows: Rows, settings: Settings) -> None:
+    train = rows.of("train")
+    if not train:
+        first = f"; the first: {rows.rejects[0].reason}" if rows.rejects else ""
+        raise UserError(
+            f"{settings.judgments} has no judged triple to train on: {len(rows.rejects)} are left "
+            f"out{first}"
+        )
+    accepted = sum(row.label.accepted for row in train)
+    if accepted in (0, len(train)):
+        which = "accepted" if accepted else "rejected"
+        raise UserError(
+            f"all {len(train)} judged triples to train on are {which}: a critic needs some of each"
+        )
+
+
+def _wanted(settings: Settings, samples: Sequence[Sample], tables: Tables) -> str:
+    folder = tables.file(Sample, "*").parent
+    given = (
+        "" if settings.judgments is None else f" (judgments = {settings.judgments!r} has none yet)"
+    )
+    return (
+        f"{len(samples)} triples in {folder} wait for {settings.annotators} people each to judge "
+        f'them{given}: set judgments = "judgments.csv" in [critic], or a .jsonl or .parquet file, '
+        f"with the columns {', '.join(judgments.COLUMNS)} and ratings of 1 (reject), 2 (maybe) or "
+        "3 (accept), then run the same command again"
+    )
+
+
+STAGE = Stage(
+    name="critic",
+    settings=Settings,
+    reads=(Image, Regions, Triple, Sample),
+    writes=(Fit, Reject),
+    whole=whole,
+    # It looks for new judgments each time; without any it yields nothing.
+    grows=True,
+    files=base_files,
+    optional=True,
+)

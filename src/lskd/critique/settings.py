@@ -1,0 +1,115 @@
+"""The settings of the stage `critic`, and the files that they name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from lskd.critique import judgments
+from lskd.critique.view import TEXT, Drawn, Look
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+from lskd.stage import WITHOUT_EFFECT, Batch, Names, Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(Section):
+    """Whose judgments, what is trained on them, and how.
+
+    The judgments: `judgments` is a file or a folder of them (see `lskd.critique.judgments`), and a
+    triple needs those of `annotators` people.
+
+    The base: `weights` is a LAVIS `.pth` file or a Hugging Face folder, `frozen` the file that has
+    the vision tower if that one has not, `size` "vit_g", "vit_l" or a folder with a `config.json`
+    (default: the folder `weights`, or vit_g), `image` the side of pictures in pixels, `vocabulary`
+    BERT's `vocab.txt` or a tokenizer's folder that has it (default: that of the folder `weights`).
+
+    What it sees: `marking`, `drawn`, `text` and `tokens` as in `lskd.critique.view.Look`.
+
+    The losses: `qa_loss` and `rationale_loss` are the regressions of Table 1. `train_vision` is as
+    in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken, `warmup`
+    counts steps. The rest is as in `lskd.training.recipe.Recipe`.
+
+    `target_precision` is the one that a threshold is told for at the end; it changes no weight.
+    """
+
+    # A run waits for judgments and goes on with more of them: what they say decides, see `digest`.
+    judgments: Annotated[str | None, WITHOUT_EFFECT] = None
+    annotators: PositiveInt = 2  # section 2.3
+
+    weights: str
+    frozen: str | None = None
+    size: str | None = None
+    image: PositiveInt = 480  # section 3
+    vocabulary: str | None = None
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # as BERT's
+
+    marking: MarkStyle = "clear"
+    drawn: Drawn = "all"
+    text: str = TEXT
+    tokens: PositiveInt = 128  # section 3
+    workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
+
+    qa_loss: bool = True
+    rationale_loss: bool = True
+    train_vision: bool = True  # section 3
+    train_ln_vision: bool = True
+
+    epochs: PositiveInt = 10  # section 3
+    batch: PositiveInt = 256  # section 3
+    accumulate: PositiveInt = 1
+    learning_rate: PositiveFloat = 1e-5  # section 3
+    warmup: NonNegativeInt | None = None  # a tenth of the steps
+    weight_decay: NonNegativeFloat = 0.05  # LAVIS
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    clip: PositiveFloat | None = None
+    precision: Literal["float32", "bf16"] = "bf16"
+    average: Share | None = None
+    recompute: Annotated[bool, WITHOUT_EFFECT] = False
+    save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 200
+    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 20
+    track: Annotated[Names, WITHOUT_EFFECT] = ()
+
+    target_precision: Annotated[Share, WITHOUT_EFFECT] = 0.7  # section 2.3
+    batch_views: Batch = 16
+    batch_texts: Batch = 128
+
+    @property
+    def look(self) -> Look:
+        """Return how triples are shown."""
+        return Look(self.marking, self.drawn, self.image, self.tokens, self.text)
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        """Refuse a text that is no template."""
+        try:
+            _ = self.look
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def base_files(settings: Settings) -> Sequence[Path]:
+    """Return the files that the critic is trained from, as far as they are there."""
+    given = (settings.weights, settings.frozen, settings.size, settings.vocabulary)
+    found: list[Path] = []
+    for path in (Path(name) for name in given if name is not None):
+        found += sorted(path.iterdir()) if path.is_dir() else [path]
+    return [path for path in found if path.is_file()]
+
+
+def judgment_files(settings: Settings) -> Sequence[Path]:
+    """Return the files of judgments, as far as they are there: they come while a run waits."""
+    if settings.judgments is None:
+        return ()
+    return [path for path in judgments.files(Path(settings.judgments)) if path.is_file()]

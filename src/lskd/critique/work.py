@@ -1,0 +1,189 @@
+"""The work of the stage `critic`: the parts are put together, trained, evaluated and written."""
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import PIL.Image
+
+from lskd import picture, table
+from lskd.blip2 import weights
+from lskd.blip2.scoring import Batching
+from lskd.blip2.stage1 import Critic
+from lskd.blip2.text import Tokenizer
+from lskd.critique import base, curve, note
+from lskd.critique.digest import Digests
+from lskd.critique.evaluation import Evaluation, Judged, evaluate
+from lskd.critique.fit import MODEL
+from lskd.critique.note import About, Rating
+from lskd.critique.rows import Row, Rows
+from lskd.critique.settings import Settings
+from lskd.critique.sight import Sight
+from lskd.critique.task import CriticObjective, CriticTask
+from lskd.critique.trained import VOCABULARY, logits, place, read, verdicts
+from lskd.critique.view import View
+from lskd.stage import Context
+from lskd.training import loop
+from lskd.training.recipe import Recipe
+
+TRAINING = "training"
+USE = "lskd.critique.trained:TrainedCritic"
+
+
+def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -> About:
+    """Return the note of the critic of some rows; its weights are trained unless they are there.
+
+    Raises UserError if an image is no longer what it was, and for all that can end a training.
+    """
+    folder = context.folder / MODEL
+    known = note.read(folder) if (folder / note.FILE).exists() else None
+    with ThreadPoolExecutor(settings.workers) as pool:
+        views = {row.view.image.id: row.view for row in rows.rows}
+        # Before anything is trained: an image that is met in the last epoch would end it there.
+        list(pool.map(_check_image, views.values()))
+        sight = Sight(settings.look, _pixels, pool)
+        if known is None or known.training != digests.training:
+            critic = train(settings, rows.of("train"), sight, digests.training, context)
+        else:
+            critic = read(folder).to(place("auto"))
+        found = _evaluation(critic, rows.of("evaluate"), sight, settings)
+    about = _about(settings, rows, found, digests, context.seed)
+    curve.write(context.folder, found)
+    note.write(folder, about)
+    # They were for going on; what they led to is now in the critic's folder.
+    for checkpoints in (context.folder / TRAINING).glob("*/checkpoints"):
+        shutil.rmtree(checkpoints)
+    _tell(found, context)
+    return about
+
+
+def train(
+    settings: Settings, rows: Sequence[Row], sight: Sight, training: str, context: Context
+) -> Critic:
+    """Return a critic that was trained on some rows, and leave its weights in its folder.
+
+    What is left of a killed training is gone on from; a critic on other rows lies elsewhere.
+    """
+    critic = base.load(settings, context.seed)
+    vocabulary = base.vocabulary(settings)
+    tokenizer = Tokenizer(vocabulary)
+    cut = sum(n > settings.tokens for n in tokenizer.lengths([row.text for row in rows]))
+    if cut:
+        context.say(f"{cut} of {len(rows)} texts are longer than `tokens`: they lose their end")
+    backbone = critic.backbone
+    backbone.freeze(vision=not settings.train_vision, ln_vision=not settings.train_ln_vision)
+    if settings.recompute:
+        backbone.recompute(vision=settings.train_vision)
+    objective = CriticObjective(critic, ratings(settings))
+    task = CriticTask(objective, rows, sight, tokenizer, settings.tokens)
+    recipe = recipe_of(settings, len(rows), context.seed)
+    where = context.folder / TRAINING / training
+    loop.fit(task, len(rows), recipe, where, context.say, lambda steps: None)
+    folder = context.folder / MODEL
+    # The note comes last: where it lies, the rest is whole.
+    (folder / note.FILE).unlink(missing_ok=True)
+    weights.save(critic, folder)
+    with table.draft(folder / VOCABULARY) as unfinished:
+        shutil.copyfile(vocabulary, unfinished)
+    return critic
+
+
+def recipe_of(settings: Settings, count: int, seed: int) -> Recipe:
+    """Return how long, how fast and how exactly a critic is trained on `count` rows."""
+    steps = max(1, round(settings.epochs * count / min(settings.batch, count)))
+    warmup = steps // 10 if settings.warmup is None else settings.warmup
+    return Recipe(
+        steps=steps,
+        batch=settings.batch,
+        warmup=warmup,
+        accumulate=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        betas=settings.betas,
+        clip=settings.clip,
+        precision=settings.precision,
+        average=settings.average,
+        seed=seed,
+        save_every=settings.save_every,
+        log_every=settings.log_every,
+        track=settings.track,
+    )
+
+
+def ratings(settings: Settings) -> tuple[Rating, ...]:
+    """Return the regressions that are trained."""
+    on = (settings.qa_loss, settings.rationale_loss)
+    return tuple(name for name, wanted in zip(base.RATINGS, on, strict=True) if wanted)
+
+
+def _pixels(view: View) -> PIL.Image.Image:
+    return picture.load(view.image)
+
+
+def _check_image(view: View) -> None:
+    """Raise UserError if an image is no longer what the stage `images` has decoded."""
+    try:
+        data = Path(view.image.path).read_bytes()
+    except OSError:
+        data = b""
+    if picture.image_id(data) != view.image.id:
+        picture.load(view.image)  # which says what is wrong
+
+
+def _evaluation(
+    critic: Critic, rows: Sequence[Row], sight: Sight, settings: Settings
+) -> Evaluation:
+    verdict = verdicts(
+        critic,
+        Tokenizer(base.vocabulary(settings)),
+        settings.look,
+        [(row.view, row.text) for row in rows],
+        sight,
+        Batching(settings.batch_views, settings.batch_texts),
+    )
+    judged = [
+        Judged(row.view.image.id, logit, row.label.accepted)
+        for row, logit in zip(rows, logits(verdict), strict=True)
+    ]
+    return evaluate(judged, settings.target_precision)
+
+
+def _about(settings: Settings, rows: Rows, found: Evaluation, digests: Digests, seed: int) -> About:
+    accepted = sum(row.label.accepted for row in rows.rows)
+    return About(
+        use=USE,
+        base=settings.weights,
+        seed=seed,
+        ratings=ratings(settings),
+        temperature=found.temperature,
+        judged=len(rows.rows),
+        accepted=accepted / len(rows.rows),
+        judgments=digests.judgments,
+        training=digests.training,
+        digest=digests.all,
+        look=settings.look,
+        quality=found.quality,
+    )
+
+
+def _tell(found: Evaluation, context: Context) -> None:
+    if not found.judged:
+        context.say("nothing was held out: how good this critic is cannot be told")
+        return
+    quality = found.quality
+    figures = {
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "F1": quality.f1,
+        "average precision": quality.average_precision,
+        "calibration error": quality.calibration_error,
+    }
+    told = ", ".join(f"{n} {'unknown' if v is None else f'{v:.3f}'}" for n, v in figures.items())
+    context.say(f"on {found.judged} held-out triples: {told}; see {context.folder / curve.SVG}")
+    if found.wished is not None:
+        wished = found.wished
+        context.say(
+            f"threshold = {wished.value:.3f} in [corpus] keeps {wished.kept:.0%}, of which people "
+            f"accept {wished.precision:.0%} ({wished.low:.0%} to {wished.high:.0%})"
+        )
