@@ -6,15 +6,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from truth_reader import Photo, Reader, photos
+from truth_reader import PLURALS, Photo, Reader, photos
 
 from lskd.generate.parse import Parser
 from lskd.generate.replies import Settings, conversation
-from lskd.generate.symbolic import SymbolicTeacher
+from lskd.generate.symbolic import NOTHING_MORE, SymbolicTeacher
 from lskd.prompt import Descriptors
-from lskd.types import Concept, Concepts, Dialogue, Image, Narratives, Regions, Reply, Style, Triple
+from lskd.types import (
+    Concept,
+    Concepts,
+    Dialogue,
+    Exchange,
+    Image,
+    Narratives,
+    Regions,
+    Reply,
+    Style,
+    Triple,
+)
 
 SEEDS = range(3)
+LAYOUT = re.compile("left to right|top to bottom|catches the eye|nearer to|met second|main subject")
 STYLES: tuple[Style, ...] = ("id", "description")
 SETTINGS = Settings.model_validate({"teacher": {"use": "lskd.generate.symbolic:SymbolicTeacher"}})
 
@@ -25,18 +37,31 @@ def told(photo: Photo, style: Style, seed: int) -> list[Reply]:
     given = Descriptors(
         Image(photo.name, "", photo.width, photo.height),
         Concepts(photo.name, kept, (), ()),
-        Narratives(photo.name, ("A photograph.",)),
+        Narratives(photo.name, photo.captions or ("A photograph.",)),
         Regions(photo.name, photo.regions),
-        Dialogue(photo.name, ()),
+        Dialogue(photo.name, exchanges(photo)),
     )
     asked = conversation(given, style, SETTINGS)
-    return list(SymbolicTeacher(seed).converse([asked])[0])
+    # What rests on the layout alone comes last, so much is asked for to meet it.
+    more = replace(asked, turns=(*asked.turns, "Write exactly 30 more triples."))
+    return list(SymbolicTeacher(seed).converse([more])[0])
+
+
+def exchanges(photo: Photo) -> tuple[Exchange, ...]:
+    """Return a dialogue with answers: what is counted right, and the mean light of the pixels."""
+    labels = sorted(set(photo.labels.values()))
+    counted = [
+        Exchange(f"How many {PLURALS[label]} are there?", str(len(photo.named(label))))
+        for label in labels
+    ]
+    return (Exchange("Is the picture bright or dark?", "dark"), *counted)
 
 
 def parsed(photo: Photo, style: Style, seed: int) -> list[Triple]:
     """Return the triples of a photograph; nothing that the teacher writes may be rejected."""
     parser = Parser(photo.regions)
-    rows = [row for reply in told(photo, style, seed) for row in parser.parse(reply)]
+    replies = [r for r in told(photo, style, seed) if r.text != NOTHING_MORE]
+    rows = [row for reply in replies for row in parser.parse(reply)]
     assert all(isinstance(row, Triple) for row in rows), rows
     return [row for row in rows if isinstance(row, Triple)]
 
@@ -62,8 +87,33 @@ def said(shared: Path) -> list[Said]:
     ]
 
 
-def test_all_photographs_give_nine_triples_a_style_and_none_is_rejected(said: list[Said]) -> None:
-    assert len(said) == 30 * len(STYLES) * len(SEEDS) * 9
+def early(one: Said) -> bool:
+    """Say whether a triple is of the three turns that the stage asks for."""
+    return not one.triple.reply_id.endswith("-3")
+
+
+def test_photographs_give_about_nine_triples_a_style_and_none_is_rejected(
+    said: list[Said],
+) -> None:
+    count = Counter((one.reader.photo.name, one.reader.style) for one in said if early(one))
+    assert len(count) == 30 * len(STYLES)
+    assert min(count.values()) >= 5 * len(SEEDS)
+    assert count.total() >= 0.98 * 9 * len(count) * len(SEEDS)
+
+
+def test_what_rests_on_boxes_alone_is_only_asked_where_nothing_better_is_left(
+    said: list[Said],
+) -> None:
+    asked = [one.triple.question for one in said if early(one)]
+    plain = [question for question in asked if LAYOUT.search(question)]
+    assert len(plain) < 0.03 * len(asked), plain
+
+
+def test_mean_brightness_tells_nothing_of_the_hour(said: list[Said]) -> None:
+    told = [f"{one.triple.answer} {one.triple.rationale}" for one in said]
+    assert not [
+        text for text in told if re.search(r"picture is (?:dark|bright)|daylight|dim room", text)
+    ]
 
 
 def test_every_statement_is_true_of_the_annotations(said: list[Said]) -> None:
@@ -83,7 +133,7 @@ def test_most_forms_of_statement_were_met_and_checked(said: list[Said]) -> None:
         for part in (one.triple.answer, one.triple.rationale)
         if pattern.search(part)
     )
-    assert len(met) >= 25, sorted(met)
+    assert len(met) >= 18, sorted(met)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What is plainly so in a view: each fact is a relation between entities, and follows from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +14,10 @@ Relation = Literal[
     "left",
     "above",
     "between",
-    "nearest",
     "nearest person",
     "larger",
     "largest",
     "lower",
-    "across",
-    "both across",
     "edge",
     "is",
     "are",
@@ -28,12 +25,8 @@ Relation = Literal[
     "only",
     "others",
     "opposite",
-    "colour",
-    "worn",
     "same word",
-    "together",
     "looks like",
-    "light",
 ]
 SAME_SCALE = 4.0  # boxes are cut and hidden, so a good deal of difference is allowed
 CLEARLY = 0.03  # diagonals by which the nearest is nearer than the next
@@ -49,31 +42,17 @@ class Fact:
     count: int = 0
 
 
-def between_two(seen: View, a: Entity, b: Entity) -> Fact:
-    """Return the strongest fact about how two entities lie to each other."""
-    if seen.frame and a.box and b.box:
+def evidence(seen: View, a: Entity, b: Entity, apart: bool = False) -> list[Fact]:
+    """Return what is seen of two entities that makes a statement about both apply to them.
+
+    `apart`: it applies however far they are from one another, so only what they are counts.
+    """
+    if not apart and seen.frame and a.box and b.box:
         if spatial.overlap(a.box, b.box):
-            return Fact("overlap", (a, b))
+            return [Fact("overlap", (a, b))]
         if seen.frame.close(a.box, b.box):
-            return Fact("close", (a, b))
-        for fact in side(seen, a, b):
-            return fact
-        if seen.frame.far(a.box, b.box):
-            return Fact("far", (a, b))
-    elif a.across and a.across == b.across:
-        return Fact("both across", (a, b), a.across)
-    return Fact("together", (a, b))
-
-
-def side(seen: View, a: Entity, b: Entity) -> Iterator[Fact]:
-    """Yield on which side of one another two entities lie, if that is clear."""
-    if seen.frame and a.box and b.box:
-        for first, second in ((a, b), (b, a)):
-            assert first.box and second.box
-            if seen.frame.left_of(first.box, second.box):
-                yield Fact("left", (first, second))
-            if seen.frame.above(first.box, second.box):
-                yield Fact("above", (first, second))
+            return [Fact("close", (a, b))]
+    return kinds(seen, (a, b))
 
 
 def touching(seen: View, a: Entity, b: Entity) -> bool:
@@ -124,30 +103,6 @@ def nearest(seen: View, a: Entity, among: Sequence[Entity]) -> Entity | None:
     if len(gaps) < 2 or gaps[1][0] - gaps[0][0] < CLEARLY:
         return None
     return gaps[0][2]
-
-
-def about(seen: View, a: Entity) -> list[Fact]:
-    """Return facts about one entity that may support what is said of it, weightiest first."""
-    others = [entity for entity in seen.entities if entity is not a]
-    found = [between_two(seen, a, b) for b in others if close(seen, a, b)]
-    near = nearest(seen, a, seen.everything) if seen.boxes_known else None
-    if near and near.tag:
-        found.append(Fact("nearest", (a, near)))
-    found += [fact for b in others for fact in side(seen, a, b)]
-    found += looks(seen, a)
-    return found or [Fact("together", (a, b)) for b in others]
-
-
-def looks(seen: View, a: Entity) -> list[Fact]:
-    """Return facts about one entity alone. A phrase that names it says all of them already."""
-    if seen.style == "description":
-        return []
-    found = []
-    if seen.frame and a.box and (across := seen.frame.across(a.box)):
-        found.append(Fact("across", (a,), across))
-    if a.colour and a.category:
-        found.append(Fact("worn" if a.category.name == "person" else "colour", (a,), a.colour))
-    return found
 
 
 def kinds(seen: View, entities: Sequence[Entity]) -> list[Fact]:

@@ -1,4 +1,4 @@
-"""Everyday knowledge about the 80 COCO categories, read from knowledge.toml."""
+"""Everyday knowledge about the 80 COCO categories and some more, read from knowledge.toml."""
 
 import functools
 import tomllib
@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 Distance = Literal["touching", "close", "anywhere"]
-ASK_NEED = "What does {a} probably depend on?"
+ASK_NEED = "What might {a} depend on?"
+Reasoned = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What usually holds of one COCO category.
+    """What usually holds of one category.
 
     `noun` is how it is named in a sentence, `generic` the same with its article, `metres` its usual
-    longest side. `acts` are what it may be doing, each with the reason; `care` is what may go wrong
-    and the reason, or empty.
+    longest side. `use`, `acts` (what it may be doing), `next` and `before` (what may come and what
+    may have been) each come with the reason, which is what leads to them; `care` is what may go
+    wrong and the reason, or empty.
     """
 
     name: str
@@ -25,12 +27,11 @@ class Category:
     generic: str
     plural: str
     metres: float
-    use: tuple[str, ...]
-    acts: tuple[tuple[str, str], ...]
-    does: tuple[str, ...]
-    facts: tuple[str, ...]
+    use: Reasoned
+    acts: Reasoned
     found: str
-    next: tuple[str, ...]
+    next: Reasoned
+    before: Reasoned
     care: tuple[str, ...]
     need: str
     need_why: str
@@ -51,13 +52,18 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What two categories or kinds suggest together when they are so near to each other."""
+    """What two categories or kinds suggest together when they are so near to each other.
+
+    `next` and `before` are what may come and what may have been, each with its reason.
+    """
 
     first: frozenset[str]
     second: frozenset[str]
     when: Distance
     says: tuple[str, ...]
     why: tuple[str, ...]
+    next: Reasoned
+    before: Reasoned
 
     def fits(self, a: Category, b: Category) -> bool:
         """Say whether two categories, in this order, are meant."""
@@ -125,6 +131,8 @@ def knowledge() -> Knowledge:
                 row["when"],
                 tuple(row["says"]),
                 tuple(row["why"]),
+                reasoned(row, "next"),
+                reasoned(row, "before"),
             )
             for row in table["pair"]
         ),
@@ -164,19 +172,23 @@ def category(name: str, row: dict[str, Any], kind: dict[str, Any]) -> Category:
         generic=row.get("generic", f"{article(noun)} {noun}"),
         plural=row.get("plural", f"{noun}s"),
         metres=float(row["metres"]),
-        use=tuple(row.get("use", ())),
-        acts=tuple((act, why) for act, why in row.get("acts", ())),
-        does=tuple(row.get("does", ())),
-        facts=tuple(row["facts"]),
+        use=reasoned(row, "use"),
+        acts=reasoned(row, "acts"),
         found=row["found"],
-        next=tuple(row["next"]),
+        next=reasoned(row, "next"),
+        before=reasoned(row, "before"),
         care=tuple(row.get("care", ())),
         need=row.get("needs", kind.get("need", "")),
         need_why=row.get("need_why", kind.get("need_why", "")),
         ask_need=kind.get("ask_need", ASK_NEED),
-        group=tuple(kind["group"]),
-        group_why=tuple(kind["group_why"]),
+        group=tuple(kind.get("group", ())),
+        group_why=tuple(kind.get("group_why", ())),
     )
+
+
+def reasoned(row: dict[str, Any], name: str) -> Reasoned:
+    """Return what a row says under a name, each with its reason."""
+    return tuple((said, why) for said, why in row.get(name, ()))
 
 
 def article(noun: str) -> str:
@@ -190,5 +202,5 @@ def indefinite(category: Category) -> str:
 
 
 def plural(label: str) -> str:
-    """Return the plural of a COCO category ("people", "cups"); raise KeyError for others."""
+    """Return the plural of a category ("people", "cups"); raise KeyError for others."""
     return knowledge().categories[label].plural

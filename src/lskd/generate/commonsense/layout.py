@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations, permutations
 
-from lskd.generate.commonsense import facts, spatial
+from lskd.generate.commonsense import spatial
 from lskd.generate.commonsense.facts import Fact
 from lskd.generate.commonsense.view import Entity, View
 from lskd.generate.commonsense.wording import Draft, Idea, Writer, sentence
@@ -34,32 +34,16 @@ EYE_WHY = (
     "What takes up more room usually catches the eye first.",
     "A photographer usually gives more room to what matters.",
 )
-NEAR = {
-    "Which marked region is probably the easiest to get to from {a}?": (
-        "{b} is probably the easiest to get to from {a}"
-    ),
-    "What other marked region may have the most to do with {a}?": (
-        "{b} may have the most to do with {a}"
-    ),
-}
-NEAR_WHY = (
-    "Things that are near each other in a picture are often near each other in reality.",
-    "Things that belong together are often kept together.",
-)
 ALIKE = ("What may {a} and {b} have in common?", "How might {a} and {b} be related?")
 ALIKE_SAYS = (
     "{a} and {b} may be used or behave in the same way",
-    "{a} and {b} may belong together",
+    "what holds of {a} may hold of {b} as well",
 )
 ALIKE_WHY = ("Things of one kind usually have much in common.",)
 
 
 def ideas(seen: View) -> Iterator[Idea]:
     """Yield ideas about how regions lie to each other, and about free words that are the same."""
-    for a in seen.entities:
-        near = facts.nearest(seen, a, seen.everything) if seen.boxes_known else None
-        if near and near.tag:
-            yield Idea("nearest", (a, near), partial(neighbour, a, near))
     for a, b in combinations(seen.entities, 2):
         if a.noun and a.noun == b.noun and not a.category:
             yield Idea("alike", (a, b), partial(alike, a, b))
@@ -107,19 +91,6 @@ def eye(a: Entity, b: Entity, writer: Writer) -> Draft | None:
         writer.fill(question, a=one, b=other),
         sentence(writer.fill(EYE[question], 0.7, c=a, d=b)),
         writer.rationale([Fact("larger", (a, b))], why),
-    )
-
-
-def neighbour(a: Entity, near: Entity, writer: Writer) -> Draft | None:
-    """Say which region probably has the most to do with `a`."""
-    if not (unused := writer.fresh(NEAR_WHY)):
-        return None
-    [why] = unused
-    question = writer.pick(tuple(NEAR))
-    return Draft(
-        writer.fill(question, a=a),
-        sentence(writer.fill(NEAR[question], 0.5, a=a, b=near)),
-        writer.rationale([Fact("nearest", (a, near))], why),
     )
 
 

@@ -13,7 +13,9 @@ COLOUR = "Is it in colour or black and white?"
 PAIRS = 4  # questions about which of two is further to the left
 ASIDE = 0.1  # least distance of centres, in widths of the picture, for such a question
 EXPECTED = 3  # questions about things that were not seen, which mostly stay without an answer
-WHERE = 3  # questions about where something is, which a phrase of ours often tells already
+WHERE = 3  # questions about where something is
+# What a phrase says of a place; then neither where it is nor what is left of it is worth asking.
+PLACED = re.compile(r"\b(?:left|middle|right|top|bottom)\b", re.IGNORECASE)
 
 
 def questions(seen: View, count: int, rng: random.Random) -> list[str]:
@@ -38,10 +40,15 @@ def normal(question: str) -> str:
 def candidates(seen: View, rng: random.Random) -> Iterator[str]:
     """Yield questions, those first whose answers tell most."""
     phrases = Counter(entity.phrase for entity in seen.everything)
-    clear = [e for e in seen.everything if e.noun and phrases[e.phrase] == 1]
+    # "Where is the scissors?" would be bad English, and no other form can be answered.
+    clear = [
+        e
+        for e in seen.everything
+        if e.noun and phrases[e.phrase] == 1 and not (e.category and not e.category.by_name)
+    ]
     things = [e for e in clear if e.category and e.category.name != "person"]
     colourless = [entity for entity in things if not entity.colour]
-    vague = [entity for entity in clear if not entity.across]
+    vague = [entity for entity in clear if not PLACED.search(entity.phrase)]
     labels = [knowledge().category(text) for text in seen.observations.objects]
     there = {e.category for e in seen.everything if e.category} | {c for c in labels if c}
     yield LIGHT
@@ -50,8 +57,8 @@ def candidates(seen: View, rng: random.Random) -> Iterator[str]:
             yield f"How many {category.plural} are there?"
     yield from (f"What colour is {entity.phrase}?" for entity in colourless[:4])
     yield COLOUR
-    yield from sides(seen, clear, rng)
-    yield from (f"Where is {entity.phrase}?" for entity in [*vague, *clear][:WHERE])
+    yield from sides(seen, vague, rng)
+    yield from (f"Where is {entity.phrase}?" for entity in vague[:WHERE])
     yield from presence({category.name for category in there}, rng)
     yield from (f"What colour is {entity.phrase}?" for entity in colourless[4:])
 
@@ -67,12 +74,12 @@ def presence(named: set[str], rng: random.Random) -> Iterator[str]:
 
 
 def sides(seen: View, clear: list[Entity], rng: random.Random) -> Iterator[str]:
-    """Yield which of two is further to the left, where their phrases leave it open."""
+    """Yield which of two is further to the left; `clear` are those whose phrases leave it open."""
     open_ones = [
         (a, b)
         for k, a in enumerate(clear)
         for b in clear[k + 1 :]
-        if a.across == b.across and (a.across or a.noun != b.noun) and beside(seen, a, b)
+        if a.noun != b.noun and beside(seen, a, b)
     ]
     for a, b in rng.sample(open_ones, min(PAIRS, len(open_ones))):
         yield f"Is {a.phrase} to the left of {b.phrase}?"

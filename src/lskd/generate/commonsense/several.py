@@ -10,6 +10,7 @@ from lskd.generate.commonsense.facts import Fact
 from lskd.generate.commonsense.knowledge import (
     Category,
     Pair,
+    Reasoned,
     Scene,
     article,
     indefinite,
@@ -38,12 +39,17 @@ THINGS = (
     "What do {a} and {b} suggest when they are seen together?",
     "How might {a} and {b} belong together?",
 )
-COULD = (
-    "What could {p} do with {a}?",
-    "How could {p} make use of {a}?",
-    "What use might {p} have for {a}?",
+PAIR_NEXT = (
+    "What might {a} do next with {b}?",
+    "What may come next for {a} and {b}?",
+    "What could one expect {a} to do in a while, given {b}?",
 )
-COULD_ANIMAL = ("What could {p} do with {a} nearby?", "How might {p} deal with {a}?")
+PAIR_BEFORE = (
+    "What might {a} have done with {b} before this moment?",
+    "What may have come before the moment that shows {a} and {b}?",
+)
+THINGS_NEXT = PAIR_NEXT[1:2]
+THINGS_BEFORE = PAIR_BEFORE[1:]
 GROUP = (
     "Why might {all} be there together?",
     "What may have brought {all} to the same place?",
@@ -82,6 +88,14 @@ PLACE = (
     "What kind of place may the picture with {all} show?",
     "Where might the picture with {all} have been taken?",
 )
+PROOF = (
+    "How could one guess that {a} may be {where}?",
+    "What might tell that {a} may be {where}?",
+)
+PROOF_SAYS = (
+    "{others} probably give it away",
+    "what may tell is that the picture shows {others} as well",
+)
 PLACE_SAYS = (
     "{all} may be {where}",
     "the picture with {all} may show {scene}",
@@ -110,13 +124,16 @@ def ideas(seen: View) -> Iterator[Idea]:
 
 def together(seen: View, a: Entity, b: Entity, first: Category, second: Category) -> Iterator[Idea]:
     """Yield what two categories suggest together, in this order."""
+    person = first.name == "person"
     for pair in pairs_of(first.name, second.name):
         # Two of a kind would be met twice, in both orders.
         once = first.name != second.name or a.index < b.index
         if once and near_enough(seen, a, b, pair):
             yield Idea("pair", (a, b), partial(suggestion, seen, a, b, pair))
-    if first.name == "person" and second.does and facts.within_reach(seen, a, b):
-        yield Idea("could", (a, b), partial(possibility, seen, a, b, second))
+            asked: Sequence[str] = PAIR_NEXT if person else THINGS_NEXT
+            yield Idea("next", (a, b), partial(story, seen, a, b, pair, pair.next, asked))
+            asked = PAIR_BEFORE if person else THINGS_BEFORE
+            yield Idea("before", (a, b), partial(story, seen, a, b, pair, pair.before, asked))
     if first.metres >= 2.5 * second.metres:
         yield Idea("size", (a, b), partial(real_size, seen, a, b))
 
@@ -155,26 +172,35 @@ def suggestion(seen: View, a: Entity, b: Entity, pair: Pair, writer: Writer) -> 
         return None
     says, why = unused
     person = bool(a.category and a.category.name == "person")
-    asked = DOING if person and not (b.category and b.category.name == "person") else THINGS
+    asked: Sequence[str] = (
+        DOING if person and not (b.category and b.category.name == "person") else THINGS
+    )
+    if b.category and b.category.kind == "part":
+        asked = THINGS[:1]  # what is a part of something is there for no other reason
     return Draft(
         writer.fill(writer.pick(asked), a=a, b=b),
         sentence(writer.fill(says, 0.7, a=a, b=b)),
-        writer.rationale([facts.between_two(seen, a, b)], why),
+        writer.rationale(facts.evidence(seen, a, b, pair.when == "anywhere"), why),
     )
 
 
-def possibility(
-    seen: View, p: Entity, a: Entity, category: Category, writer: Writer
+def story(
+    seen: View,
+    a: Entity,
+    b: Entity,
+    pair: Pair,
+    events: Reasoned,
+    asked: Sequence[str],
+    writer: Writer,
 ) -> Draft | None:
-    """Say what somebody could do with something."""
-    if not (unused := writer.fresh(category.facts, category.does)):
+    """Say what may come next for two things, or what may have been before."""
+    if not (chosen := writer.reasoned(events)):
         return None
-    why, deed = unused
-    asked = COULD_ANIMAL if category.kind == "animal" else COULD
+    event, why = chosen
     return Draft(
-        writer.fill(writer.pick(asked), p=p, a=a),
-        sentence(writer.fill(f"{{p}} could {deed}", 0.6, p=p, it=a)),
-        writer.rationale([facts.between_two(seen, p, a)], why),
+        writer.fill(writer.pick(asked), a=a, b=b),
+        sentence(writer.fill(event, 0.7, a=a, b=b)),
+        writer.rationale(facts.evidence(seen, a, b, pair.when == "anywhere"), why),
     )
 
 
@@ -264,7 +290,8 @@ def groups(seen: View) -> Iterator[Idea]:
     """Yield ideas about all regions of a category, and about one that is the only one."""
     for name in sorted({entity.category.name for entity in seen.entities if entity.category}):
         members = [e for e in seen.entities if e.category and e.category.name == name]
-        if len(members) > 1:
+        category = members[0].category
+        if len(members) > 1 and category and category.group:
             yield Idea("group", tuple(members), partial(group, seen, members))
         elif len(seen.everything) > 2 and seen.categories_known and seen.style == "id":
             count = sum(1 for e in seen.everything if e.category and e.category.name == name)
@@ -289,8 +316,6 @@ def group(seen: View, members: Sequence[Entity], writer: Writer) -> Draft | None
         count = sum(1 for e in seen.everything if e.category is category)
         if seen.categories_known and len(chosen) < count:
             seen_so.append(Fact("count", (), category.name, count))
-    elif len(chosen) == 2:
-        seen_so = [facts.between_two(seen, chosen[0], chosen[1])]
     return Draft(
         writer.fill(writer.pick(GROUP), all=chosen),
         sentence(writer.fill(says, all=chosen)),
@@ -331,6 +356,9 @@ def scenes(seen: View) -> Iterator[Idea]:
                 tuple(first[name] for name in clues[:3]),
                 partial(place, seen, scene, [first[name] for name in clues[:3]], labels),
             )
+            if len(clues) > 1:
+                told = tuple(first[name] for name in clues[:3])
+                yield Idea("evidence", told, partial(proof, seen, scene, told, labels))
 
 
 def place(
@@ -347,5 +375,23 @@ def place(
         sentence(
             writer.fill(writer.pick(PLACE_SAYS), all=clues, scene=scene.name, where=scene.where)
         ),
+        writer.rationale(seen_so, scene.why),
+    )
+
+
+def proof(
+    seen: View, scene: Scene, clues: Sequence[Entity], labels: Sequence[str], writer: Writer
+) -> Draft | None:
+    """Say by what one can tell the kind of place where something is."""
+    if not writer.fresh([scene.why]):
+        return None
+    others = clues[:-1]
+    says = PROOF_SAYS if len(others) > 1 else PROOF_SAYS[1:]
+    seen_so = facts.kinds(seen, others)
+    if labels:
+        seen_so.append(Fact("looks like", (), f"{article(labels[0])} {labels[0]}"))
+    return Draft(
+        writer.fill(writer.pick(PROOF), 0.7, a=clues[-1], where=scene.where),
+        sentence(writer.fill(writer.pick(says), others=others)),
         writer.rationale(seen_so, scene.why),
     )

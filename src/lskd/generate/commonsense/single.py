@@ -1,41 +1,40 @@
 """Ideas for triples about one region: what it is for, what may come next, whose it may be."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lskd.generate.commonsense import facts
 from lskd.generate.commonsense.facts import Fact
-from lskd.generate.commonsense.knowledge import Category, Weather, knowledge, pairs_of
+from lskd.generate.commonsense.knowledge import Category, Reasoned, Weather, knowledge
 from lskd.generate.commonsense.spatial import FILLS, Frame, larger
 from lskd.generate.commonsense.view import Entity, View
 from lskd.generate.commonsense.wording import Draft, Idea, Writer, sentence
 from lskd.types import Box
 
 USE = (
-    "What is {a} likely used for here?",
-    "What purpose does {a} probably have?",
+    "What might {a} be there for?",
+    "What purpose may {a} have?",
     "Why might somebody need {a}?",
-    "What is {a} probably meant for?",
+    "What could somebody want {a} for?",
 )
 FOOD = (
-    "What is {a} probably meant for?",
+    "What might {a} be meant for?",
     "What may {a} have been prepared or bought for?",
 )
 USED = (
-    "{a} is probably meant for {use}",
-    "most likely {a} is there for {use}",
-    "{a} is likely intended for {use}",
+    "{a} may be meant for {use}",
+    "{a} may well be there for {use}",
+    "somebody may need {a} for {use}",
 )
 NEXT = (
     "What may happen next with {a}?",
     "What might follow for {a} in a short while?",
     "What could one expect to happen to {a} soon?",
 )
-PERSON_NEXT = (
-    "What might {a} do next?",
-    "What may {a} do in the next few minutes?",
-    "What could one expect {a} to do soon?",
+BEFORE = (
+    "What may have happened to {a} before this moment?",
+    "What might have come before the moment that shows {a}?",
+    "What might somebody have done with {a} earlier?",
 )
 CARE = (
     "Why might one have to be careful with {a}?",
@@ -52,13 +51,13 @@ FOUND = (
     "In what kind of place are things like {a} usually found?",
 )
 OWNER = (
-    "Who does {a} probably belong to?",
+    "Who might {a} belong to?",
     "Which person may have brought {a}?",
     "Who might take {a} along when it is time to leave?",
 )
 OWNED = (
-    "{a} probably belongs to {p}",
-    "most likely it is {p} who owns or uses {a}",
+    "{a} may well belong to {p}",
+    "it may be {p} who owns or uses {a}",
 )
 OWNER_WHY = (
     "People usually keep their things close to themselves.",
@@ -89,28 +88,13 @@ SUBJECT_WHY = (
     "People usually go near, or zoom in, to what they want to show.",
 )
 WEATHER = (
-    "What does {a} suggest about the weather?",
+    "What might {a} suggest about the weather?",
     "What may the weather be like, judging by {a}?",
 )
-LIGHT = (
-    "When might the picture with {a} have been taken?",
-    "What does the light around {a} suggest?",
-)
-LIGHT_SAYS = {
-    "bright": (
-        "The picture with {a} was probably taken in daylight or under strong lamps.",
-        "A picture usually only turns out this way where there is plenty of light.",
-    ),
-    "dark": (
-        "The picture with {a} may have been taken in the evening, at night or in a dim room.",
-        "A picture usually turns out this way where there is little light.",
-    ),
-}
 
 
 def ideas(seen: View) -> Iterator[Idea]:
     """Yield an idea for each kind of thing that can be said about each region alone."""
-    light = brightness(seen)
     for a in seen.entities:
         if a.category:
             yield from everyday(seen, a, a.category)
@@ -119,15 +103,20 @@ def ideas(seen: View) -> Iterator[Idea]:
             yield Idea("owner", (a, person), partial(ownership, a, person, fact))
         if seen.frame and a.box:
             yield from visible(seen, a, a.box, seen.frame)
-        if light and a is seen.entities[0]:
-            yield Idea("light", (a,), partial(lit, a, light))
 
 
 def everyday(seen: View, a: Entity, category: Category) -> Iterator[Idea]:
     """Yield ideas about what usually holds of a category."""
-    yield Idea("next", (a,), partial(sequel, seen, a, category))
-    if category.use:
+    for _ in category.next:
+        yield Idea("next", (a,), partial(told, seen, a, category.next, NEXT))
+    # What came about of itself was done by nobody.
+    by_itself = any(event.startswith("{it}") for event, _ in category.before)
+    asked = BEFORE[:2] if by_itself or category.kind == "animal" else BEFORE
+    for _ in category.before:
+        yield Idea("before", (a,), partial(told, seen, a, category.before, asked))
+    for _ in category.use:
         yield Idea("use", (a,), partial(purpose, seen, a, category))
+    if category.use and category.kind not in ("part", "building"):
         yield Idea("found", (a,), partial(surroundings, seen, a, category))
     if category.acts:
         yield Idea("acts", (a,), partial(activity, seen, a, category))
@@ -153,53 +142,29 @@ def visible(seen: View, a: Entity, box: Box, frame: Frame) -> Iterator[Idea]:
         yield Idea("subject", (a,), partial(subject, a))
 
 
-def support(seen: View, a: Entity, writer: Writer) -> list[Fact]:
-    """Return a fact about an entity that bears on it: one with a thing that it has to do with.
-
-    Else what or where it is, else nothing.
-    """
-    found = [fact for fact in facts.about(seen, a) if all(related(a, b) for b in fact.entities)]
-    strong = [fact for fact in found if fact.relation in ("overlap", "close", "nearest")]
-    alone = facts.kinds(seen, [a]) + facts.looks(seen, a)
-    chance = writer.rng.random()
-    if found and chance < (0.8 if alone else 1.0):
-        return [writer.rng.choice(strong or found)]
-    return [writer.rng.choice(alone)] if alone else []
-
-
-def related(a: Entity, b: Entity) -> bool:
-    """Say whether two entities are one, or of categories that have to do with each other."""
-    if a is b:
-        return True
-    if not a.category or not b.category:
-        return False
-    one, other = a.category.name, b.category.name
-    return bool(pairs_of(one, other) or pairs_of(other, one))
-
-
 def purpose(seen: View, a: Entity, category: Category, writer: Writer) -> Draft | None:
     """Say what something is probably for."""
-    if not (unused := writer.fresh(category.facts)):
+    if not (chosen := writer.reasoned(category.use)):
         return None
-    [why] = unused
-    question = writer.pick(FOOD if category.kind == "food" else USE)
+    use, why = chosen
+    asked = FOOD if category.kind == "food" else USE
+    question = writer.pick(USE[:2] if category.kind == "part" else asked)
     return Draft(
         writer.fill(question, 0.2, a=a),
-        sentence(writer.fill(writer.pick(USED), 1.0, a=a, use=writer.pick(category.use))),
-        writer.rationale(support(seen, a, writer), why),
+        sentence(writer.fill(writer.pick(USED), 1.0, a=a, use=use)),
+        writer.rationale(facts.kinds(seen, [a]), why),
     )
 
 
 def activity(seen: View, a: Entity, category: Category, writer: Writer) -> Draft | None:
-    """Say what a person or an animal may be doing."""
-    reasons = dict(category.acts)
-    if not (unused := writer.fresh(tuple(reasons))):
+    """Say what an animal may be doing."""
+    if not (chosen := writer.reasoned(category.acts)):
         return None
-    [act] = unused
+    act, why = chosen
     return Draft(
         writer.fill(writer.pick(ACTS), a=a),
         sentence(writer.fill("{a} may be {act}", 0.7, a=a, act=act)),
-        writer.rationale(support(seen, a, writer), reasons[act]),
+        writer.rationale(facts.kinds(seen, [a]), why),
     )
 
 
@@ -211,7 +176,7 @@ def caution(seen: View, a: Entity, category: Category, writer: Writer) -> Draft 
     return Draft(
         writer.fill(writer.pick(CARE), a=a),
         sentence(writer.fill(answer, 0.7, it=a)),
-        writer.rationale(support(seen, a, writer), why),
+        writer.rationale(facts.kinds(seen, [a]), why),
     )
 
 
@@ -221,14 +186,14 @@ def requirement(seen: View, a: Entity, category: Category, writer: Writer) -> Dr
         return None
     return Draft(
         writer.fill(category.ask_need, a=a),
-        sentence(writer.fill("{a} probably needs {need}", 0.8, a=a, need=category.need)),
-        writer.rationale(facts.kinds(seen, [a]) or support(seen, a, writer), category.need_why),
+        sentence(writer.fill("{a} may need {need}", 0.8, a=a, need=category.need)),
+        writer.rationale(facts.kinds(seen, [a]), category.need_why),
     )
 
 
 def surroundings(seen: View, a: Entity, category: Category, writer: Writer) -> Draft | None:
     """Say where such things are usually found."""
-    reason = f"people need them for {category.use[0]}"
+    reason = f"people need them for {category.use[0][0]}"
     if category.kind == "food":
         reason = "people cook, eat or shop"
     fixed = category.kind in ("outdoor", "furniture", "appliance")
@@ -253,16 +218,17 @@ def forecast(seen: View, a: Entity, weather: Weather, writer: Writer) -> Draft |
     )
 
 
-def sequel(seen: View, a: Entity, category: Category, writer: Writer) -> Draft | None:
-    """Say what may come next."""
-    if not (unused := writer.fresh(category.facts, category.next)):
+def told(
+    seen: View, a: Entity, events: Reasoned, asked: Sequence[str], writer: Writer
+) -> Draft | None:
+    """Say what may come next for something, or what may have been before."""
+    if not (chosen := writer.reasoned(events)):
         return None
-    why, event = unused
-    questions = PERSON_NEXT if category.name == "person" else NEXT
+    event, why = chosen
     return Draft(
-        writer.fill(writer.pick(questions), a=a),
+        writer.fill(writer.pick(asked), a=a),
         sentence(writer.fill(event, 0.6, it=a)),
-        writer.rationale(support(seen, a, writer), why),
+        writer.rationale(facts.kinds(seen, [a]), why),
     )
 
 
@@ -319,23 +285,4 @@ def subject(a: Entity, writer: Writer) -> Draft:
         writer.fill(writer.pick(SUBJECT), a=a),
         sentence(writer.fill(writer.pick(SUBJECT_SAYS), a=a)),
         writer.rationale([Fact("largest", (a,))], writer.pick(SUBJECT_WHY)),
-    )
-
-
-def brightness(seen: View) -> str:
-    """Return "bright" or "dark" if an answer in the dialogue says so, else ""."""
-    for exchange in seen.observations.dialogue:
-        if exchange.question == "Is the picture bright or dark?":
-            said = re.findall(r"\b(bright|dark|not|neither)\b", exchange.answer.lower())
-            return said[0] if said in (["bright"], ["dark"]) else ""
-    return ""
-
-
-def lit(a: Entity, light: str, writer: Writer) -> Draft:
-    """Say when a picture may have been taken."""
-    answer, why = LIGHT_SAYS[light]
-    return Draft(
-        writer.fill(writer.pick(LIGHT), a=a),
-        sentence(writer.fill(answer, 0.3, a=a)),
-        writer.rationale([Fact("light", (), light)], why),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lskd.generate.commonsense.facts import Fact, Relation
-from lskd.generate.commonsense.knowledge import indefinite, knowledge
+from lskd.generate.commonsense.knowledge import Reasoned, indefinite, knowledge
 from lskd.generate.commonsense.view import Entity
 from lskd.types import Style
 
@@ -25,10 +25,6 @@ FORMS: dict[Relation, tuple[str, ...]] = {
         "{b} is lower down in the picture than {a}",
     ),
     "between": ("from left to right, {a} is between {b} and {c}",),
-    "nearest": (
-        "no other marked region is as near to {a} as {b}",
-        "{b} is the nearest to {a} of the other marked regions",
-    ),
     "nearest person": ("{b} is the nearest to {a} of the marked people",),
     "larger": (
         "{a} takes up more of the picture than {b}",
@@ -39,8 +35,6 @@ FORMS: dict[Relation, tuple[str, ...]] = {
         "no other marked region takes up as much of the picture as {a}",
     ),
     "lower": ("{a} reaches further down in the picture than {b}",),
-    "across": ("{a} is {word} of the picture", "{a} can be seen {word} of the picture"),
-    "both across": ("{a} and {b} are both {word} of the picture",),
     "edge": ("{a} reaches the {word} edge of the picture",),
     "is": ("{a} is {word}",),
     "are": ("{a} are {word}",),
@@ -53,17 +47,9 @@ FORMS: dict[Relation, tuple[str, ...]] = {
         "apart from {a}, the marked regions show only {word}",
         "the marked regions other than {a} show {word} and nothing else",
     ),
-    "opposite": ("{a} is on one side of the picture and {b} is on the other",),
-    "colour": ("{a} is mostly {word}",),
-    "worn": ("{a} is dressed in {word}",),
+    "opposite": ("one side of the picture shows {a} and the other side shows {b}",),
     "same word": ("{a} and {b} show the same kind of thing",),
-    "together": (
-        "{a} and {b} are in the same picture",
-        "the picture shows both {a} and {b}",
-        "{b} can be seen in the picture as well as {a}",
-    ),
     "looks like": ("the picture as a whole looks like {word}",),
-    "light": ("the picture is {word}",),
 }
 NUMBERS = "no one two three four five six seven eight nine ten".split()
 SLOT = re.compile(r"\{(\w+)\}")
@@ -110,6 +96,15 @@ class Writer:
         unused = [[option for option in group if not self.said[option]] for group in groups]
         return [self.pick(group) for group in unused] if all(unused) else []
 
+    def reasoned(self, options: Reasoned) -> tuple[str, str] | None:
+        """Return one of the statements of which neither it nor its reason was said, with that."""
+        unused = [pair for pair in options if not self.said[pair[0]] and not self.said[pair[1]]]
+        if not unused:
+            return None
+        chosen = self.rng.choice(unused)
+        self.said.update(chosen)
+        return chosen
+
     def fill(self, template: str, named: float = NAMED, **values: Value) -> str:
         """Return a template with its {slots} filled; a region's first mention may say what it is.
 
@@ -145,6 +140,8 @@ class Writer:
             slots |= dict(zip("abc", fact.entities, strict=False))
         # "The cup [1] is a cup" says nothing.
         named = 0.0 if fact.relation in ("is", "are", "only", "others") else NAMED
+        if fact.relation in ("overlap", "close"):
+            named = 1.0  # it tells only together with what they are
         if fact.relation == "is":
             slots["word"] = indefinite(knowledge().categories[fact.word])
         elif fact.relation == "only":
