@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lskd.blip2 import files, weights
+from lskd.blip2.base import VOCABULARY
 from lskd.blip2.scoring import Ask, Batching, score, see
 from lskd.blip2.stage1 import Critic, Verdict, new_critic
 from lskd.blip2.text import Tokenizer
@@ -24,7 +25,6 @@ from lskd.protocols import Seen
 from lskd.training.memory import guarded
 from lskd.types import Score, Triple
 
-VOCABULARY = "vocab.txt"
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 

@@ -9,6 +9,7 @@ import PIL.Image
 
 from lskd import picture, table
 from lskd.blip2 import weights
+from lskd.blip2.base import VOCABULARY
 from lskd.blip2.scoring import Batching
 from lskd.blip2.stage1 import Critic
 from lskd.blip2.text import Tokenizer
@@ -21,7 +22,7 @@ from lskd.critique.rows import Row, Rows
 from lskd.critique.settings import Settings
 from lskd.critique.sight import Sight
 from lskd.critique.task import CriticObjective, CriticTask
-from lskd.critique.trained import VOCABULARY, logits, place, read, verdicts
+from lskd.critique.trained import logits, place, read, verdicts
 from lskd.critique.view import View
 from lskd.stage import Context
 from lskd.training import loop

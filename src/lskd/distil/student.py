@@ -16,6 +16,7 @@ import torch
 
 from lskd import marking, table
 from lskd.blip2 import files, weights
+from lskd.blip2.base import VOCABULARY
 from lskd.blip2.pixels import view_pixels
 from lskd.blip2.scoring import Answers, Ask, Batching, score, see
 from lskd.blip2.stage1 import Stage1, new_student
@@ -24,8 +25,6 @@ from lskd.distil import note
 from lskd.distil.note import About
 from lskd.errors import UserError
 from lskd.types import Region
-
-VOCABULARY = "vocab.txt"
 
 
 def write(folder: Path, student: Stage1, about: About, vocabulary: Path) -> None:
