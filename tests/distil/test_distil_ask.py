@@ -5,8 +5,10 @@ from pathlib import Path
 import PIL.Image
 import pytest
 import toys
+from typer.testing import CliRunner
 
 from lskd import marking
+from lskd.cli import app
 from lskd.distil import ask, note, student
 from lskd.distil.note import About
 from lskd.distil.student import Student
@@ -130,3 +132,18 @@ def test_a_student_that_was_being_written_is_none(made: Path) -> None:
     (made / note.FILE).unlink()
     with pytest.raises(UserError, match="is no student"):
         asked(made)
+
+
+def test_the_command_line_ranks_choices_and_says_where_the_picture_is(made: Path) -> None:
+    boxes = [word for text in BOXES for word in ("--box", text)]
+    marked = made.parent / "seen.png"
+    # As people write it: further choices follow the first, the question comes last.
+    words = ["--choices", *CHOICES, QUESTION]
+    files = [str(made), str(made.parent / "photo.png")]
+    result = CliRunner().invoke(app, ["ask", *files, *boxes, "--png", str(marked), *words])
+    assert result.exit_code == 0, result.output
+    *lines, picture = result.stdout.splitlines()
+    expected = [f"{score:.3f}  {choice}" for choice, score in asked(made).choices]
+    assert lines == expected and Path(picture) == marked and marked.exists()
+    missing = CliRunner().invoke(app, ["ask", *files, *boxes, "--choices", "a", "What is [9]?"])
+    assert missing.exit_code == 2 and "names [9]" in missing.stderr
