@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, colour, mark, named, renumber, resized, visible
-from lskd.marking.clear import COLOURS, casing
+from lskd.marking.clear import COLOURS, badges, casing, thickness
 from lskd.types import Box, Region
 
 GOLDEN = Path(__file__).parent / "golden" / "marking"
@@ -198,6 +198,95 @@ def test_clear_numbers_stay_in_the_picture_and_off_each_other() -> None:
     everywhere = [region(k, 0, 0, 320, 240) for k in range(12)]  # one outline hides the others
     ink = inks(mark(plain, everywhere, "clear"))
     assert all(ink.get(colour(k, "clear"), 0) > 30 for k in range(12))
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[tuple[int, int], list[Region]]:
+    """Return a picture's size and up to 15 boxes in it, of 3 pixels or more, often crowded."""
+    size = draw(st.integers(64, 800)), draw(st.integers(64, 800))
+    largest = draw(st.sampled_from([12, 60, 800]))
+    regions = []
+    for number in range(draw(st.integers(1, 15))):
+        width, height = (draw(st.integers(3, min(side, largest))) for side in size)
+        x0, y0 = draw(st.integers(0, size[0] - width)), draw(st.integers(0, size[1] - height))
+        regions.append(region(number, x0, y0, x0 + width, y0 + height))
+    return size, regions
+
+
+def sides(box: Box, size: tuple[int, int]) -> list[Box]:
+    """Return the four lines of the outline of a box."""
+    thick = thickness(size)
+    x0, y0 = max(0, box.x0 - thick), max(0, box.y0 - thick)
+    x1, y1 = min(size[0], box.x1 + thick), min(size[1], box.y1 + thick)
+    return [
+        Box(x0, y0, x1, y0 + thick),
+        Box(x0, y1 - thick, x1, y1),
+        Box(x0, y0, x0 + thick, y1),
+        Box(x1 - thick, y0, x1, y1),
+    ]
+
+
+def meets(one: Box, other: Box, by: int = 1) -> bool:
+    """Return whether two boxes share at least `by` pixels across and down."""
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    return min(across, min(one.y1, other.y1) - max(one.y0, other.y0)) >= by
+
+
+def free_places(
+    box: Box, badge: Box, size: tuple[int, int], taken: list[Box]
+) -> np.ndarray[Any, Any]:
+    """Return, for every pixel, whether a badge with its corner there joins a box and no badge."""
+    wide, high, thick = int(badge.width), int(badge.height), thickness(size)
+    joined = np.zeros((size[1] - high + 1, size[0] - wide + 1), dtype=bool)
+    for side in sides(box, size):
+        x0, y0 = max(0, int(side.x0) + thick - wide), max(0, int(side.y0) + thick - high)
+        joined[y0 : int(side.y1) - thick + 1, x0 : int(side.x1) - thick + 1] = True
+    for other in taken:
+        x0, y0 = max(0, int(other.x0) - wide + 1), max(0, int(other.y0) - high + 1)
+        joined[y0 : int(other.y1), x0 : int(other.x1)] = False
+    return joined
+
+
+@given(scenes())
+def test_clear_joins_every_number_to_its_own_outline_and_hides_none_if_it_can_be_helped(
+    scene: tuple[tuple[int, int], list[Region]],
+) -> None:
+    size, regions = scene
+    boxes = {one.id: one.box for one in regions}
+    placed = badges(regions, size)
+    assert sorted(number for number, _ in placed) == sorted(boxes)
+    taken: list[Box] = []
+    for number, place in placed:
+        assert place.x0 >= 0 and place.y0 >= 0 and place.x1 <= size[0] and place.y1 <= size[1]
+        assert any(meets(place, side, thickness(size)) for side in sides(boxes[number], size))
+        if any(meets(place, other) for other in taken):
+            assert not free_places(boxes[number], place, size, taken).any()
+        taken.append(place)
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 300)), min_size=3, max_size=9))
+def test_clear_joins_the_number_to_a_polygon(corners: list[tuple[int, int]]) -> None:
+    across, down = zip(*corners, strict=True)
+    polygon = tuple(float(value) for corner in corners for value in corner)
+    one = region(0, min(across), min(down), max(across) + 1, max(down) + 1, polygons=(polygon,))
+    ((_, place),) = badges([one], (401, 301))
+    way = np.linspace(0, 1, 801)[:, None]
+    line = np.concatenate(
+        [
+            (1 - way) * start + way * end
+            for start, end in zip(
+                np.array(corners), np.roll(np.array(corners), -1, axis=0), strict=True
+            )
+        ]
+    )  # (801 x corners, 2)
+    beyond = np.maximum(np.array(place[:2]) - line, line - np.array(place[2:])).max(axis=1)
+    assert beyond.min() <= 1
+
+
+def test_clear_places_the_numbers_of_nested_regions_apart() -> None:
+    nested = [region(k, 10 * k, 10 * k, 400 - 10 * k, 300 - 10 * k) for k in range(12)]
+    places = [place for _, place in badges(nested, (400, 300))]
+    assert not any(meets(one, two) for k, one in enumerate(places) for two in places[:k])
 
 
 def test_clear_draws_the_polygon_and_not_the_box_around_it() -> None:
