@@ -93,7 +93,7 @@ def whole(
     shards = tables.shards(Score)
     threshold = cut((row.accept for s in shards for row in tables.read(Score, s)), settings.keep)
     context.say(
-        f"keeping the best {settings.keep:.0%} of triples: those that score {threshold:.3f}"
+        f"keeping the best {settings.keep:.0%} of triples, ties included: from {threshold:.3f} on"
     )
     for name in shards:
         shard = Shard(name, tables)
