@@ -105,8 +105,9 @@ def badges(regions: Sequence[Region], size: tuple[int, int]) -> list[tuple[int, 
     """Return the ids of the regions and where their numbers lie in a picture of `size`.
 
     Boxes are whole pixels. The smallest region comes first, since it has the most to lose by a bad
-    place. Every badge covers a part of its own region's outline, at least as long and as high as
-    the outline is thick; it covers an earlier badge only if it would in all such places.
+    place. Every badge lies upon its own region's outline; upon a frame it covers at least as much
+    across and down as the outline is thick, and it covers an earlier badge only if it would in all
+    such places. Along a contour, places no further apart than a badge is high are looked at.
     """
     shapes = sorted(_shape(region, size) for region in regions)
     taken: list[Box] = []
