@@ -96,6 +96,7 @@ def execute(run: Run, selection: Selection, display: Display) -> None:
         for stage in stages:
             run.claim(stage)
             make(run, stage, selection.limit, display)
+            table.release()
 
 
 def before(run: Run, stage: Stage[Any]) -> list[Stage[Any]]:

@@ -138,6 +138,11 @@ def write(record: type[R], file: Path, rows: Iterable[R]) -> None:
         pq.write_table(content, unfinished, compression="zstd")
 
 
+def release() -> None:
+    """Give memory that Arrow keeps for later back to the system."""
+    pa.default_memory_pool().release_unused()
+
+
 def read(record: type[R], file: Path) -> list[R]:
     """Return the rows of one shard in order.
 
