@@ -1,6 +1,6 @@
 """What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -63,12 +63,6 @@ def corpus(where: Path, changes: Sequence[str]) -> Corpus:
     return found
 
 
-def examples(tables: Tables) -> Iterator[Example]:
-    """Yield every example, those of one image together."""
-    for shard in tables.shards(Example):
-        yield from sorted(tables.read(Example, shard), key=lambda example: example.image_id)
-
-
 def write(
     source: Corpus, form: str, out: Path, look: Look, talk: Talk, root: Path | None
 ) -> Written:
@@ -76,7 +70,7 @@ def write(
 
     Raises UserError for an unknown format, naming the known ones.
     """
-    rows = examples(source.tables)
+    rows = dataset.examples(source.tables)
     match form:
         case "hf":
             return hf.write(rows, out, look, talk.styles, readme=source.readme(look))

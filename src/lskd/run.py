@@ -163,8 +163,8 @@ class Run:
             "seed": self.seed,
             "files": {file.name: file_digest(file) for file in stage.files(settings)},
             "checkpoints": {
-                named: digest
-                for named, path, digest in checkpoints(settings)
+                key: digest
+                for key, path, digest in checkpoints(settings)
                 # What a stage of the run itself has made counts as a table, not as a setting.
                 if not any(
                     path.absolute().is_relative_to(folder.absolute())
