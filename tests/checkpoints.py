@@ -7,20 +7,31 @@ returns it. Sizes are the smallest that keep every part of the architecture.
 import json
 import string
 from pathlib import Path
+from typing import Literal
 
+import torch
+
+from lskd.blip2 import weights
+from lskd.distil import student
+from lskd.distil.note import About
+from lskd.distil.wording import Wording
 from tiny_models import (
     CATEGORIES,
     CHAT,
     CLIP_IMAGE,
     ENDS,
     SQUARE,
+    STAGE1_WORDS,
     TEXT,
     VISION,
     WIDTH,
     bert_tokenizer,
     byte_tokenizer,
     clip_tokenizer,
+    openai_names,
     opt_config,
+    stage1,
+    stage1_size,
     t5_config,
     transformers,
     written,
@@ -312,3 +323,111 @@ def write_qwen2_5_vl(folder: Path) -> Path:
     told = json.loads(settings.read_text()) | {"processor_class": "Qwen2_5_VLProcessor"}
     settings.write_text(json.dumps(told))
     return folder
+
+
+def write_blip(folder: Path) -> Path:
+    """Write a BLIP with heads for retrieval: 32 x 32 pixels, 128 tokens."""
+    tokenizer = bert_tokenizer()
+    text = {"vocab_size": len(tokenizer) + 2, "max_position_embeddings": 128}  # [DEC] and [ENC]
+    config = transformers.BlipConfig(
+        text_config={**TEXT, **text, "encoder_hidden_size": WIDTH, "projection_dim": 16},
+        vision_config={**VISION, "projection_dim": 16},
+        image_text_hidden_size=16,
+    )
+    processor = transformers.BlipProcessor(transformers.BlipImageProcessorPil(**SQUARE), tokenizer)
+    return written(folder, transformers.BlipForImageTextRetrieval, config, processor)
+
+
+def write_llava(folder: Path) -> Path:
+    """Write a LLaVA: 32 x 32 pixels cut from the middle, 16 image tokens, chat messages."""
+    tokenizer = byte_tokenizer("<end_of_utterance>", "<image>")
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**VISION),
+        text_config=transformers.LlamaConfig(
+            **TEXT,
+            num_key_value_heads=2,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=1024,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        ),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    processor = transformers.LlavaProcessor(
+        transformers.CLIPImageProcessorPil(**CLIP_IMAGE),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT,
+    )
+    return written(folder, transformers.LlavaForConditionalGeneration, config, processor)
+
+
+def write_openai_clip(file: Path, checkpoint: Path, prefix: str = "", under: str = "") -> Path:
+    """Write the weights of a tiny CLIP as a file of OpenAI's names.
+
+    Names begin with `prefix`; the tensors lie under the key `under`, if it is not "".
+    """
+    tensors = transformers.CLIPModel.from_pretrained(checkpoint).state_dict()
+    theirs = {f"{prefix}{name}": tensor for name, tensor in openai_names(tensors).items()}
+    torch.save({under: theirs, "epoch": 3} if under else theirs, file)
+    return file
+
+
+def write_stage1(folder: Path, kind: Literal["eva", "clip"] = "eva") -> Path:
+    """Write a stage 1 of BLIP-2: 28 x 28 pixels, 48 tokens; with vocab.txt."""
+    size = stage1_size(kind)
+    weights.save(stage1(size), folder)
+    (folder / "vocab.txt").write_text("\n".join(STAGE1_WORDS) + "\n")
+    return folder
+
+
+def write_student(folder: Path) -> Path:
+    """Write a student's folder: as `write_stage1` has it, with its note."""
+    vocabulary = write_stage1(folder.with_name(f"{folder.name}-base")) / "vocab.txt"
+    about = About(
+        use="lskd.distil.student:Student",
+        marking="clear",
+        image=28,
+        tokens=48,
+        base="tiny",
+        seed=0,
+        fingerprint="0",
+        text=Wording(),
+    )
+    student.write(folder, stage1(stage1_size("eva")), about, vocabulary)
+    return folder
+
+
+def write_gemma3(folder: Path) -> Path:
+    """Write a Gemma 3: 32 x 32 pixels, 4 image tokens that see each other, chat messages."""
+    tokenizer = byte_tokenizer(
+        image_token="<image_soft_token>", boi_token="<start_of_image>", eoi_token="<end_of_image>"
+    )
+    number = tokenizer.convert_tokens_to_ids
+    config = transformers.Gemma3Config(
+        text_config={
+            **TEXT,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 1024,
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+        },
+        vision_config=VISION,
+        mm_tokens_per_image=4,
+        image_token_index=number("<image_soft_token>"),
+        boi_token_index=number("<start_of_image>"),
+        eoi_token_index=number("<end_of_image>"),
+    )
+    processor = transformers.Gemma3Processor(
+        transformers.Gemma3ImageProcessorPil(**SQUARE),
+        tokenizer,
+        chat_template=CHAT.replace("<image>", "<start_of_image>"),
+        image_seq_length=4,
+    )
+    return written(folder, transformers.Gemma3ForConditionalGeneration, config, processor)

@@ -2,7 +2,7 @@
 
 import string
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import PIL.Image
@@ -11,6 +11,8 @@ import transformers as typed_transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
+from lskd.blip2.size import QFormerSize, Size, VisionSize
+from lskd.blip2.stage1 import Stage1, new_student
 from lskd.picture import Picture, image_id
 from lskd.types import Image
 
@@ -140,3 +142,80 @@ def written(folder: Path, kind: Any, config: Any, processor: Any) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+STAGE1_WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] [ ] 0 1 2 3 ? . , : question answer rationale the a is what "
+    "does this live feel comfortable house person dog cup left right red green no yes it because "
+    "contradiction neutral entailment"
+).split()
+
+
+def stage1_size(kind: Literal["eva", "clip"]) -> Size:
+    """Return a size of 2 x 2 patches for the words above."""
+    return Size(
+        VisionSize(kind, 28, 14, width=24, depth=2, heads=2, mlp=40),
+        QFormerSize(
+            width=16,
+            depth=2,
+            heads=2,
+            mlp=32,
+            queries=3,
+            vocabulary=len(STAGE1_WORDS) + 1,
+            positions=48,
+            cross_every=1,
+        ),
+        embedding=8,
+    )
+
+
+def stage1(size: Size) -> Stage1:
+    """Return a stage 1 of BLIP-2 with weights so large that texts and pictures matter."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.random.fork_rng():
+        model = new_student(size, dropout=0.0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.4)
+    return model.eval()
+
+
+def openai_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights of a CLIPModel by the names and in the shapes of OpenAI's files."""
+    theirs: dict[str, torch.Tensor] = {}
+    for tower, start in (("vision_model", "visual."), ("text_model", "")):
+        part = {n.removeprefix(f"{tower}."): t for n, t in tensors.items() if n.startswith(tower)}
+        for name, tensor in part.items():
+            if not name.startswith("encoder.layers."):
+                theirs[start + OPENAI[name]] = tensor
+                continue
+            _, _, layer, *rest = name.split(".")
+            block, inside = f"{start}transformer.resblocks.{layer}.", ".".join(rest)
+            if inside.startswith("self_attn.q_proj."):
+                kind = rest[-1]
+                three = [part[name.replace("q_proj", f"{one}_proj")] for one in "qkv"]
+                theirs[f"{block}attn.in_proj_{kind}"] = torch.cat(three)
+            elif inside.startswith(("self_attn.k_proj.", "self_attn.v_proj.")):
+                continue
+            else:
+                words = {"self_attn": "attn", "layer_norm1": "ln_1", "layer_norm2": "ln_2"}
+                words |= {"fc1": "c_fc", "fc2": "c_proj"}
+                theirs[block + ".".join(words.get(word, word) for word in rest)] = tensor
+    theirs["visual.proj"] = tensors["visual_projection.weight"].T.contiguous()
+    theirs["text_projection"] = tensors["text_projection.weight"].T.contiguous()
+    theirs["logit_scale"] = tensors["logit_scale"]
+    return theirs
+
+
+OPENAI = {
+    "embeddings.class_embedding": "class_embedding",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "embeddings.patch_embedding.weight": "conv1.weight",
+    "pre_layrnorm.weight": "ln_pre.weight",
+    "pre_layrnorm.bias": "ln_pre.bias",
+    "post_layernorm.weight": "ln_post.weight",
+    "post_layernorm.bias": "ln_post.bias",
+    "embeddings.token_embedding.weight": "token_embedding.weight",
+    "final_layer_norm.weight": "ln_final.weight",
+    "final_layer_norm.bias": "ln_final.bias",
+}

@@ -1,12 +1,15 @@
 """What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
 from lskd import table
+from lskd.corpora import llava as llava_instruct
+from lskd.corpora import sherlock, visualcomet
+from lskd.corpora.source import Source
 from lskd.errors import UserError
 from lskd.export import coco, hf, lck, llava, swift, trl
 from lskd.export.conversation import Talk
@@ -19,6 +22,7 @@ from lskd.types import Example, Reject
 
 Format = Literal["hf", "llava", "swift", "trl", "lck", "coco"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+FOREIGN = ("lck", "sherlock", "visualcomet", "llava")
 SHARD = 4096
 
 
@@ -88,20 +92,18 @@ def write(
             raise UserError(f"no format is called {form!r}; known: {', '.join(FORMATS)}")
 
 
-def read(form: str, file: Path, out: Path, root: Path | None) -> Imported:
-    """Read a foreign corpus into `out`/corpus, from where `lskd export` takes it again.
+def read(form: str, source: Source, out: Path) -> Imported:
+    """Read a foreign corpus into `out`/corpus, where `lskd export` and a run's `examples` find it.
 
     Rows that cannot be read become Reject rows beside the examples. Raises UserError for an unknown
     format, an unreadable file, or a folder that already holds a corpus.
     """
-    if form != "lck":
-        raise UserError(f"cannot import {form!r}; known: lck")
-    folder = out / "corpus"
+    read_in = foreign(form, source)
+    file, folder = source.file, out / "corpus"
     if folder.exists():
         raise UserError(f"{folder} is there already: give another folder with --out, or remove it")
     found = {Example: 0, Reject: 0}
-    source = lck.read(file, root)
-    for number, rows in enumerate(iter(lambda: list(islice(source, SHARD)), [])):
+    for number, rows in enumerate(iter(lambda: list(islice(read_in, SHARD)), [])):
         good = [row for row in rows if isinstance(row, Example)]
         bad = [row for row in rows if isinstance(row, Reject)]
         if number == 0 and not good:
@@ -113,3 +115,26 @@ def read(form: str, file: Path, out: Path, root: Path | None) -> Imported:
     if not found[Example]:
         raise UserError(f"{file} is empty")
     return Imported(folder, found[Example], found[Reject])
+
+
+def foreign(form: str, source: Source) -> Iterator[Example | Reject]:
+    """Return what a foreign corpus has, row by row.
+
+    Raises UserError for an unknown format, naming the known ones, and for what LCK has no use for.
+    """
+    match form:
+        case "lck":
+            if source.prefix or source.split or len(source.images) > 1:
+                raise UserError(
+                    "lck: rows say their split and name their images from one folder; leave out "
+                    "--prefix and --split, and give --images once"
+                )
+            return lck.read(source.file, next(iter(source.images), None))
+        case "sherlock":
+            return sherlock.examples(source)
+        case "visualcomet":
+            return visualcomet.examples(source)
+        case "llava":
+            return llava_instruct.examples(source)
+        case _:
+            raise UserError(f"cannot import {form!r}; known: {', '.join(FOREIGN)}")

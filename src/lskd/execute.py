@@ -150,7 +150,7 @@ def make_whole(run: Run, stage: Stage[Any], limit: int | None, display: Display)
     total: dict[str, int] = {}
     images = sum(run.tables.count(Image, shard) for shard in run.tables.shards(Image))
     digest = run.tables.digest(stage.reads)
-    with display.stage(stage.name, None if stage.grows else images) as bar:
+    with display.stage(stage.name, None if stage.grows or not images else images) as bar:
         context = dataclasses.replace(run.context(stage), tick=bar.tick, say=bar.say, limit=limit)
         started = time.monotonic()
         for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lskd.errors import UserError
-from lskd.stage import Model, WithoutEffect, named, parts_of
+from lskd.stage import Model, Section, WithoutEffect, models_of, named, parts_of
 
 SMALL = 1 << 20
 
@@ -29,11 +29,20 @@ def effective(settings: BaseModel) -> dict[str, Any]:
         if any(isinstance(mark, WithoutEffect) for mark in field.metadata):
             continue
         value = getattr(settings, name)
-        if isinstance(value, Model):
-            found[name] = effective_model(value)
-        else:
-            found[name] = settings.model_dump(mode="json", include={name})[name]
+        plain = settings.model_dump(mode="json", include={name})[name]
+        found[name] = _effective_value(value, plain)
     return found
+
+
+def _effective_value(value: Any, plain: Any) -> Any:
+    """Return a setting as JSON; `plain` is how it would be written with all that it has."""
+    if isinstance(value, Model):
+        return effective_model(value)
+    if isinstance(value, Section):
+        return effective(value)
+    if isinstance(value, Mapping):
+        return {str(key): _effective_value(part, plain[key]) for key, part in value.items()}
+    return plain
 
 
 def effective_model(model: Model) -> dict[str, Any]:
@@ -50,8 +59,7 @@ def effective_model(model: Model) -> dict[str, Any]:
 
 def all_models(settings: BaseModel) -> list[Model]:
     """Return the models that settings name, and those that these are made of."""
-    values = [getattr(settings, name) for name in type(settings).model_fields]
-    queue = [value for value in values if isinstance(value, Model)]
+    queue = [model for _, _, model in models_of(settings)]
     for model in queue:
         queue.extend(part for _, part in parts_of(model.keys))
     return queue

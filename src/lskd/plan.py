@@ -46,7 +46,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a run over `images` images; `price` is the sum of known prices."""
+    """The steps of a run over `images` images; `price` is the sum of known prices.
+
+    A run on given examples reads no images of its own: it has 0.
+    """
 
     images: int
     steps: tuple[Step, ...]
@@ -130,9 +133,8 @@ def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
 
 def plan(run: Run, limit: int | None) -> Plan:
     """Return what would be made; nothing is read but file names and a few finished shards."""
-    settings = run.settings["images"]
-    assert isinstance(settings, images.Settings)
-    there = images.counted(settings)
+    settings = run.settings.get("images")
+    there = images.counted(settings) if isinstance(settings, images.Settings) else 0
     total = min(there, limit) if limit is not None else there
     known = len(images.known_paths(run.tables))
     steps = tuple(step(run, stage, total, known) for stage in run.stages())

@@ -16,6 +16,7 @@ from lskd.types import (
     Box,
     Concepts,
     Dialogue,
+    Image,
     Narratives,
     Polygon,
     Region,
@@ -66,6 +67,58 @@ class Seen:
     narratives: Narratives
     regions: Regions
     dialogue: Dialogue
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is held against a picture: `target` is what is judged, after `prompt`, which may be "".
+
+    Models that match read both as one text; models that write give the likelihood of the target.
+    """
+
+    prompt: str
+    target: str
+
+    @property
+    def whole(self) -> str:
+        """Return both parts as one text."""
+        return f"{self.prompt} {self.target}" if self.prompt else self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A picture with the regions that are drawn on it, in order, and texts to hold against it.
+
+    Boxes are in pixels of the upright image; regions have the ids under which they are drawn. The
+    scorer draws them, after it has resized the picture. Panels of equal image and regions are one
+    view.
+    """
+
+    image: Image
+    regions: tuple[Region, ...]
+    texts: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """How well each text of a panel fits, by each head that a model has; None where it has none.
+
+    `itm` is the logit of matching (BLIP, BLIP-2), `itc` the similarity of contrast (those, and dual
+    encoders), `likelihood` the mean log-probability of a token of the target (models that write).
+    """
+
+    itm: tuple[float, ...] | None = None
+    itc: tuple[float, ...] | None = None
+    likelihood: tuple[float, ...] | None = None
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Holds texts against marked pictures (section 3.1)."""
+
+    def fits(self, panels: Sequence[Panel]) -> list[Fits]:
+        """Return how well the texts of each panel fit; each distinct view is encoded once."""
+        ...
 
 
 @runtime_checkable

@@ -44,7 +44,10 @@ SHARD_LOG = "shards.jsonl"
 
 @dataclass(frozen=True)
 class Run:
-    """The checked settings of each stage, and the folders that its tables are in."""
+    """The checked settings of each stage, and the folders that its tables are in.
+
+    `examples` is the folder that the examples are taken from where the run does not make them.
+    """
 
     name: str
     own: Path
@@ -52,6 +55,7 @@ class Run:
     settings: Mapping[str, BaseModel]
     folders: Mapping[str, Path]
     parents: tuple[Path, ...]
+    examples: Path | None = None
 
     @cached_property
     def tables(self) -> Tables:
@@ -74,6 +78,7 @@ class Run:
             seed=self.seed,
             journal_file=own,
             facts=self.facts,
+            parents=tuple(root / stage.name for root in self.parents),
             parent_journals=tuple(file for file in journals if file != own and file.exists()),
         )
 
@@ -115,7 +120,7 @@ class Run:
     def facts(self) -> RunFacts:
         """Return what a report tells of this run beside its tables."""
         total = len(self.tables.shards(Image))
-        corpus = self.settings["corpus"]
+        corpus = self.settings.get("corpus")
         return RunFacts(
             name=self.name,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -141,7 +146,8 @@ class Run:
             for name, folder in self.folders.items()
             if folder.parent != self.own
         }
-        return tomli_w.dumps({"seed": self.seed, "read_from": elsewhere, **sections})
+        given = {"examples": self.examples.as_posix()} if self.examples else {}
+        return tomli_w.dumps({"seed": self.seed, **given, "read_from": elsewhere, **sections})
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -255,19 +261,42 @@ def load(
         roots.append(root)
         recorded = root / RUN_FILE
         theirs = read_sections(recorded)[0][1] if recorded.exists() else bare
-        same = unchanged(settings, checked(parent, theirs), theirs.get("seed", 0) == seed)
+        alike = theirs.get("seed", 0) == seed and theirs.get("examples") == sections.get("examples")
+        same = unchanged(settings, checked(parent, theirs), alike)
         inherited = theirs.get("read_from", {})
         folders |= {stage: Path(inherited.get(stage, root / stage)) for stage in same}
-    return Run(name, own, seed, settings, folders, tuple(roots))
+    given = given_examples(file, sections)
+    if given is not None:
+        folders["corpus"] = given / "corpus"
+    return Run(name, own, seed, settings, folders, tuple(roots), given)
+
+
+def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:
+    """Return the folder that a run file takes its examples from, or None if it makes them.
+
+    Raises UserError if there are no examples in it.
+    """
+    if "examples" not in sections:
+        return None
+    folder = Path(str(sections["examples"]))
+    if not any((folder / "corpus" / "example").glob("*.parquet")):
+        raise UserError(
+            f"{file}: examples = {str(folder)!r}: no examples there; `lskd import` makes such a "
+            "folder, or give that of a run"
+        )
+    return folder
 
 
 def unchanged(
-    settings: Mapping[str, BaseModel], theirs: Mapping[str, BaseModel], same_seed: bool
+    settings: Mapping[str, BaseModel], theirs: Mapping[str, BaseModel], alike: bool
 ) -> list[str]:
-    """Return the stages whose section, and those of all their ancestors, are a parent's."""
+    """Return the stages whose section, and those of all their ancestors, are a parent's.
+
+    `alike` says whether the rest is: the seed, and the examples that are given.
+    """
     same: list[str] = []
     both = settings.keys() & theirs.keys()
-    for stage in STAGES if same_seed else ():
+    for stage in STAGES if alike else ():
         if stage.name not in both:
             continue
         ours, parents = settings[stage.name], theirs[stage.name]

@@ -3,26 +3,29 @@
 All mistakes are told at once, each with the names that would be right.
 """
 
+import inspect
 import tomllib
-from collections.abc import Mapping
+import typing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from lskd.errors import UserError
-from lskd.stage import Stage, check
+from lskd.stage import Stage, check, models_of
 from lskd.stages import STAGES
+from lskd.types import Example
 
 RUN_FILE = "run.toml"
-TOP = ("extends", "seed", "models", "read_from")
+TOP = ("extends", "seed", "models", "read_from", "examples")
 
 
 def parse_set(change: str) -> tuple[list[str], Any]:
     """Return the path and the value of "stage.key=value"; a bare word is taken as text."""
     path, equals, text = change.partition("=")
     keys = path.strip().split(".")
-    if not equals or (len(keys) < 2 and keys != ["seed"]):
+    if not equals or (len(keys) < 2 and keys not in (["seed"], ["examples"])):
         raise UserError(f"--set {change!r}: the form is stage.key=value, as corpus.threshold=0.7")
     try:
         return keys, tomllib.loads(f"value = {text}")["value"]
@@ -98,7 +101,7 @@ def checked(
     ]
     models = sections.get("models", {})
     found: dict[str, BaseModel] = {}
-    for stage in STAGES:
+    for stage in STAGES if "examples" not in sections else after_the_corpus():
         if stage.optional and stage.name not in sections:
             continue
         section = dict(sections.get(stage.name, {}))
@@ -112,9 +115,28 @@ def checked(
         except ValidationError as error:
             wrong += [explained(stage, dict(one)) for one in error.errors()]
     wrong += wrong_models(found) if with_models else []
+    if not found and not wrong:
+        those = ", ".join(f"[{stage.name}]" for stage in after_the_corpus())
+        wrong.append(f"examples are given, but no section that uses them: give one of {those}")
     if wrong:
         raise UserError(f"{file}: " + "; ".join(wrong))
     return found
+
+
+def after_the_corpus() -> tuple[Stage[Any], ...]:
+    """Return the stages that need nothing but examples: those of a run that is given some.
+
+    A run file with `examples = "out/lck"` takes them from a folder that `lskd import` or a run has
+    made; all that leads to a corpus is then left out, with its sections.
+    """
+    there: set[type] = {Example}
+    kept: list[Stage[Any]] = []
+    maker = next(number for number, stage in enumerate(STAGES) if Example in stage.writes)
+    for stage in STAGES[maker + 1 :]:
+        if there.issuperset(stage.reads):
+            kept.append(stage)
+            there |= set(stage.writes)
+    return tuple(kept)
 
 
 def chosen(value: Any, key: str, models: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +162,7 @@ def explained(stage: Stage[Any], error: Mapping[str, Any]) -> str:
     """Return one mistake of a section in a few words."""
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        known = ", ".join(stage.settings.model_fields)
+        known = ", ".join(fields_at(stage.settings, error["loc"]))
         return f"[{stage.name}] has no setting {where!r}; it has: {known}"
     if error["type"] == "missing":
         return f"[{stage.name}] needs {where!r}"
@@ -151,6 +173,17 @@ def explained(stage: Stage[Any], error: Mapping[str, Any]) -> str:
     return f"[{stage.name}] {where}: {message}, not {error['input']!r}"
 
 
+def fields_at(settings: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the settings that the innermost section on the way to a place has."""
+    inner = settings
+    for part in place[:-1]:
+        hint = inner.model_fields[str(part)].annotation if part in inner.model_fields else None
+        for kind in (hint, *typing.get_args(hint)):
+            if inspect.isclass(kind) and issubclass(kind, BaseModel):
+                inner = kind
+    return list(inner.model_fields)
+
+
 def wrong_models(settings: Mapping[str, BaseModel], for_work: bool = False) -> list[str]:
     """Return what is wrong with the models of some stages: each mistake once, with who makes it.
 
@@ -158,10 +191,9 @@ def wrong_models(settings: Mapping[str, BaseModel], for_work: bool = False) -> l
     """
     found: dict[str, list[str]] = {}
     for stage in STAGES:
-        for key, role in stage.roles() if stage.name in settings else ():
-            model = getattr(settings[stage.name], key)
+        for key, role, model in models_of(settings[stage.name]) if stage.name in settings else ():
             try:
-                if model is not None:
+                if role is not None:
                     check(role, model, for_work)
             except UserError as error:
                 found.setdefault(str(error), []).append(f"[{stage.name}] {key}")

@@ -101,6 +101,30 @@ def parts_of(keys: Mapping[str, Any]) -> Iterator[tuple[str, Model]]:
             yield key, Model(**value)
 
 
+def models_of(settings: BaseModel, place: str = "") -> Iterator[tuple[str, type | None, Model]]:
+    """Yield each model that settings name: its place, the protocol that it must meet, and itself.
+
+    Sections within a section, and in a table of it, are looked through: "models.base.model". The
+    protocol is None where the settings do not say one.
+    """
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Model):
+            yield f"{place}{name}", role_of(info.metadata), value
+        elif isinstance(value, Section):
+            yield from models_of(value, f"{place}{name}.")
+        elif isinstance(value, Mapping):
+            for key, part in value.items():
+                if isinstance(part, Section):
+                    yield from models_of(part, f"{place}{name}.{key}.")
+
+
+def role_of(marks: Iterable[object]) -> type | None:
+    """Return the protocol among the marks of a setting, if there is one."""
+    protocols = (mark for mark in marks if inspect.isclass(mark))
+    return next((mark for mark in protocols if getattr(mark, "_is_protocol", False)), None)
+
+
 def check(role: type, model: Model, for_work: bool = False) -> None:
     """Raise UserError if a model's class, keys or role are wrong; nothing is built or loaded.
 
@@ -129,7 +153,8 @@ def check(role: type, model: Model, for_work: bool = False) -> None:
 class Context:
     """What the house gives to a stage at work.
 
-    `folder` is the stage's own; `tick(n)` says that n more images are done, `say(text)` tells the
+    `folder` is the stage's own, `parents` are those of the same stage in the runs that this one
+    extends; `tick(n)` says that n more images are done, `say(text)` tells the
     user something once. `seed` is the run's, `facts` is what a report tells of it.
     """
 
@@ -138,6 +163,7 @@ class Context:
     seed: int
     journal_file: Path
     facts: Callable[[], RunFacts]
+    parents: tuple[Path, ...] = ()
     parent_journals: tuple[Path, ...] = ()
     limit: int | None = None
     tick: Callable[[int], None] = field(default=lambda count: None)
@@ -240,9 +266,8 @@ class Stage(Generic[S]):
     def roles(self) -> Iterator[tuple[str, type]]:
         """Yield the settings that name a model, with the protocol that it must meet."""
         for name, info in self.settings.model_fields.items():
-            for mark in info.metadata:
-                if inspect.isclass(mark) and getattr(mark, "_is_protocol", False):
-                    yield name, mark
+            if (role := role_of(info.metadata)) is not None:
+                yield name, role
 
 
 def batches(rows: Sequence[R], size: int) -> Iterator[Sequence[R]]:

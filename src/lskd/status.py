@@ -6,7 +6,7 @@ from typing import Any
 from lskd.chat.journal import Spent, spent_so_far
 from lskd.run import JOURNAL, Run
 from lskd.stage import Stage
-from lskd.types import Image, Reject
+from lskd.types import Example, Image, Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def of(run: Run, stage: Stage[Any]) -> StageStatus:
         stage=stage.name,
         folder=str(run.folders[stage.name]),
         shards_done=len(done),
-        shards=len(tables.shards(Image)),
+        shards=len(tables.shards(Image if run.examples is None else Example)),
         rows=sum(tables.count(first, shard, stage.name) for shard in done),
         rejects=sum(tables.count(Reject, shard, stage.name) for shard in done),
         seconds=run.seconds(stage.name),

@@ -317,6 +317,96 @@ class Example:
     extra: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A student that was trained (section 2.4). Made by `distil`.
+
+    `folder` holds it, `digest` tells it from others. `examples` were trained on in `steps` steps.
+    """
+
+    folder: str
+    digest: str
+    examples: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question of a benchmark, in the words of its authors. Made by readers in `evaluate`.
+
+    `id` is the benchmark's own, and `id` with `task` is unique ("answer" and "rationale" of VCR are
+    two tasks on one id; elsewhere `task` is ""). `image_id` is the hash of the file's bytes.
+    `regions` are all that the benchmark has of the image, numbered as texts name them, "[2]", with
+    the benchmark's word for each as `label`; `pointed` are those that the question is about, in the
+    order in which its authors draw them. `given` is the right answer where a rationale is asked for.
+    `right` are the places of the right choices (one, or several of VisualCOMET's), empty where the
+    authors keep them. `ratings` are what each rater gave to each choice (Sherlock), else empty.
+    `kind` is the benchmark's type of question, or "".
+    """
+
+    id: str
+    benchmark: str
+    task: str
+    split: str
+    image_id: str
+    path: str
+    width: int
+    height: int
+    regions: tuple[Region, ...]
+    pointed: tuple[int, ...]
+    question: str
+    given: str | None
+    choices: tuple[str, ...]
+    right: tuple[int, ...]
+    ratings: tuple[tuple[float, ...], ...]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How well each choice of an item fits, by one model under one protocol. Made by `evaluate`.
+
+    `scores` are in the order of the item's choices; higher fits better.
+    """
+
+    benchmark: str
+    task: str
+    item_id: str
+    image_id: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One figure of one model on one benchmark (section 3.1). Made by `evaluate`.
+
+    `value` is a share, or from -1 to 1 for Sherlock; `low` and `high` are its 95 % interval, from
+    images drawn again, and `chance` is what a model of equal scores earns. With `official` the
+    authors' rule for ties holds, else ties count as put in random order. `audited` tells that items
+    which a training corpus touches are left out. `slicing` and `part` name a part of the items, or
+    are "". `difference` is the value less that of the first model on the same items, and `p` how
+    likely so large a one is by chance; None for the first model itself, and for parts.
+    """
+
+    model: str
+    benchmark: str
+    split: str
+    task: str
+    metric: str
+    official: bool
+    audited: bool
+    slicing: str
+    part: str
+    value: float | None
+    low: float | None
+    high: float | None
+    chance: float | None
+    items: int
+    images: int
+    difference: float | None
+    p: float | None
+
+
 Record = (
     Image
     | Copy
@@ -333,4 +423,8 @@ Record = (
     | Fit
     | Score
     | Example
+    | Student
+    | Item
+    | Prediction
+    | Outcome
 )

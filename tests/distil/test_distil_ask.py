@@ -106,7 +106,7 @@ def test_a_text_that_names_what_is_not_drawn_is_refused_by_the_student(made: Pat
 
 
 def test_an_unknown_device_is_refused(made: Path) -> None:
-    with pytest.raises(UserError, match="no device 'abacus'"):
+    with pytest.raises(UserError, match="device = 'abacus' cannot be used"):
         Student(made, device="abacus")
 
 

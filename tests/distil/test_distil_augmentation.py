@@ -261,7 +261,7 @@ def test_swaps_that_a_critic_rejected_are_drawn_and_are_the_only_ones(tmp_path: 
 
 
 def test_fixed_views_are_few_and_do_not_change(tmp_path: Path) -> None:
-    rows = lessons(tmp_path, ask_of(5, "[0]?", "[2]"), views=3, swaps=0.5)
+    rows = lessons(tmp_path, ask_of(5, "[0]?", "[2]", "so [2]"), views=3, swaps=0.5)
     fixed = list(rows.fixed_views(0))
     assert len(fixed) == 3 and fixed == list(rows.fixed_views(0))
     taken = [rows.take(0, seed) for seed in range(60)]

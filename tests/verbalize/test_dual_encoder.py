@@ -14,10 +14,10 @@ import torch
 
 import checkpoints
 import tiny_models
+from lskd.checkpoints.checkpoint import digest
 from lskd.errors import UserError
 from lskd.picture import Picture
 from lskd.protocols import Tagger
-from lskd.verbalize.checkpoint import digest
 from lskd.verbalize.dual_encoder import DualEncoder
 from lskd.verbalize.labels import builtin
 
@@ -279,7 +279,7 @@ def test_a_folder_is_identified_by_its_bytes(clip: Path, tmp_path: Path) -> None
 HUB = """
 import sys
 from lskd.errors import UserError
-from lskd.verbalize.checkpoint import Checkpoint, config_of, digest, image_processor_of
+from lskd.checkpoints.checkpoint import Checkpoint, config_of, digest, image_processor_of
 print(digest("someone/tiny"), config_of(Checkpoint("someone/tiny")).model_type)
 print(type(image_processor_of(Checkpoint("someone/tiny"))).__name__)
 try:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lskd import __version__
-from lskd.cli import corpora, runs
+from lskd.cli import audits, benchmarks, corpora, evaluations, runs
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
@@ -47,6 +47,9 @@ app.command(name="import")(corpora.import_corpus)
 app.command()(corpora.mark)
 app.command()(corpora.ask)
 app.command()(corpora.labels)
+app.command()(audits.audit)
+app.command()(evaluations.evaluate)
+app.command()(benchmarks.benchmarks)
 
 
 def main() -> None:

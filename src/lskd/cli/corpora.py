@@ -67,21 +67,36 @@ def export_corpus(
 
 
 def import_corpus(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="lck, the released corpus.")],
+    form: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="lck, sherlock, visualcomet or llava.")
+    ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, or a JSON list.")],
     out: Annotated[Path, typer.Option("--out", help="The folder that becomes a corpus.")],
     images: Annotated[
-        Path | None, typer.Option(help="The folder that image names are relative to.")
+        list[Path] | None,
+        typer.Option(help="A folder that image names are relative to; several for all but lck."),
     ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="llava: stands before the names of images, as COCO_train2014_.")
+    ] = "",
+    split: Annotated[
+        str, typer.Option(help="train, val or test; else as the file's name says, or train.")
+    ] = "",
 ) -> None:
-    """Read a foreign corpus, to be exported like one of your own.
+    """Read a corpus that others have made, to train on it or to export it like one of your own.
+
+    lck: the released corpus. sherlock: clues and inferences about boxes. visualcomet: what was
+    before, was wanted and comes after. llava: conversations of LLaVA-Instruct. What cannot be read
+    is counted, and lies beside the examples with its reason.
 
     Example: lskd import lck lck_train.jsonl --images vg/ --out out/lck
     """
     from lskd import exchange
+    from lskd.corpora.source import Source
 
     with plain_errors():
-        read = exchange.read(form, file, out, images)
+        source = Source(file, tuple(images or ()), prefix, split)
+        read = exchange.read(form, source, out)
         sys.stdout.write(f"{read.folder}: {read.examples} examples, {read.rejects} rejects\n")
 
 

@@ -32,6 +32,10 @@ Out = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Take only the first N images of the source.")
 ]
+Split = Annotated[str, typer.Option(help="The benchmarks' split.")]
+Images = Annotated[
+    Path | None, typer.Option(help="A folder of a benchmark's pictures, if not its own.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 

@@ -16,6 +16,7 @@ from lskd.blip2.base import VOCABULARY
 from lskd.blip2.scoring import Ask, Batching, score, see
 from lskd.blip2.stage1 import Critic, Verdict, new_critic
 from lskd.blip2.text import Tokenizer
+from lskd.checkpoints.device import place
 from lskd.critique import note
 from lskd.critique.evaluation import calibrated
 from lskd.critique.sight import Sight
@@ -126,21 +127,3 @@ def read(folder: Path) -> Critic:
     critic = new_critic(files.read_size(folder), dropout=0.0)
     weights.load(critic, folder)
     return critic
-
-
-def place(name: str) -> torch.device:
-    """Return a device by torch's name of it, or the accelerator if there is one for "auto".
-
-    Raises UserError if there is none of this name.
-    """
-    if name == "auto":
-        found = (
-            torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        )
-        return found or torch.device("cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"device = {name!r} cannot be used: {str(error).splitlines()[0]}"
-        ) from error

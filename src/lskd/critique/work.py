@@ -13,6 +13,7 @@ from lskd.blip2.base import VOCABULARY
 from lskd.blip2.scoring import Batching
 from lskd.blip2.stage1 import Critic
 from lskd.blip2.text import Tokenizer
+from lskd.checkpoints.device import place
 from lskd.critique import base, curve, note
 from lskd.critique.digest import Digests
 from lskd.critique.evaluation import Evaluation, Judged, evaluate
@@ -22,7 +23,7 @@ from lskd.critique.rows import Row, Rows
 from lskd.critique.settings import Settings
 from lskd.critique.sight import Sight
 from lskd.critique.task import CriticObjective, CriticTask
-from lskd.critique.trained import logits, place, read, verdicts
+from lskd.critique.trained import logits, read, verdicts
 from lskd.critique.view import View
 from lskd.stage import Context
 from lskd.training import loop

@@ -23,7 +23,7 @@ from lskd.marking import MarkStyle
 from lskd.protocols import Critic
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Section, Stage
 from lskd.table import Tables
-from lskd.types import Example, Reject
+from lskd.types import Example, Reject, Student
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -136,7 +136,10 @@ def files(settings: Settings) -> Sequence[Path]:
 
 
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
-    """Train the student, and then yield for each shard of examples what could not be used."""
+    """Train the student, and yield for each shard of examples what could not be used.
+
+    The student stands in the first shard.
+    """
     # torch is not wanted by a run that has no such stage.
     from lskd.distil.work import train
 
@@ -147,7 +150,7 @@ STAGE = Stage(
     name="distil",
     settings=Settings,
     reads=(Example,),
-    writes=(Reject,),
+    writes=(Student, Reject),
     whole=whole,
     files=files,
     optional=True,

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import PIL.Image
-import torch
 
 from lskd import marking, table
 from lskd.blip2 import files, weights
@@ -21,6 +20,7 @@ from lskd.blip2.pixels import view_pixels
 from lskd.blip2.scoring import Answers, Ask, Batching, score, see
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
+from lskd.checkpoints.device import place
 from lskd.distil import note
 from lskd.distil.note import About
 from lskd.errors import UserError
@@ -51,7 +51,7 @@ class Student:
         self.about = note.read(folder)
         self.model = new_student(files.read_size(folder), dropout=0.0)
         weights.load(self.model, folder)
-        self.device = _device(device)
+        self.device = place("auto" if device is None else device)
         self.model.to(self.device).eval()
         self.tokenizer = Tokenizer(folder / VOCABULARY)
         self.batching = Batching(texts=texts)
@@ -88,15 +88,3 @@ class Student:
         asks = [Ask(0, ids) for ids in encoded]
         sight = see(self.model, lambda _: view[None])
         return score(self.model, asks, sight, self.batching, similarities=True)
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        found = (
-            torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        )
-        return found or torch.device("cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"no device {name!r}: {str(error).splitlines()[0]}") from error

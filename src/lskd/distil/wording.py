@@ -21,8 +21,8 @@ class Wording:
         _check("rationale_text", self.rationale, ["answer", "question", "rationale"])
 
     def text(self, question: str, answer: str, rationale: str | None = None) -> str:
-        """Return the text; None leaves the rationale out."""
-        if rationale is None:
+        """Return the text; a rationale that is None or blank, as some corpora have, is left out."""
+        if rationale is None or not rationale.strip():
             return self.answer.format(question=question, answer=answer)
         return self.rationale.format(question=question, answer=answer, rationale=rationale)
 

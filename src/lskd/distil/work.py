@@ -29,7 +29,7 @@ from lskd.table import Tables
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
 from lskd.training.recipe import Recipe
-from lskd.types import Example
+from lskd.types import Example, Student
 
 STUDENT, TRAINING, FEATURES = "student", "training", "features"
 USE = "lskd.distil.student:Student"
@@ -54,8 +54,10 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         about = _about(settings, begun, context.seed, fingerprint)
         student.write(made, begun.student, about, begun.vocabulary)
         context.say(f"the student is in {made}, its losses in {folder}")
+    told = [Student(made.as_posix(), fingerprint, len(kept), settings.steps)]
     for shard in tables.shards(Example):
-        yield shard, examples.rejects(folder, shard)
+        yield shard, [*told, *examples.rejects(folder, shard)]
+        told = []
 
 
 def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:

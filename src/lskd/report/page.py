@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from lskd.report.census import measure
 from lskd.report.gallery import Exhibit, Hall, Size, draw
 from lskd.report.sketch import Bins, Spread
 from lskd.report.statistics import Statistics
-from lskd.report.thumbnail import Thumbnail, thumbnail
 from lskd.report.wording import Chip, Piece, chip, clip, marked, parts
 from lskd.table import Tables
+from lskd.thumbnail import Thumbnail, thumbnail
 from lskd.types import Reject
 
 HERE = Path(__file__).parent
 SIZE = Size()
+EVALUATION = "evaluation.html"
 AREA_NAMES = ("<0.5", "<1", "<2", "<5", "<10", "<20", "<50", "≥50")
 
 
@@ -194,11 +196,27 @@ def render(run: RunFacts, tables: Tables, size: Size = SIZE) -> str:
     stages = [stage.name for stage in run.stages]
     statistics = measure(stages, tables, size.seed)
     hall = draw(stages, tables, size)
-    return written(run, statistics, hall, [card(exhibit) for exhibit in hall.gallery])
+    cards = [card(exhibit) for exhibit in hall.gallery]
+    return written(run, statistics, hall, cards, evaluation(tables))
 
 
-def written(run: RunFacts, statistics: Statistics, hall: Hall, cards: Sequence[Card]) -> str:
-    """Return the page of what was measured and drawn."""
+def evaluation(tables: Tables) -> str:
+    """Return the address of the page of the stage evaluate from beside this one, or ""."""
+    page = tables.folders.get("evaluate", Path()) / EVALUATION
+    home = tables.folders.get("report")
+    if home is None or not page.is_file():
+        return ""
+    return Path(os.path.relpath(page, home)).as_posix()
+
+
+def written(
+    run: RunFacts,
+    statistics: Statistics,
+    hall: Hall,
+    cards: Sequence[Card],
+    evaluation: str = "",
+) -> str:
+    """Return the page of what was measured and drawn; `evaluation` is where that of models is."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -225,6 +243,7 @@ def written(run: RunFacts, statistics: Statistics, hall: Hall, cards: Sequence[C
         hall=hall,
         left_out=dict(hall.left_out),
         cards=cards,
+        evaluation=evaluation,
         parts=parts,
         tokens=tokens,
         money=money,

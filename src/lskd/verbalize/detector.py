@@ -13,17 +13,17 @@ import PIL.Image
 import torch
 import transformers
 
-from lskd.errors import UserError
-from lskd.picture import Picture
-from lskd.protocols import Proposal
-from lskd.types import Box
-from lskd.verbalize import labels
-from lskd.verbalize.checkpoint import (
+from lskd.checkpoints.checkpoint import (
     Checkpoint,
     image_processor_of,
     model_of,
     tokenizer_of,
 )
+from lskd.errors import UserError
+from lskd.picture import Picture
+from lskd.protocols import Proposal
+from lskd.types import Box
+from lskd.verbalize import labels
 
 DETECTORS = "an object detector, such as DETR, RT-DETR, RF-DETR or D-FINE"
 ZERO_SHOT_DETECTORS = "a zero-shot object detector: OWL-ViT, OWLv2 or (MM) Grounding DINO"

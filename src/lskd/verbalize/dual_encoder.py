@@ -18,17 +18,17 @@ import PIL.Image
 import torch
 import transformers
 
-from lskd.errors import UserError
-from lskd.picture import Picture
-from lskd.types import Concept, Concepts
-from lskd.verbalize import labels
-from lskd.verbalize.checkpoint import (
+from lskd.checkpoints.checkpoint import (
     Checkpoint,
     digest,
     image_processor_of,
     model_of,
     tokenizer_of,
 )
+from lskd.errors import UserError
+from lskd.picture import Picture
+from lskd.types import Concept, Concepts
+from lskd.verbalize import labels
 
 WANTED = "a dual encoder with text and image features, such as CLIP, SigLIP or SigLIP 2"
 TEXTS = 256  # prompts that are embedded at once

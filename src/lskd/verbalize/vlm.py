@@ -1,7 +1,7 @@
 """A local vision-language model describes images and regions and answers questions.
 
 Any image-text-to-text model of transformers: those with a chat template (Qwen-VL, SmolVLM,
-LLaVA-OneVision, ...) and the families of `vlm_family.FORMS`. In: pictures. Out: texts. What is
+LLaVA-OneVision, ...) and the families of `family.FORMS`. In: pictures. Out: texts. What is
 said of an image does not depend on the images beside it.
 """
 
@@ -17,12 +17,12 @@ import PIL.Image
 import torch
 import transformers
 
+from lskd.checkpoints.checkpoint import Checkpoint, model_of, processor_of
+from lskd.checkpoints.family import Asker
 from lskd.errors import UserError
 from lskd.marking import mark
 from lskd.picture import Picture
 from lskd.types import Region
-from lskd.verbalize.checkpoint import Checkpoint, model_of, processor_of
-from lskd.verbalize.vlm_family import Asker
 
 WANTED = "an image-text-to-text model, such as Qwen-VL, SmolVLM, LLaVA-OneVision or BLIP-2"
 

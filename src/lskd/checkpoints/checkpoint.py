@@ -20,6 +20,7 @@ import transformers.utils.hub
 import transformers.utils.logging
 from safetensors import SafetensorError
 
+from lskd.checkpoints.device import place
 from lskd.errors import UserError
 
 # The loaders and the log of transformers have no types.
@@ -63,15 +64,7 @@ class Checkpoint:
     @property
     def place(self) -> torch.device:
         """Return the device to run on; raise UserError if this machine has none like it."""
-        if self.device == "auto":
-            found = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
-            return found or torch.device("cpu")
-        try:
-            place = torch.device(self.device)
-            torch.empty(0, device=place)
-        except (RuntimeError, AssertionError) as error:
-            raise UserError(f"device = {self.device!r} cannot be used: {_line(error)}") from error
-        return place
+        return place(self.device)
 
     @property
     def precision(self) -> torch.dtype | str:

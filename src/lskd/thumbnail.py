@@ -1,4 +1,4 @@
-"""An exhibit's image becomes a small marked picture, or the reason why it cannot."""
+"""An image becomes a small marked picture, or the reason why it cannot."""
 
 import base64
 import io

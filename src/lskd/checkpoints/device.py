@@ -1,0 +1,22 @@
+"""The name of a device becomes the device, or a line that says why there is none."""
+
+import torch
+
+from lskd.errors import UserError
+
+LONGEST = 240
+
+
+def place(name: str = "auto") -> torch.device:
+    """Return a device by torch's name of it; "auto" is the accelerator, else the processor.
+
+    Raises UserError if this machine has none of this name.
+    """
+    if name == "auto":
+        found = torch.accelerator.is_available() and torch.accelerator.current_accelerator()
+        return found or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"device = {name!r} cannot be used: {why[:LONGEST]}") from error

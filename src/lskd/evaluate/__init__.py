@@ -1,0 +1,14 @@
+"""Stage `evaluate`: questions of six benchmarks are answered, and scored as their authors do (3.1).
+
+```
+a folder of files -> a reader (vcr.py, ...) -> Item -> protocol.py (how it is asked) -> Panel
+    -> scorers/ (one adapter for each kind of model) -> Fits -> Prediction
+    -> metrics (official figures) -> statistics (intervals, tests, slices)
+```
+
+Readers take the files as their authors ship them; nothing is downloaded. One file reads one
+benchmark: `vcr.py`, `sherlock.py`, `visualcomet.py`, `aokvqa.py`, `snli_ve.py`, `visual7w.py`;
+`benchmarks.py` lists them and checks a folder. What readers share: `benchmark.py` (the records that
+they take and return), `rows.py` (rows of JSON, and what is wrong with one), `pictures.py` (image
+files), `scene.py` (the boxes of VCR's images), `mentions.py` (which regions texts name).
+"""

@@ -1,0 +1,131 @@
+"""Scenes become VisualCOMET: an event says where a person is, not what the person is at.
+
+A person's three answers are the inferences of the event "2 is at a beach"; the wording of each
+relation takes the place of "to" and "will", while what was before stays in the world's own words.
+The published list of candidates begins with the own inference; then come all inferences of other
+people of the picture, which only the mark can exclude, then others by chance. None of the event's
+other inferences is among them and no words stand twice, so that all but the first are wrong.
+
+In "held" there are events of people of held-out combinations alone, so candidates from the same
+picture are few there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lskd.lab.gold.files import chance, put_json
+from lskd.lab.gold.regions import Numbered, asked, numbered, put_image
+from lskd.lab.knowledge import Ask
+from lskd.lab.words import an, answer
+from lskd.lab.world import Staged
+
+SPLIT = "val"
+CANDIDATES = 50
+# In the order in which the authors' code counts the inferences of a row.
+RELATIONS: tuple[tuple[str, Ask, str], ...] = (
+    ("intent", "why", "to "),
+    ("before", "before", ""),
+    ("after", "next", "will "),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A person of a scene, and what is inferred: intent, before, after."""
+
+    one: Numbered
+    entity: int
+    inferences: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"{self.one.region(self.entity) + 1} is {self.place}"
+
+    @property
+    def place(self) -> str:
+        return f"at {an(self.one.scene.place)}"
+
+
+def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int:
+    """Write annotations, lists of candidates and vcr1images; return the number of questions."""
+    events: list[_Event] = []
+    for staged in scenes:
+        one = numbered(staged, seed)
+        fresh = _events(one)
+        if fresh:
+            put_image(folder, world, one)
+            events += fresh
+    put_json(folder / f"{SPLIT}_annots.json", [_row(event) for event in events])
+    every = [text for event in events for text in event.inferences]
+    results: list[dict[str, object]] = [
+        {
+            "img_fn": event.one.image,
+            "event": event.text,
+            "inference_relation": relation,
+            "inference_candidate_indices": _candidates(events, every, number, place, seed),
+        }
+        for number, event in enumerate(events)
+        for place, (relation, _, _) in enumerate(RELATIONS)
+    ]
+    put_json(folder / f"{SPLIT}_rank_random_50.json", {"results": results})
+    return len(results)
+
+
+def _events(one: Numbered) -> list[_Event]:
+    scene = one.scene
+    return [
+        _Event(
+            one,
+            number,
+            tuple(answer(scene, number, ask).removeprefix(less) for _, ask, less in RELATIONS),
+        )
+        for number, entity in enumerate(scene.entities)
+        if entity.is_person and asked(one.staged, number)
+    ]
+
+
+def _row(event: _Event) -> dict[str, object]:
+    said = {
+        relation: [text] for (relation, _, _), text in zip(RELATIONS, event.inferences, strict=True)
+    }
+    return {
+        "img_fn": event.one.image,
+        "movie": event.one.image.partition("/")[0],
+        "metadata_fn": event.one.metadata,
+        "place": event.place,
+        "event": event.text,
+        **said,
+    }
+
+
+def _candidates(
+    events: Sequence[_Event], every: Sequence[str], number: int, place: int, seed: int
+) -> list[int]:
+    """Return the places of a question's candidates among `every` inference, its own first."""
+    event, each = events[number], len(RELATIONS)
+    near = [
+        other * each + relation
+        for other in _beside(events, number)
+        for relation in range(each)
+        if other != number
+    ]
+    rng = chance(seed, event.one.staged, f"visualcomet/{event.entity}/{place}")
+    rng.shuffle(near)
+    far = rng.sample(range(len(every)), min(len(every), 4 * CANDIDATES))
+    wrong: dict[str, int] = {}
+    for one in (*near, *far):
+        if every[one] not in event.inferences:
+            wrong.setdefault(every[one], one)
+    return [number * each + place, *list(wrong.values())[: CANDIDATES - 1]]
+
+
+def _beside(events: Sequence[_Event], number: int) -> range:
+    """Return the events of the same picture, which stand beside each other."""
+    image = events[number].one.image
+    first, last = number, number + 1
+    while first > 0 and events[first - 1].one.image == image:
+        first -= 1
+    while last < len(events) and events[last].one.image == image:
+        last += 1
+    return range(first, last)

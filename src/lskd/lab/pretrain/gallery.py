@@ -1,0 +1,100 @@
+"""Scenes to pre-train on, rendered once in the base model's size, with what each patch shows.
+
+Seeds of these scenes are used nowhere else, and none has a held-out combination.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from lskd.lab import words
+from lskd.lab.combinations import shown
+from lskd.lab.drawing import SIDE, staged
+from lskd.lab.knowledge import knowledge
+from lskd.lab.pretrain.rectangles import GRID, PATCH, Framed, framed
+from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE, Scene
+from lskd.training.order import seed_of
+
+FRAMINGS = 3  # times that each scene is shown with other rectangles
+FIRST = 9_000_000_000  # the first seed
+COVERED = 0.3  # a patch shows an entity that covers so much of it
+
+THINGS = (*sorted(knowledge().places), *PEOPLE, *KINDS)
+PAINTS = ("none", *sorted({*COLOURS, *FURS}))
+USES = (
+    "none", "free", "used", "holds", "gives", "takes", "rides", "sits", "points", "stands", "walks"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Still:
+    """A rendered scene: `pixels` are (SIDE, SIDE, 3) uint8, `frames` the same with rectangles.
+
+    `things`, `paints` and `uses`, (GRID * GRID,) uint8, are the places in THINGS, PAINTS and USES
+    of what each patch shows.
+    """
+
+    scene: Scene
+    pixels: NDArray[np.uint8]
+    frames: tuple[Framed, ...]
+    things: NDArray[np.uint8]
+    paints: NDArray[np.uint8]
+    uses: NDArray[np.uint8]
+
+
+def still(seed: int) -> Still:
+    """Return the still of a seed."""
+    scene, rendered = staged(FIRST + seed, allowed=shown)
+    square = rendered.picture.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
+    top = PIL.Image.fromarray(rendered.top).resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
+    shares = np.stack(
+        [
+            (np.asarray(top) == number).reshape(GRID, PATCH, GRID, PATCH).mean(axis=(1, 3))
+            for number in range(1, len(scene.entities) + 1)
+        ]
+    ).reshape(len(scene.entities), -1)  # (entities, patches)
+    best = np.where(shares.max(axis=0) >= COVERED, shares.argmax(axis=0) + 1, 0)
+    pixels = np.asarray(square)
+    scale = (SIDE / scene.width, SIDE / scene.height) * 2
+    boxes = [
+        tuple(edge * by for edge, by in zip(box, scale, strict=True)) for box in rendered.boxes
+    ]
+    rngs = [np.random.default_rng(seed_of("frame", seed, k)) for k in range(FRAMINGS)]
+    return Still(
+        scene,
+        pixels,
+        tuple(framed(pixels, boxes, rng) for rng in rngs),
+        _named(best, THINGS, scene.place, [entity.kind for entity in scene.entities]),
+        _named(best, PAINTS, "none", [entity.colour for entity in scene.entities]),
+        _named(best, USES, "none", [_use(scene, n) for n in range(len(scene.entities))]),
+    )
+
+
+def stills(count: int, processes: int, tick: Callable[[int], None]) -> list[Still]:
+    """Return the stills of seeds 0 to `count`, made by several processes."""
+    made: list[Still] = []
+    with ProcessPoolExecutor(processes) as pool:
+        for one in pool.map(still, range(count), chunksize=64):
+            made.append(one)
+            tick(1)
+    return made
+
+
+def _named(
+    best: NDArray[Any], known: Sequence[str], ground: str, names: Sequence[str]
+) -> NDArray[np.uint8]:
+    places = np.array([known.index(name) for name in (ground, *names)], dtype=np.uint8)
+    found: NDArray[np.uint8] = places[best]
+    return found
+
+
+def _use(scene: Scene, number: int) -> str:
+    entity = scene.entities[number]
+    if entity.is_person:
+        return words.action(scene, entity).split()[0]
+    return "free" if entity.user is None else "used"

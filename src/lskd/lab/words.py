@@ -1,0 +1,107 @@
+"""What is true of a scene, in words: phrases of entities, facts that can be seen, captions."""
+
+import random
+from collections.abc import Sequence
+
+from lskd.lab.knowledge import QUESTIONS, Ask, knowledge
+from lskd.lab.scene import Entity, Scene, doing, sight
+
+THIRDS = ("on the left", "in the middle", "on the right")
+
+
+def an(phrase: str) -> str:
+    """Return a phrase with its indefinite article."""
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def phrase(entity: Entity) -> str:
+    """Return what an entity looks like, as "a red ball" or "a woman in a blue coat"."""
+    if entity.is_person:
+        return f"{an(entity.kind)} in {an(entity.colour)} coat"
+    return an(f"{entity.colour} {entity.kind}")
+
+
+def action(scene: Scene, person: Entity) -> str:
+    """Return what a person is seen to do, as "holds a red ball"."""
+    does = doing(scene.entities, person)
+    if person.target is None or does == "stands":
+        return "walks" if person.posture == "walking" else "stands"
+    verb = {"takes": "takes", "sits": "sits on", "points": "points at"}.get(does, person.act)
+    return f"{verb} {phrase(scene.entities[person.target])}"
+
+
+def description(scene: Scene, number: int) -> str:
+    """Return what is seen of an entity and of what it is at."""
+    entity = scene.entities[number]
+    if entity.is_person:
+        return f"{phrase(entity)} who {action(scene, entity)}"
+    if entity.user is None:
+        return f"{phrase(entity)} by itself"
+    return f"{phrase(entity)} with {phrase(scene.entities[entity.user])}"
+
+
+def narrative(scene: Scene, order: Sequence[int]) -> str:
+    """Return the scene in a sentence or two, naming some entities in this order."""
+    told = ", ".join(description(scene, number) for number in order)
+    return f"{an(scene.place).capitalize()} with {told}."
+
+
+def answer(scene: Scene, number: int, ask: Ask) -> str:
+    """Return the right answer to a question about an entity, as a phrase."""
+    return knowledge().answer(sight(scene, number), ask)
+
+
+def question(name: str, ask: Ask) -> str:
+    """Return a question about what is named, as "[2]" or "[a red ball by itself]"."""
+    return QUESTIONS[ask].format(name)
+
+
+def rationale(scene: Scene, number: int, name: str) -> str:
+    """Return the visible facts that justify the answers about an entity."""
+    return reason(name, phrase(scene.entities[number]), use_of(scene, number), scene.place)
+
+
+def use_of(scene: Scene, number: int) -> str:
+    """Return how an entity is used or what it is at, as a part of a sentence."""
+    entity = scene.entities[number]
+    if entity.is_person:
+        return f"who {action(scene, entity)}"
+    return "that nobody uses" if entity.user is None else "that somebody uses"
+
+
+def reason(name: str, what: str, use: str, place: str) -> str:
+    """Return the sentence that names the visible facts behind an answer."""
+    return f"{name} is {what} {use}, at {an(place)}."
+
+
+def third(scene: Scene, x: float) -> str:
+    """Return where in a picture something stands, by the third of its width."""
+    return THIRDS[min(2, max(0, int(3 * x / scene.width)))]
+
+
+def standing(scene: Scene, number: int) -> str:
+    """Return an entity with where it stands, as captions name it."""
+    entity = scene.entities[number]
+    return f"{phrase(entity)} {third(scene, entity.placing.x)}"
+
+
+def caption(scene: Scene, rng: random.Random) -> str:
+    """Return a caption of the whole scene; things are named by where they stand, not by number."""
+    numbers = list(range(len(scene.entities)))
+    rng.shuffle(numbers)
+    first, *others = numbers
+    entity = scene.entities[first]
+    match rng.randrange(5):
+        case 0:
+            return f"{an(scene.place)} with {phrase(entity)}"
+        case 1:
+            return standing(scene, first)
+        case 2 if others:
+            return f"{standing(scene, first)} and {standing(scene, others[0])}"
+        case 3 if entity.is_person:
+            return f"{phrase(entity)} who {action(scene, entity)}"
+        case 3:
+            return description(scene, first)
+        case _:
+            listed = " and ".join(phrase(scene.entities[n]) for n in numbers[:2])
+            return f"{an(scene.place)} with {listed}"
