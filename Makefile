@@ -4,9 +4,14 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo demo-light test lint check bench clean
 
-demo: $(VENV)/.demo
+# First eight photographs become a corpus, then a student is trained and evaluated in the lab.
+demo: demo-light $(VENV)/.lab
+	$(BIN)/lskd lab run runs/lab.toml
+
+# The first half alone; it needs no torch.
+demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
 test: lint
@@ -26,6 +31,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/marking.py
 	$(BIN)/python bench/pipeline.py
 	$(BIN)/python bench/scoring.py
+	$(BIN)/python bench/evaluation.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +41,11 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 # torch comes first and by its exact version, so that no other requirement chooses a build of it.
+$(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install torch==2.13.0
+	$(PIP) install --constraint constraints.txt --editable '.[demo,train]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install torch==2.13.0
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'

@@ -338,7 +338,7 @@ class Item:
     two tasks on one id; elsewhere `task` is ""). `image_id` is the hash of the file's bytes.
     `regions` are all that the benchmark has of the image, numbered as texts name them, "[2]", with
     the benchmark's word for each as `label`; `pointed` are those that the question is about, in the
-    order in which its authors draw them. `given` is the right answer where a rationale is asked for.
+    order in which its authors draw them. `given` is the right answer where a rationale is wanted.
     `right` are the places of the right choices (one, or several of VisualCOMET's), empty where the
     authors keep them. `ratings` are what each rater gave to each choice (Sherlock), else empty.
     `kind` is the benchmark's type of question, or "".

@@ -97,3 +97,16 @@ def test_a_new_picture_that_moves_no_image_to_the_other_side_trains_nothing_agai
     second = house.run(SMALL)
     assert house.rows(second, Fit) == fits and len(house.rows(second, Score)) == 42
     assert (home / "out/small/critic/model/model.safetensors").stat().st_mtime_ns == made
+
+
+def test_a_critic_of_permuted_pictures_is_another_and_says_so(home: Path) -> None:
+    with pytest.raises(JudgmentsNeeded):
+        house.run(SMALL)
+    judge(load(SMALL), "first")
+    own = house.rows(house.run(SMALL), Fit)
+    text = SMALL.read_text().replace("[critic]\n", '[critic]\npictures = "permuted"\n')
+    SMALL.write_text(text.replace("out/small/", "out/permuted/"))
+    blind = house.run(SMALL.rename("permuted.toml"))
+    assert house.rows(blind, Fit)[0].digest != own[0].digest
+    assert 'pictures = "permuted"' in Path("out/permuted/critic/model/critic.toml").read_text()
+    assert len(house.rows(blind, Score)) == 36

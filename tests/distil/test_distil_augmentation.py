@@ -269,6 +269,28 @@ def test_fixed_views_are_few_and_do_not_change(tmp_path: Path) -> None:
     assert len({lesson.text for lesson in taken}) > len(set(fixed))
 
 
+def test_a_control_says_the_same_and_is_shown_nothing_to_point_at(tmp_path: Path) -> None:
+    example = ask_of(4, "[0]?", "yes", "so [0]")
+    rows = lessons(tmp_path, example, control="undrawn", swaps=1.0)
+    for seed in range(40):
+        lesson = rows.take(0, seed)
+        assert lesson.view.regions == () and lesson.wrong is not None
+
+
+def test_numbers_of_a_shuffled_control_stand_for_every_region_alike(tmp_path: Path) -> None:
+    example = ask_of(4, "[0]?", "yes", "so [0]")
+    rows = lessons(tmp_path, example, control="shuffled", rationales=0.0)
+    taken = [rows.take(0, seed) for seed in range(2000)]
+    four = [lesson for lesson in taken if len(lesson.view.regions) == 4]
+    meant = [
+        next(one.box for one in lesson.view.regions if one.id == marking.named(lesson.text)[0])
+        for lesson in four
+    ]
+    for region in example.regions:  # a quarter each, within five standard errors
+        share = sum(box == region.box for box in meant) / len(four)
+        assert abs(share - 0.25) < 5 * (0.25 * 0.75 / len(four)) ** 0.5
+
+
 def test_a_text_cannot_name_what_a_view_leaves_out() -> None:
     example = ask_of(3, "[0]")
     shown = show(example, random.Random(0), further=0)

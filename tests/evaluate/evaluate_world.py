@@ -3,6 +3,7 @@
 Settings name the scorers as `use = "evaluate_world:Class"`.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,13 @@ class Constant:
 
     def shortened(self, panels: Sequence[Panel]) -> int:
         return sum(len(panel.texts) for panel in panels)
+
+
+class Broken:
+    """Gives what is no number."""
+
+    def fits(self, panels: Sequence[Panel]) -> list[Fits]:
+        return [Fits(itm=tuple(math.nan for _ in panel.texts)) for panel in panels]
 
 
 class Blind:

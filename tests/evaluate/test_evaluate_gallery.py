@@ -10,6 +10,7 @@ from evaluate_world import CONSTANT, context, lot, put_visualcomet, settings, wo
 from lskd.evaluate import gallery
 from lskd.evaluate.figures import right_of
 from lskd.evaluate.page import parted, render
+from lskd.evaluate.predictions import Scores
 from lskd.evaluate.trial import Trial, key, read
 from lskd.evaluate.work import Evaluation, evaluate
 
@@ -21,7 +22,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return evaluate(settings(world(root), models), context(root / "out"))
 
 
-def trial_of(found: Evaluation, name: str) -> tuple[Trial, dict[str, gallery.Scores]]:
+def trial_of(found: Evaluation, name: str) -> tuple[Trial, dict[str, Scores]]:
     number = [trial.name for trial in found.trials].index(name)
     answers = {model: said[number] for model, said in found.answers.items()}
     return found.trials[number], answers

@@ -176,7 +176,7 @@ def test_a_preset_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
     file = tmp_path / "mine.toml"
     for text, said in (
         ("row = ", "cannot be read"),
-        ("row = 1\nrows = 2\n", "title"),
+        ("row = 1\nrows = 2\n", "model"),
         ('row = 1\ntitle = "a"\nneeds = ""\n[model]\nuse = "a:B"\n[protocol]\nscore = 1', "score"),
     ):
         file.write_text(text)

@@ -33,7 +33,7 @@ def rows(root: Path) -> dict[str, dict[str, object]]:
     """Return every row of Table 3 with tiny weights in the place of the published ones."""
     stage1 = {"weights": str(root / "stage1"), "frozen": None, "size": str(root / "stage1")}
     small = {"vocabulary": str(root / "stage1/vocab.txt"), "image": 28, "tokens": 48}
-    clip = {"checkpoint": str(root / "clip")}
+    clip: dict[str, object] = {"checkpoint": str(root / "clip")}
     keys: dict[str, dict[str, object]] = {
         "clip-event": {"weights": str(root / "event.pt"), **clip},
         "clip-vit-b-16": clip,

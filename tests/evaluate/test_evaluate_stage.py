@@ -228,6 +228,34 @@ def test_leaks_give_both_figures(home: Path) -> None:
     assert "Without what a training corpus touches" in (home / "out/summary.md").read_text()
 
 
+def test_a_benchmark_that_is_all_leaked_has_no_clean_figure(home: Path) -> None:
+    leaks = [Leak("aokvqa", f"q{number}", "", "e", "copy", 0.0) for number in range(12)]
+    leak_file.write(home / "leaks.parquet", leaks)
+    models = {"one": lot(1), "two": lot(2)}
+    chosen = settings(world(home, "aokvqa"), models, leaks="leaks.parquet")
+    found = evaluate(chosen, context(home / "out"))
+    for one in of(found, "two", audited=True):
+        assert (one.items, one.images) == (0, 0)
+        assert (one.value, one.low, one.chance, one.difference, one.p) == (None,) * 5
+    assert "touches 12 of 12 items" in " ".join(found.notes)
+
+
+def test_a_score_that_is_no_number_ends_it_and_is_not_kept(home: Path) -> None:
+    model = {"use": "evaluate_world:Broken"}
+    with pytest.raises(UserError, match="broken gives aokvqa q0 a score that is not a number"):
+        evaluate(settings(world(home, "aokvqa"), {"broken": model}), context(home / "out"))
+    assert not list((home / "out/predictions").rglob("*.parquet"))
+
+
+def test_a_folder_that_is_not_there_is_told_with_all_others(home: Path) -> None:
+    where = {"vcr": {"folder": "nowhere"}, "aokvqa": {"folder": "nothing"}}
+    with pytest.raises(UserError) as raised:
+        evaluate(settings(where, {"lot": lot()}), context(home / "out"))
+    told = str(raised.value)
+    assert "vcr: no folder nowhere" in told and "aokvqa: no folder nothing" in told
+    assert "skip" not in told
+
+
 def test_parts_hold_all_items_once(home: Path) -> None:
     found = evaluate(settings(world(home), {"lot": lot()}), context(home / "out"))
     sliced = [one for one in found.outcomes if one.slicing]

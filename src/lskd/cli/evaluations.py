@@ -204,6 +204,8 @@ def tell_tasks(given: dict[str, Any], changes: list[str], folder: Path, as_json:
     for task in tasks:
         left = f", {task.left_out} left out" if task.left_out else ""
         sys.stdout.write(f"{task.file}: {task.rows} questions{left}\n")
+    names = ",".join(task.name for task in tasks)
+    sys.stdout.write(f"run them by: --include_path {folder} --tasks {names}\n")
 
 
 def _add(found: dict[str, Any], name: str, entry: Any) -> None:

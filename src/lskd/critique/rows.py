@@ -6,13 +6,13 @@ none: no image is ever on both sides, and no judgment is lost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lskd.critique.judgments import Given
 from lskd.critique.labels import Label, labelled, rejected
-from lskd.critique.view import Look, View
+from lskd.critique.view import Look, View, permuted
 from lskd.errors import UserError
 from lskd.table import Tables
 from lskd.types import Image, Judgment, Regions, Reject, Sample, Triple
@@ -78,6 +78,11 @@ def rows_of(
             continue
         purpose = purposes.get(image.id, "train")
         rows.append(Row(purpose, look.view(triple, image, regions), look.words(triple), label))
+    if look.pictures == "permuted" and rows:
+        others = permuted([row.view.image for row in rows])
+        rows = [
+            replace(row, view=replace(row.view, image=others[row.view.image.id])) for row in rows
+        ]
     return Rows(tuple(rows), (*given.rejects, *rejects, *labels.rejects))
 
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from lskd.critique import judgments
-from lskd.critique.view import TEXT, Drawn, Look
+from lskd.critique.view import TEXT, Drawn, Look, Pictures
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.stage import WITHOUT_EFFECT, Batch, Names, Section
@@ -33,7 +33,8 @@ class Settings(Section):
     (default: the folder `weights`, or vit_g), `image` the side of pictures in pixels, `vocabulary`
     BERT's `vocab.txt` or a tokenizer's folder that has it (default: that of the folder `weights`).
 
-    What it sees: `marking`, `drawn`, `text` and `tokens` as in `lskd.critique.view.Look`.
+    What it sees: `marking`, `drawn`, `text`, `tokens` and `pictures` as in
+    `lskd.critique.view.Look`.
 
     The losses: `qa_loss` and `rationale_loss` are the regressions of Table 1. `train_vision` is as
     in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken, `warmup`
@@ -57,6 +58,7 @@ class Settings(Section):
     marking: MarkStyle = "clear"
     drawn: Drawn = "all"
     text: str = TEXT
+    pictures: Pictures = "own"
     tokens: PositiveInt = 128  # section 3
     workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
 
@@ -87,7 +89,7 @@ class Settings(Section):
     @property
     def look(self) -> Look:
         """Return how triples are shown."""
-        return Look(self.marking, self.drawn, self.image, self.tokens, self.text)
+        return Look(self.marking, self.drawn, self.image, self.tokens, self.text, self.pictures)
 
     @model_validator(mode="after")
     def consistent(self) -> Self:

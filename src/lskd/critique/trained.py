@@ -20,7 +20,7 @@ from lskd.checkpoints.device import place
 from lskd.critique import note
 from lskd.critique.evaluation import calibrated
 from lskd.critique.sight import Sight
-from lskd.critique.view import Look, View
+from lskd.critique.view import Look, View, permuted
 from lskd.errors import UserError
 from lskd.protocols import Seen
 from lskd.training.memory import guarded
@@ -73,8 +73,11 @@ class TrainedCritic:
         """
         look = self.about.look
         pictures = {one.picture.image.id: one.picture for one in seen}
+        shown = {name: picture.image for name, picture in pictures.items()}
+        if look.pictures == "permuted":
+            shown = permuted(list(shown.values()))
         asked = [
-            (look.view(triple, one.picture.image, one.regions), look.words(triple))
+            (look.view(triple, shown[one.picture.image.id], one.regions), look.words(triple))
             for one, several in zip(seen, triples, strict=True)
             for triple in several
         ]

@@ -7,6 +7,7 @@ all such triples of an image share one view. A triple that names its regions by 
 plain picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Literal
@@ -16,6 +17,7 @@ from lskd.marking import MarkStyle
 from lskd.types import Image, Region, Regions, Triple
 
 Drawn = Literal["all", "named"]
+Pictures = Literal["own", "permuted"]
 TEXT = "question: {question} answer: {answer} rationale: {rationale}"  # the release
 PARTS = ("answer", "question", "rationale")
 
@@ -33,7 +35,8 @@ class Look:
     """How triples are shown: `image` is the side of a picture in pixels, `tokens` the longest text.
 
     `text` is a template that names question, answer and rationale, each once; raises UserError for
-    another.
+    another. `pictures` "permuted" makes a control, which is shown another image's picture in place
+    of each: what it still tells, it reads off the words.
     """
 
     marking: MarkStyle = "clear"
@@ -41,6 +44,7 @@ class Look:
     image: int = 480  # section 3
     tokens: int = 128  # section 3
     text: str = TEXT
+    pictures: Pictures = "own"
 
     def __post_init__(self) -> None:
         try:
@@ -65,3 +69,18 @@ class Look:
         return self.text.format(
             question=triple.question, answer=triple.answer, rationale=triple.rationale
         )
+
+
+def permuted(images: Sequence[Image]) -> dict[str, Image]:
+    """Return another image for each, by id: the next in the order of ids, the first for the last.
+
+    Raises UserError if there are not two.
+    """
+    distinct = sorted({image.id: image for image in images}.values(), key=lambda image: image.id)
+    if len(distinct) < 2:
+        raise UserError(
+            'pictures = "permuted" needs at least two images that are seen together: choose '
+            "another batch in [score]"
+        )
+    following = [*distinct[1:], distinct[0]]
+    return {image.id: other for image, other in zip(distinct, following, strict=True)}

@@ -17,6 +17,10 @@ from lskd.distil.swaps import Swapped, SwapsOf, numbers
 from lskd.distil.wording import Wording
 from lskd.types import Example
 
+# What a control is not shown, to see that it is the pointing that is learnt: no regions are drawn
+# ("undrawn"), or texts name the drawn regions by each other's numbers at random ("shuffled").
+Control = Literal["none", "undrawn", "shuffled"]
+
 
 @dataclass(frozen=True, slots=True)
 class Variety:
@@ -25,7 +29,8 @@ class Variety:
     `rationales` is the share of texts with a rationale, `swaps` that of rows with a swapped text,
     `checked` the share of these whose swapped text is one that a critic has rejected, if a critic
     is asked. `views` is how many views an example has, None for a new one each time; `seed` decides
-    which. `further` and `described` as in `augmentation.show`.
+    which. `further` and `described` as in `augmentation.show`. A `control` is taught the same texts
+    without the pointing.
     """
 
     rationales: float
@@ -35,6 +40,7 @@ class Variety:
     checked: float
     views: int | None
     seed: int
+    control: Control = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +82,19 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def take(self, row: int, seed: int) -> Lesson:
-        """Return a row as this seed varies it."""
+    def take(self, row: int, seed: int, rationale: bool | None = None) -> Lesson:
+        """Return a row as this seed varies it; `rationale` decides whether that is said.
+
+        None leaves it to the seed.
+        """
         rng = random.Random(seed)
         example, known = self.examples[row], self._known(row)
         if self.variety.views is None:
             plan = self._plan(example, known, rng)
         else:
             plan = self._fixed(example, known, rng.randrange(self.variety.views))
-        rationale = rng.random() < self.variety.rationales
+        drawn = rng.random() < self.variety.rationales
+        rationale = drawn if rationale is None else rationale
         text = self._say(renumbered(example, plan.shown), rationale)
         wrong = None if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
         return Lesson(plan.shown.view, text, None if wrong == text else wrong)
@@ -115,7 +125,7 @@ class Lessons:
             if checked and known:
                 also = numbers(rng.choice(known))
         shown = show(example, rng, variety.further, variety.described, swap is not None, also)
-        return _Plan(shown, swap)
+        return _Plan(controlled(shown, variety.control, rng), swap)
 
     def _wrong(
         self,
@@ -142,6 +152,17 @@ class Lessons:
         return self.wording.text(
             example.question, example.answer, example.rationale if rationale else None
         )
+
+
+def controlled(shown: Shown, control: Control, rng: random.Random) -> Shown:
+    """Return what a control is shown; every number is then as likely to stand for every region."""
+    match control:
+        case "undrawn":
+            return replace(shown, view=replace(shown.view, regions=()))
+        case "shuffled":
+            return replace(shown, old=tuple(rng.sample(shown.old, len(shown.old))))
+        case _:
+            return shown
 
 
 def _with(example: Example, swapped: Swapped) -> Example:

@@ -1,5 +1,6 @@
 """The student's side of the training loop: rows in, losses out."""
 
+import random
 from collections.abc import Callable, Sequence
 
 import torch
@@ -62,7 +63,11 @@ class StudentTask:
     ) -> StepLosses:
         """Return the three losses of rows, varied as this generator's seed says."""
         seed = generator.initial_seed()
-        lessons = [self.lessons.take(row, seed_of(seed, row)) for row in rows]
+        # All rows of a micro-batch have their rationale, or none has: texts are then of about one
+        # length, so that little is padded, and none is told from another by its form.
+        share = self.lessons.variety.rationales
+        rationale = random.Random(seed_of(seed, "rationale")).random() < share
+        lessons = [self.lessons.take(row, seed_of(seed, row), rationale) for row in rows]
         given = sheet(lessons, self.sights, self.tokenizer, self.limit)
         losses: Losses = model(given, generator)
         parts = (("itc", losses.itc), ("itm", losses.itm), ("itg", losses.itg))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lskd import __version__
 from lskd.blip2.objectives import StudentObjective
+from lskd.checkpoints.device import place
 from lskd.distil import base, examples, note, student
 from lskd.distil.augmentation import View
 from lskd.distil.base import Base
@@ -120,7 +121,6 @@ def _filled(
 ) -> FeatureCache:
     """Return a cache that has all views of all rows."""
     backbone = begun.student.backbone
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     folder = context.folder / FEATURES if settings.cache is None else Path(settings.cache)
     cache = FeatureCache(
         folder, backbone, f"{settings.marking} {settings.precision}", settings.storage
@@ -130,11 +130,11 @@ def _filled(
         return (view for row in range(len(lessons)) for view in lessons.fixed_views(row))
 
     def features(some: Sequence[View]) -> Tensor:
-        place = backbone.ln_vision.weight.device
-        with torch.autocast(place.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            return backbone.features(eye(some).to(place))
+        device = backbone.ln_vision.weight.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            return backbone.features(eye(some).to(device))
 
-    backbone.to(device or "cpu")
+    backbone.to(place())
     limits = Limits(settings.cache_gb, settings.cache_batch)
     with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
         cache.fill(views, features, limits, context.say)
@@ -160,6 +160,7 @@ def _variety(settings: Settings, seed: int) -> Variety:
         checked=settings.swap_checked,
         views=None if settings.views == "fresh" else settings.views,
         seed=seed,
+        control=settings.control,
     )
 
 

@@ -3,8 +3,14 @@
 ```
 a folder of files -> a reader (vcr.py, ...) -> Item -> protocol.py (how it is asked) -> Panel
     -> scorers/ (one adapter for each kind of model) -> Fits -> Prediction
-    -> metrics (official figures) -> statistics (intervals, tests, slices)
+    -> figures.py, metrics/ (official figures)
+    -> outcome.py, statistics.py (intervals, tests, parts)
+    -> summary.py (tables), gallery.py and page.py (the page)
 ```
+
+`stage.py` has the settings, `work.py` goes the whole way, `trial.py` and `predictions.py` cut it
+into shards that are kept. `foreign.py` takes predictions of other programs, `lmms_eval.py` writes
+the questions for models of others.
 
 Readers take the files as their authors ship them; nothing is downloaded. One file reads one
 benchmark: `vcr.py`, `sherlock.py`, `visualcomet.py`, `aokvqa.py`, `snli_ve.py`, `visual7w.py`;

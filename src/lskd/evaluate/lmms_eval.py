@@ -3,7 +3,8 @@
 In: a trial. Out: for each of its tasks a file `<name>.yaml` and a folder of Parquet beside it that
 `datasets.load_dataset` reads: `image` with its regions drawn, `prompt`, `choices`, and `answer`,
 the places of the right ones. lmms-eval finds them with `--include_path FOLDER --tasks <name>`, and
-takes the choice of the highest likelihood after the prompt.
+takes the choice of the highest likelihood after the prompt. The keys are those of its guide to
+tasks; it is too heavy to be a library of the tests, so there the files are parsed and loaded only.
 """
 
 import io

@@ -7,6 +7,7 @@ the model's keys, the bytes of the files that these name and the protocol, the s
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ class Contender:
     def answers(self, trial: Trial) -> Answers:
         """Return the scores of all items of a trial; those that are missing are asked for.
 
-        Raises UserError for a model that cannot be loaded or lacks the protocol's head, and for a
-        file of predictions that is not of these items.
+        Raises UserError for a model that cannot be loaded, lacks the protocol's head or gives what
+        is no number, and for a file of predictions that is not of these items.
         """
         scores: dict[Key, tuple[float, ...]] = {}
         longer, shards = 0, trial.shards()
@@ -90,6 +91,12 @@ class Contender:
         fits = self.scorer.fits(panels)
         assert len(fits) == len(items)
         chosen = [asking.chosen(fit, self.protocol) for fit in fits]
+        for item, scores in zip(items, chosen, strict=True):
+            if any(map(math.isnan, scores)):
+                raise UserError(
+                    f"{self.name} gives {item.benchmark} {item.id} a score that is not a number: "
+                    'its weights may be broken, or its precision too low (try dtype = "float32")'
+                )
         cut = self.scorer.shortened(panels) if isinstance(self.scorer, Cutter) else 0
         with table.draft(_told(file)) as unfinished:
             unfinished.write_text(json.dumps({"longer": cut}), encoding="utf-8")

@@ -77,7 +77,7 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
     that cannot be asked: how many, for which reasons, and the first of each.
     """
     found = [leak for name in leaks for leak in leak_file.read(_there(Path(name)))]
-    trials, wrong = [], []
+    trials, wrong, hint = [], [], ""
     for name, source in sources.items():
         benchmark = benchmarks.named(name)
         try:
@@ -87,6 +87,7 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
             continue
         if got.faults and faults == "error":
             wrong.append(f"{name}: {counted(got.faults)}")
+            hint = '; faults = "skip" leaves such rows out'
         elif not got.items:
             why = counted(got.faults) if got.faults else "no rows"
             wrong.append(f"{name}: nothing in {source.folder} can be asked: {why}")
@@ -106,7 +107,6 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
                 )
             )
     if wrong:
-        hint = '; faults = "skip" leaves such rows out' if faults == "error" else ""
         raise UserError("; ".join(wrong) + hint)
     return trials
 

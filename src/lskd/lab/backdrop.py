@@ -8,7 +8,6 @@ import PIL.ImageDraw
 
 from lskd.lab.pen import SMOOTH, Colour, gradient, shaded
 
-Paint = Callable[[PIL.ImageDraw.ImageDraw, int, int, random.Random], None]
 HORIZON = 0.56  # where the ground begins, in shares of the height
 
 # The colours of sky or wall, from top to bottom, and of the ground, near the horizon and in front.
@@ -22,165 +21,134 @@ GROUNDS: Mapping[str, tuple[Colour, Colour, Colour, Colour]] = {
 }
 
 
-def beach(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+class Brush:
+    """Paints on a picture in shares of its width and height."""
+
+    def __init__(self, picture: PIL.Image.Image) -> None:
+        self._draw = PIL.ImageDraw.Draw(picture)
+        self.width, self.height = picture.size
+
+    def box(
+        self,
+        corners: tuple[float, float, float, float],
+        fill: Colour,
+        edge: Colour | None = None,
+    ) -> None:
+        """Fill a rectangle, with an edge if one is given."""
+        self._draw.rectangle(self._scaled(corners), fill=fill, outline=edge, width=SMOOTH)
+
+    def oval(
+        self, centre: tuple[float, float], radius: float, fill: Colour, edge: Colour | None = None
+    ) -> None:
+        """Fill a circle; the radius is a share of the height."""
+        x, y, r = centre[0] * self.width, centre[1] * self.height, radius * self.height
+        self._draw.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=edge, width=SMOOTH)
+
+    def line(self, corners: tuple[float, float, float, float], fill: Colour) -> None:
+        """Draw a thin line between two points."""
+        self._draw.line(self._scaled(corners), fill=fill, width=SMOOTH)
+
+    def _scaled(self, corners: tuple[float, float, float, float]) -> list[float]:
+        x0, y0, x1, y1 = corners
+        return [x0 * self.width, y0 * self.height, x1 * self.width, y1 * self.height]
+
+
+def beach(brush: Brush, rng: random.Random) -> None:
     """Paint the sea, a sun and some shells."""
-    horizon = HORIZON * height
-    pen.rectangle((0, horizon - 0.14 * height, width, horizon), fill=(64, 146, 196))
+    brush.box((0, HORIZON - 0.14, 1, HORIZON), (64, 146, 196))
     for _ in range(7):
-        x, y = rng.uniform(0, width), horizon - rng.uniform(0.02, 0.12) * height
-        pen.line((x, y, x + 0.1 * width, y), fill=(150, 206, 232), width=SMOOTH)
-    x = rng.uniform(0.1, 0.9) * width
-    radius = 0.07 * height
-    pen.ellipse((x - radius, radius * 0.6, x + radius, radius * 2.6), fill=(255, 226, 110))
+        x, y = rng.random(), HORIZON - rng.uniform(0.02, 0.12)
+        brush.line((x, y, x + 0.1, y), (150, 206, 232))
+    brush.oval((rng.uniform(0.1, 0.9), 0.11), 0.07, (255, 226, 110))
     for _ in range(10):
-        x, y = rng.uniform(0, width), rng.uniform(horizon * 1.1, height)
-        pen.ellipse((x, y, x + 4 * SMOOTH, y + 2 * SMOOTH), fill=(250, 240, 220))
+        brush.oval((rng.random(), rng.uniform(HORIZON * 1.1, 1)), 0.009, (250, 240, 220))
 
 
-def park(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+def park(brush: Brush, rng: random.Random) -> None:
     """Paint trees and flowers."""
-    horizon = HORIZON * height
-    for x in sorted(rng.uniform(0, width) for _ in range(4)):
-        size = rng.uniform(0.2, 0.32) * height
-        pen.rectangle(
-            (x - 0.02 * height, horizon - size * 0.5, x + 0.02 * height, horizon),
-            fill=(112, 78, 46),
-        )
+    for x in sorted(rng.random() for _ in range(4)):
+        size = rng.uniform(0.2, 0.32)
+        brush.box((x - 0.015, HORIZON - size / 2, x + 0.015, HORIZON), (112, 78, 46))
         leaf = shaded((58, 132, 62), rng.uniform(0.8, 1.2))
-        pen.ellipse(
-            (x - size / 2, horizon - size * 1.3, x + size / 2, horizon - size * 0.3), fill=leaf
-        )
+        brush.oval((x, HORIZON - 0.8 * size), size / 2, leaf)
+    petals = ((250, 240, 240), (250, 214, 90), (232, 130, 170))
     for _ in range(22):
-        x, y = rng.uniform(0, width), rng.uniform(horizon * 1.06, height)
-        petal = rng.choice(((250, 240, 240), (250, 214, 90), (232, 130, 170)))
-        pen.ellipse((x, y, x + 2 * SMOOTH, y + 2 * SMOOTH), fill=petal)
+        brush.oval((rng.random(), rng.uniform(HORIZON * 1.06, 1)), 0.007, rng.choice(petals))
 
 
-def street(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+def street(brush: Brush, rng: random.Random) -> None:
     """Paint houses, a kerb, a dashed line and rain."""
-    horizon = HORIZON * height
-    x = -rng.uniform(0, 0.1) * width
-    while x < width:
-        wide, high = rng.uniform(0.14, 0.26) * width, rng.uniform(0.28, 0.48) * height
-        wall = rng.choice(((178, 120, 100), (196, 170, 140), (150, 150, 160), (168, 140, 120)))
-        pen.rectangle((x, horizon - high, x + wide, horizon), fill=wall)
-        for row in range(2):
-            for column in range(2):
-                left = x + (0.16 + 0.42 * column) * wide
-                top = horizon - high * (0.84 - 0.42 * row)
-                pen.rectangle(
-                    (left, top, left + 0.24 * wide, top + 0.24 * high), fill=(236, 226, 170)
-                )
-        x += wide + 0.01 * width
-    pen.rectangle((0, horizon, width, horizon + 0.04 * height), fill=(190, 190, 190))
-    for k in range(6):
-        left = (k + 0.2) * width / 6
-        pen.rectangle(
-            (left, 0.93 * height, left + 0.09 * width, 0.95 * height), fill=(236, 236, 236)
-        )
+    walls = ((178, 120, 100), (196, 170, 140), (150, 150, 160), (168, 140, 120))
+    x = -rng.uniform(0, 0.1)
+    while x < 1:
+        wide, high = rng.uniform(0.14, 0.26), rng.uniform(0.28, 0.48)
+        brush.box((x, HORIZON - high, x + wide, HORIZON), rng.choice(walls))
+        for number in range(4):
+            left = x + (0.16 + 0.42 * (number % 2)) * wide
+            top = HORIZON - high * (0.84 - 0.42 * (number // 2))
+            brush.box((left, top, left + 0.24 * wide, top + 0.24 * high), (236, 226, 170))
+        x += wide + 0.01
+    brush.box((0, HORIZON, 1, HORIZON + 0.04), (190, 190, 190))
+    for number in range(6):
+        left = (number + 0.2) / 6
+        brush.box((left, 0.93, left + 0.09, 0.95), (236, 236, 236))
     for _ in range(26):
-        x, y = rng.uniform(0, width), rng.uniform(0, 0.9 * height)
-        pen.line((x, y, x - 0.012 * width, y + 0.05 * height), fill=(186, 204, 226), width=SMOOTH)
+        x, y = rng.random(), rng.uniform(0, 0.9)
+        brush.line((x, y, x - 0.012, y + 0.05), (186, 204, 226))
 
 
-def station(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+def station(brush: Brush, rng: random.Random) -> None:
     """Paint a train, a clock and the platform's edge."""
-    horizon = HORIZON * height
-    body = rng.choice(((70, 120, 150), (150, 70, 70), (84, 130, 96)))
-    pen.rectangle((0, horizon - 0.34 * height, width, horizon - 0.02 * height), fill=body)
-    pen.rectangle(
-        (0, horizon - 0.12 * height, width, horizon - 0.09 * height), fill=(240, 236, 220)
-    )
-    shift = rng.uniform(0, 0.1) * width
-    for k in range(6):
-        left = k * width / 5 - shift
-        pen.rectangle(
-            (left, horizon - 0.28 * height, left + 0.13 * width, horizon - 0.15 * height),
-            fill=(206, 226, 236),
-        )
-    pen.rectangle((0, horizon, width, horizon + 0.03 * height), fill=(240, 206, 70))
-    x = rng.uniform(0.2, 0.8) * width
-    radius = 0.06 * height
-    pen.ellipse(
-        (x - radius, 0.03 * height, x + radius, 0.03 * height + 2 * radius),
-        fill=(250, 250, 250),
-        outline=(40, 40, 40),
-        width=SMOOTH,
-    )
-    pen.line((x, 0.03 * height + radius, x, 0.045 * height), fill=(40, 40, 40), width=SMOOTH)
-    pen.line(
-        (x, 0.03 * height + radius, x + radius * 0.6, 0.03 * height + radius),
-        fill=(40, 40, 40),
-        width=SMOOTH,
-    )
+    train = rng.choice(((70, 120, 150), (150, 70, 70), (84, 130, 96)))
+    brush.box((0, HORIZON - 0.34, 1, HORIZON - 0.02), train)
+    brush.box((0, HORIZON - 0.12, 1, HORIZON - 0.09), (240, 236, 220))
+    shift = rng.uniform(0, 0.1)
+    for number in range(6):
+        left = number / 5 - shift
+        brush.box((left, HORIZON - 0.28, left + 0.13, HORIZON - 0.15), (206, 226, 236))
+    brush.box((0, HORIZON, 1, HORIZON + 0.03), (240, 206, 70))
+    x, dark = rng.uniform(0.2, 0.8), (40, 40, 40)
+    brush.oval((x, 0.09), 0.06, (250, 250, 250), dark)
+    brush.line((x, 0.09, x, 0.045), dark)
+    brush.line((x, 0.09, x + 0.03, 0.09), dark)
 
 
-def office(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+def office(brush: Brush, rng: random.Random) -> None:
     """Paint windows, shelves and desks."""
-    horizon = HORIZON * height
-    for k in range(3):
-        left = (k + 0.14) * width / 3
-        pen.rectangle(
-            (left, 0.06 * height, left + 0.22 * width, 0.3 * height),
-            fill=(176, 208, 228),
-            outline=(120, 130, 140),
-            width=SMOOTH,
-        )
-    x = rng.uniform(0.0, 0.7) * width
-    for k in range(6):
-        spine = rng.choice(((170, 70, 60), (60, 100, 150), (80, 130, 80), (200, 170, 80)))
-        pen.rectangle(
-            (x + k * 0.03 * width, 0.34 * height, x + (k + 0.8) * 0.03 * width, 0.43 * height),
-            fill=spine,
-        )
-    pen.rectangle(
-        (x - 0.01 * width, 0.43 * height, x + 0.2 * width, 0.445 * height), fill=(140, 104, 70)
-    )
-    pen.rectangle((0, horizon - 0.1 * height, width, horizon - 0.06 * height), fill=(176, 132, 88))
-    for k in range(5):
-        left = (k + 0.1) * width / 5
-        pen.rectangle(
-            (left, horizon - 0.06 * height, left + 0.012 * width, horizon + 0.04 * height),
-            fill=(120, 90, 60),
-        )
+    for number in range(3):
+        left = (number + 0.14) / 3
+        brush.box((left, 0.06, left + 0.22, 0.3), (176, 208, 228), (120, 130, 140))
+    x = rng.uniform(0.0, 0.7)
+    spines = ((170, 70, 60), (60, 100, 150), (80, 130, 80), (200, 170, 80))
+    for number in range(6):
+        left = x + number * 0.03
+        brush.box((left, 0.34, left + 0.024, 0.43), rng.choice(spines))
+    brush.box((x - 0.01, 0.43, x + 0.2, 0.445), (140, 104, 70))
+    brush.box((0, HORIZON - 0.1, 1, HORIZON - 0.06), (176, 132, 88))
+    for number in range(5):
+        left = (number + 0.1) / 5
+        brush.box((left, HORIZON - 0.06, left + 0.012, HORIZON + 0.04), (120, 90, 60))
 
 
-def kitchen(pen: PIL.ImageDraw.ImageDraw, width: int, height: int, rng: random.Random) -> None:
+def kitchen(brush: Brush, rng: random.Random) -> None:
     """Paint tiles, cupboards and a stove."""
-    horizon = HORIZON * height
-    for k in range(1, 12):
-        pen.line(
-            (k * width / 12, 0.2 * height, k * width / 12, horizon),
-            fill=(232, 218, 190),
-            width=SMOOTH,
-        )
-    for k in range(3, 8):
-        pen.line(
-            (0, k * 0.075 * height, width, k * 0.075 * height), fill=(232, 218, 190), width=SMOOTH
-        )
+    joint = (232, 218, 190)
+    for number in range(1, 12):
+        brush.line((number / 12, 0.2, number / 12, HORIZON), joint)
+    for number in range(3, 8):
+        brush.line((0, number * 0.075, 1, number * 0.075), joint)
     door = rng.choice(((190, 214, 196), (206, 160, 110), (176, 196, 220)))
-    for k in range(4):
-        pen.rectangle(
-            ((k + 0.06) * width / 4, 0, (k + 0.94) * width / 4, 0.18 * height),
-            fill=door,
-            outline=shaded(door, 0.7),
-            width=SMOOTH,
-        )
-    pen.rectangle((0, horizon - 0.16 * height, width, horizon), fill=door)
-    pen.rectangle(
-        (0, horizon - 0.19 * height, width, horizon - 0.15 * height), fill=(120, 110, 104)
-    )
-    x = rng.uniform(0.1, 0.7) * width
-    pen.rectangle((x, horizon - 0.15 * height, x + 0.2 * width, horizon), fill=(70, 72, 78))
-    for k in range(3):
-        left = x + (0.02 + 0.06 * k) * width
-        pen.ellipse(
-            (left, horizon - 0.13 * height, left + 0.03 * width, horizon - 0.09 * height),
-            fill=(210, 80, 60),
-        )
+    for number in range(4):
+        brush.box(((number + 0.06) / 4, 0, (number + 0.94) / 4, 0.18), door, shaded(door, 0.7))
+    brush.box((0, HORIZON - 0.16, 1, HORIZON), door)
+    brush.box((0, HORIZON - 0.19, 1, HORIZON - 0.15), (120, 110, 104))
+    x = rng.uniform(0.1, 0.7)
+    brush.box((x, HORIZON - 0.15, x + 0.2, HORIZON), (70, 72, 78))
+    for number in range(3):
+        brush.oval((x + 0.035 + 0.06 * number, HORIZON - 0.11), 0.02, (210, 80, 60))
 
 
-BEHIND: Mapping[str, Paint] = {
+BEHIND: Mapping[str, Callable[[Brush, random.Random], None]] = {
     "beach": beach,
     "park": park,
     "street": street,
@@ -192,7 +160,6 @@ BEHIND: Mapping[str, Paint] = {
 
 def backdrop(place: str, width: int, height: int, clutter: int) -> PIL.Image.Image:
     """Return a place without anybody in it, RGB, `width` x `height` pixels."""
-    rng = random.Random(clutter)
     wide, high = width * SMOOTH, height * SMOOTH
     top, low, near, front = GROUNDS[place]
     horizon = int(HORIZON * high)
@@ -200,5 +167,5 @@ def backdrop(place: str, width: int, height: int, clutter: int) -> PIL.Image.Ima
     picture.paste(gradient(horizon, top, low).resize((wide, horizon)), (0, 0))
     ground = gradient(high - horizon, near, front).resize((wide, high - horizon))
     picture.paste(ground, (0, horizon))
-    BEHIND[place](PIL.ImageDraw.Draw(picture), wide, high, rng)
+    BEHIND[place](Brush(picture), random.Random(clutter))
     return picture.reduce(SMOOTH)

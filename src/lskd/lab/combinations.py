@@ -1,7 +1,7 @@
 """Combinations of thing, relation and place that training never shows.
 
-Each of them can still be known: its row of the knowledge table is shown by other things of the sort,
-or at the other place of the kind.
+Each of them can still be known: its row of the knowledge table is shown by other things of the
+sort, or at the other place of the kind.
 """
 
 import random

@@ -1,8 +1,8 @@
 """Describers of the lab: they know what is in a scene, and say something else at known rates.
 
-One class takes part as tagger, narrator, proposer, captioner and answerer, so that wrong words reach
-the teacher as they do in life. What it says of a picture depends on nothing but its seed and the
-picture's id.
+One class takes part as tagger, narrator, proposer, captioner and answerer, so that wrong words
+reach the teacher as they do in life. What it says of a picture depends on nothing but its seed and
+the picture's id.
 """
 
 import random

@@ -14,7 +14,7 @@ Ask = Literal["why", "before", "next"]
 ASKS: tuple[Ask, ...] = get_args(Ask)
 Use = Literal["free", "used", "person"]
 
-# The one wording of each question; it fits people and things alike, so that any region can be asked.
+# The one wording of each question: it fits people and things alike, so any region can be asked of.
 QUESTIONS: Mapping[Ask, str] = {
     "why": "Why is {} here?",
     "before": "What came before this for {}?",

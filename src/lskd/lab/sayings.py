@@ -21,8 +21,8 @@ _ACTOR = re.compile(rf"{_PERSON} who {_VERB}(?: (?P<object>an? .+))?", re.IGNORE
 _OBJECT = re.compile(rf"{_THING}(?: (?P<use>by itself|with an? .+))?", re.IGNORECASE)
 _SOMEBODY = re.compile(_PERSON, re.IGNORECASE)
 _REASON = re.compile(
-    rf"(?P<name>\[[^\]]*\]) is (?P<what>an? .+?) (?P<use>who .+|that nobody uses|that somebody uses)"
-    rf", at an? (?P<place>{'|'.join(PLACES)})\.",
+    rf"(?P<name>\[[^\]]*\]) is (?P<what>an? .+?) "
+    rf"(?P<use>who .+|that nobody uses|that somebody uses), at an? (?P<place>{'|'.join(PLACES)})\.",
     re.IGNORECASE,
 )
 

@@ -1,7 +1,7 @@
-"""A simulated teacher: it reads only words, knows the table of the lab, and invents at a known rate.
+"""A simulated teacher: it reads only words, knows the lab's table, and invents at a known rate.
 
-It answers conversations as a language model would be asked by the stages, from their messages alone,
-so that it can stand behind the OpenAI protocol (`lskd.lab.server`) as well as in this process.
+It answers the conversations of the stages from their messages alone, so that it can stand behind
+the OpenAI protocol (`lskd.lab.server`) as well as in this process.
 """
 
 import random
@@ -159,7 +159,7 @@ def triples(seen: Understood, habits: Habits, rng: random.Random) -> list[str]:
     rng.shuffle(ideas)
     # Subjects take turns, so that one conversation is not all about one region.
     met: Counter[str] = Counter()
-    ranked = []
+    ranked: list[tuple[int, int, Subject, Ask]] = []
     for subject, ask in ideas:
         ranked.append((met[subject.name], len(ranked), subject, ask))
         met[subject.name] += 1

@@ -12,9 +12,9 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # What the lab's sentences, a student's templates and the benchmarks' own wording are made of.
 FRAME = """
 [ ] ( ) . , : ? ' ; - / a an the in on at with and or who that nobody somebody uses by itself coat
-holds gives takes rides sits points stands walks is are there it this of to for what which where does
-do image describe picture answer question rationale yes no contradiction neutral entailment place
-left right middle side shown seen person people thing everybody needed wanted will most likely
+holds gives takes rides sits points stands walks is are there it this of to for what which where
+does do image describe picture answer question rationale yes no contradiction neutral entailment
+place left right middle side shown seen person people thing everybody needed wanted will most likely
 personx not only how many one two three four five six colour wears standing be been here came comes
 next before why
 """

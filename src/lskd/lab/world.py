@@ -139,7 +139,7 @@ def _drawn(
 
 
 def read(folder: Path) -> World:
-    """Return the world that lies in a folder; raises UserError if there is none, or a broken one."""
+    """Return the world in a folder; raises UserError if there is none, or a broken one."""
     if not (folder / NOTE).is_file():
         raise UserError(
             f"{folder} is no world of the lab: it has no {NOTE}; `lskd lab make {folder}` makes one"
@@ -155,7 +155,7 @@ def read(folder: Path) -> World:
 
 
 def entity_at(staged: Staged, box: Sequence[float]) -> int | None:
-    """Return the entity whose exact box overlaps a box by more than half of their union, or None."""
+    """Return the entity whose box overlaps a box by more than half of their union, or None."""
     best, found = 0.5, None
     for number, own in enumerate(staged.boxes):
         across = min(own[2], box[2]) - max(own[0], box[0])

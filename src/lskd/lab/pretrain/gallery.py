@@ -75,11 +75,11 @@ def still(seed: int) -> Still:
     )
 
 
-def stills(count: int, processes: int, tick: Callable[[int], None]) -> list[Still]:
-    """Return the stills of seeds 0 to `count`, made by several processes."""
+def stills(numbers: Sequence[int], processes: int, tick: Callable[[int], None]) -> list[Still]:
+    """Return the stills of some seeds, made by several processes."""
     made: list[Still] = []
     with ProcessPoolExecutor(processes) as pool:
-        for one in pool.map(still, range(count), chunksize=64):
+        for one in pool.map(still, numbers, chunksize=64):
             made.append(one)
             tick(1)
     return made

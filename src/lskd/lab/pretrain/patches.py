@@ -19,6 +19,12 @@ from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
 
+def normal(pixels: Tensor) -> Tensor:
+    """Return uint8 pictures, (pictures, 3, side, side), normalised as for CLIP."""
+    mean, spread = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (MEAN, SPREAD))
+    return (pixels.float() / 255 - mean) / spread
+
+
 class Labeller(nn.Module):
     """A vision tower with a linear head for each question about a patch."""
 
@@ -26,19 +32,17 @@ class Labeller(nn.Module):
         super().__init__()
         self.tower = tower
         self.norm = nn.LayerNorm(tower.size.width)
-        self.sizes = (len(THINGS), len(PAINTS), len(USES), TINTS)
+        self.sizes = [len(THINGS), len(PAINTS), len(USES), len(TINTS)]
         self.heads = nn.Linear(tower.size.width, sum(self.sizes))
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("spread", torch.tensor(SPREAD)[:, None, None], persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return logits of each question, (pictures, patches, answers), of uint8 pictures.
 
         `pixels` is (pictures, 3, side, side).
         """
-        normal = (pixels.float() / 255 - self.mean) / self.spread
-        states = self.tower(normal)[:, 1:]  # without the class token
-        return self.heads(self.norm(states)).split(self.sizes, dim=-1)
+        states = self.tower(normal(pixels))[:, 1:]  # without the class token
+        told: Tensor = self.heads(self.norm(states))
+        return torch.split(told, self.sizes, dim=-1)
 
 
 class PatchTask:

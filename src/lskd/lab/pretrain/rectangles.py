@@ -14,9 +14,22 @@ from lskd.lab.drawing import SIDE
 
 PATCH = 12  # pixels
 GRID = SIDE // PATCH
-# Hues in twelfths of the circle, light or dark, and the greys: what a patch is asked to tell apart.
-HUES, SHADES = 12, 2
-TINTS = HUES * SHADES + 2
+# The tints that a patch is asked to tell apart: hue in degrees, lightness and saturation in [0, 1].
+# A drawn colour lies near one of them.
+TINTS = (
+    (330, 0.60, 0.9),
+    (0, 0.55, 0.9),
+    (30, 0.50, 0.9),
+    (55, 0.60, 0.9),
+    (110, 0.55, 0.9),
+    (165, 0.40, 0.8),
+    (200, 0.62, 0.9),
+    (220, 0.28, 0.9),
+    (285, 0.50, 0.8),
+    (35, 0.20, 0.9),
+    (0, 0.95, 0.0),
+    (0, 0.06, 0.0),
+)
 MOST = 6
 
 
@@ -24,7 +37,7 @@ MOST = 6
 class Framed:
     """A picture with rectangles, (SIDE, SIDE, 3) uint8, and which tints cover each patch.
 
-    `tints` is (GRID * GRID, TINTS) bool.
+    `tints` is (GRID * GRID, number of TINTS) bool.
     """
 
     pixels: NDArray[np.uint8]
@@ -36,10 +49,10 @@ def framed(
 ) -> Framed:
     """Return a picture with 0 to `MOST` rectangles, many of them around things."""
     drawn = pixels.copy()
-    tints = np.zeros((GRID, GRID, TINTS), dtype=bool)
+    tints = np.zeros((GRID, GRID, len(TINTS)), dtype=bool)
     used: set[int] = set()
-    for _ in range(int(rng.integers(0, MOST + 1))):
-        tint = int(rng.integers(TINTS))
+    for _ in range(int(rng.integers(1, MOST + 1))):
+        tint = int(rng.integers(len(TINTS)))
         if tint in used:
             continue
         used.add(tint)
@@ -47,12 +60,12 @@ def framed(
         _draw(drawn, (x0, y0, x1, y1), _colour(tint, rng), rng)
         centres = (np.arange(GRID) + 0.5) * PATCH
         across, down = (centres >= x0) & (centres < x1), (centres >= y0) & (centres < y1)
-        tints[np.ix_(down, across, [tint])] = True
-    return Framed(drawn, tints.reshape(-1, TINTS))
+        tints[..., tint] |= down[:, None] & across[None, :]
+    return Framed(drawn, tints.reshape(-1, len(TINTS)))
 
 
 def _place(boxes: Sequence[Sequence[float]], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    if rng.random() < 0.75:
+    if rng.random() < 0.85:
         box = boxes[int(rng.integers(len(boxes)))]
         x0, y0, x1, y1 = (int(edge + rng.integers(-3, 4)) for edge in box)
     else:
@@ -63,12 +76,10 @@ def _place(boxes: Sequence[Sequence[float]], rng: np.random.Generator) -> tuple[
 
 
 def _colour(tint: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    if tint >= HUES * SHADES:
-        grey = rng.uniform(0.85, 1.0) if tint == HUES * SHADES else rng.uniform(0.0, 0.15)
-        return np.full(3, round(255 * grey), dtype=np.uint8)
-    hue = (tint % HUES + rng.uniform(-0.4, 0.4)) / HUES
-    light = rng.uniform(0.5, 0.78) if tint < HUES else rng.uniform(0.16, 0.4)
-    red, green, blue = colorsys.hls_to_rgb(hue % 1, light, rng.uniform(0.6, 1.0))
+    hue, light, vivid = TINTS[tint]
+    turned = (hue + rng.uniform(-9, 9)) / 360 % 1
+    lit = min(1.0, max(0.0, light + rng.uniform(-0.05, 0.05)))
+    red, green, blue = colorsys.hls_to_rgb(turned, lit, vivid)
     return np.array([round(255 * v) for v in (red, green, blue)], dtype=np.uint8)
 
 

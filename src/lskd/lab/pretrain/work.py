@@ -7,14 +7,14 @@ Its folder holds a BLIP-2 stage 1 of the same classes as the real ones, with its
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from lskd import __version__, table
-from lskd.blip2 import weights
+from lskd.blip2 import files, weights
 from lskd.blip2.base import VOCABULARY
 from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.size import QFormerSize, Size, VisionSize
@@ -23,7 +23,7 @@ from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary
 from lskd.lab.drawing import SIDE
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
-from lskd.lab.pretrain.gallery import stills
+from lskd.lab.pretrain.gallery import Still, stills
 from lskd.lab.pretrain.patches import Labeller, PatchTask, accuracy
 from lskd.lab.pretrain.rectangles import PATCH
 from lskd.training.loop import fit
@@ -35,13 +35,20 @@ HELD_BACK = 256  # stills that the patch labels are evaluated on
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is seen: scenes, and steps of each part with their batches."""
+    """How much is seen: scenes, and steps of each part with their batches and rates.
+
+    `first` is the number of the first scene, so that a training that starts from another sees new
+    ones.
+    """
 
     scenes: int = 20_000
-    patch_steps: int = 3_000
-    patch_batch: int = 96
-    caption_steps: int = 4_000
-    caption_batch: int = 96
+    patch_steps: int = 8_000
+    patch_batch: int = 48
+    patch_rate: float = 1e-3
+    caption_steps: int = 3_000
+    caption_batch: int = 48
+    caption_rate: float = 1e-3
+    first: int = 0
     seed: int = 0
 
 
@@ -63,10 +70,13 @@ def size(words: int) -> Size:
     )
 
 
-def pretrain(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Path:
+def pretrain(
+    plan: Plan, folder: Path, tell: Callable[[str], None], start: Path | None = None
+) -> Path:
     """Train the base model into `folder` and return it; a killed training goes on.
 
-    On 2 cores the defaults take under two hours.
+    It begins with the vision tower of `start`, if that is given. On 2 cores the defaults take under
+    two hours.
     """
     began = time.monotonic()
     vocabulary.write(folder / VOCABULARY)
@@ -74,48 +84,79 @@ def pretrain(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         student = new_student(size(len(tokenizer)), dropout=0.0)
+    if start is not None:
+        with torch.random.fork_rng():
+            before = new_student(files.read_size(start), dropout=0.0)
+        weights.load(before, start)
+        student.backbone.vision.load_state_dict(before.backbone.vision.state_dict())
     tell(f"{sum(w.numel() for w in student.parameters()):,} weights")
-    made = stills(plan.scenes + HELD_BACK, os.cpu_count() or 1, lambda n: None)
+    numbers = range(plan.first, plan.first + plan.scenes + HELD_BACK)
+    made = stills(numbers, os.cpu_count() or 1, lambda n: None)
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
-    with torch.random.fork_rng():
-        torch.manual_seed(plan.seed + 1)
-        labeller = Labeller(student.backbone.vision)
-    recipe = Recipe(
-        steps=plan.patch_steps,
-        batch=plan.patch_batch,
-        warmup=plan.patch_steps // 20,
-        learning_rate=1e-3,
-        weight_decay=0.05,
-        clip=1.0,
-        seed=plan.seed,
-        log_every=200,
-    )
-    fit(PatchTask(labeller, seen), len(seen), recipe, folder / "patches", tell, lambda n: None)
-    learnt = accuracy(labeller.eval(), held_back)
-    tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
-    student.backbone.freeze(vision=True)
-    student.to(labeller.heads.weight.device)
-    kept = features(student, seen, torch.bfloat16)
-    objective = StudentObjective(student, tokenizer.decode_id, smoothing=0.1)
-    recipe = Recipe(
-        steps=plan.caption_steps,
-        batch=plan.caption_batch,
-        warmup=plan.caption_steps // 20,
-        learning_rate=1e-3,
-        weight_decay=0.05,
-        clip=1.0,
-        seed=plan.seed,
-        log_every=200,
-    )
-    task = CaptionTask(Reader(objective), seen, kept, tokenizer)
-    fit(task, len(seen), recipe, folder / "captions", tell, lambda n: None)
-    _write(folder, student.cpu(), plan, learnt, time.monotonic() - began)
+    learnt = _patches(plan, student, seen, held_back, folder, tell)
+    _captions(plan, student, seen, tokenizer, folder, tell)
+    _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, start)
     return folder
 
 
+def _patches(
+    plan: Plan,
+    student: Stage1,
+    seen: Sequence[Still],
+    held_back: Sequence[Still],
+    folder: Path,
+    tell: Callable[[str], None],
+) -> dict[str, float]:
+    """Train the tower to label patches, and return how well it does on other scenes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(plan.seed + 1)
+        labeller = Labeller(student.backbone.vision)
+    recipe = _recipe(plan.patch_steps, plan.patch_batch, plan.patch_rate, plan.seed)
+    fit(PatchTask(labeller, seen), len(seen), recipe, folder / "patches", tell, lambda n: None)
+    learnt = accuracy(labeller.eval(), held_back)
+    tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
+    student.to(labeller.heads.weight.device)
+    return learnt
+
+
+def _captions(
+    plan: Plan,
+    student: Stage1,
+    seen: Sequence[Still],
+    tokenizer: Tokenizer,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> None:
+    """Train the rest on captions, with the tower frozen."""
+    student.backbone.freeze(vision=True)
+    kept = features(student, seen, torch.bfloat16)
+    objective = StudentObjective(student, tokenizer.decode_id, smoothing=0.1)
+    recipe = _recipe(plan.caption_steps, plan.caption_batch, plan.caption_rate, plan.seed)
+    task = CaptionTask(Reader(objective), seen, kept, tokenizer)
+    fit(task, len(seen), recipe, folder / "captions", tell, lambda n: None)
+
+
+def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:
+    return Recipe(
+        steps=steps,
+        batch=batch,
+        warmup=steps // 20,
+        learning_rate=rate,
+        weight_decay=0.05,
+        clip=1.0,
+        seed=seed,
+        log_every=200,
+    )
+
+
 def _write(
-    folder: Path, student: Stage1, plan: Plan, learnt: dict[str, float], seconds: float
+    folder: Path,
+    student: Stage1,
+    plan: Plan,
+    learnt: dict[str, float],
+    seconds: float,
+    start: Path | None,
 ) -> None:
     weights.save(student, folder)
     told = {
@@ -125,6 +166,7 @@ def _write(
         "device": str(torch.accelerator.current_accelerator() or "cpu"),
         "torch": torch.__version__,
         "lskd": __version__,
+        "start": None if start is None else json.loads((start / NOTE).read_text("utf-8")),
     }
     with table.draft(folder / NOTE) as unfinished:
         unfinished.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,193 @@
+"""Commands of the lab: make, run, bars, judge, pretrain, serve."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lskd import progress, table
+from lskd.cli.options import AsJson, Changes, Out, RunFile, one_of, plain_errors, printed
+
+app = typer.Typer(
+    name="lab",
+    help="A synthetic world whose truth is known, for the whole pipeline. A laboratory, not a "
+    "benchmark.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
+Scenes = Annotated[int, typer.Option(min=8, help="Scenes that the corpus is made from.")]
+Tests = Annotated[int, typer.Option(min=4, help="Scenes of the benchmarks, and as many held out.")]
+SCENES, TESTS = 1200, 240
+
+
+@app.command()
+def make(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the world is to lie.")],
+    scenes: Scenes = SCENES,
+    tests: Tests = TESTS,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
+    log: Log = "auto",
+) -> None:
+    """Draw scenes and write the benchmarks about them, in the formats of their authors.
+
+    Example: lskd lab make out/world --scenes 200
+    """
+    from lskd.lab.course import make_world
+    from lskd.lab.world import Numbers
+
+    with plain_errors():
+        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        made = make_world(folder, Numbers(scenes, tests, tests), seed, show)
+        sys.stdout.write(f"{made.folder}: {len(made.staged)} scenes\n")
+
+
+@app.command()
+def run(
+    file: RunFile,
+    scenes: Scenes = SCENES,
+    tests: Tests = TESTS,
+    seed: Annotated[int, typer.Option(min=0, help="The run's seed; the world stays.")] = 0,
+    changes: Changes = None,
+    out: Out = None,
+    log: Log = "auto",
+) -> None:
+    """Go from scenes to the evaluated student: make the world, run, judge, run on.
+
+    The same command again goes on where it was stopped. Example: lskd lab run runs/lab.toml
+    """
+    from lskd.lab.annotators import Annotators
+    from lskd.lab.course import Course, finished, make_world, take
+    from lskd.lab.world import Numbers
+
+    with plain_errors():
+        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        home = out or Path("out") / file.stem
+        course = Course(file, home, home, seed, tuple(changes or []))
+        world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
+        done = take(course, world, Annotators(seed=seed), show)
+        sys.stdout.write(f"report: {done.folders['report'] / 'report.html'}\n")
+        sys.stdout.write(f"the lab: {finished(done, world)}\n")
+
+
+@app.command()
+def bars(
+    file: RunFile,
+    scenes: Scenes = SCENES,
+    tests: Tests = TESTS,
+    seeds: Annotated[str, typer.Option(help="Seeds, apart by commas; controls take the first.")] = (
+        "0,1,2"
+    ),
+    changes: Changes = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    log: Log = "plain",
+) -> None:
+    """Measure what the lab claims, each with its 95 % interval; exit 1 if a bar is missed.
+
+    Runs of all seeds and controls are made as far as they are missing.
+    """
+    from lskd.errors import UserError
+    from lskd.lab import bars as measured
+    from lskd.lab.course import Course, make_world
+    from lskd.lab.world import Numbers
+
+    with plain_errors():
+        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        try:
+            numbers = [int(one) for one in seeds.split(",")]
+        except ValueError:
+            raise UserError(f"--seeds {seeds!r}: whole numbers, apart by commas") from None
+        home = out or Path("out") / file.stem
+        course = Course(file, home, home, numbers[0], tuple(changes or []))
+        world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
+        found = measured.bars(course, numbers, world, show)
+        if as_json:
+            printed([table.plain(one) for one in found])
+        else:
+            _print(found)
+        if any(one.met is False for one in found):
+            raise typer.Exit(1)
+
+
+@app.command()
+def judge(
+    file: RunFile,
+    world: Annotated[Path, typer.Option(help="The folder of the world.")],
+    judgments: Annotated[Path, typer.Option(help="The Parquet file of judgments to write.")],
+    errors: Annotated[float, typer.Option(min=0, max=1, help="How often one is wrong.")] = 0.05,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Let two simulated annotators judge the sample of a run."""
+    from lskd.lab import world as worlds
+    from lskd.lab.annotators import Annotators
+    from lskd.lab.annotators import judge as judged
+    from lskd.run import load
+
+    with plain_errors():
+        loaded = load(file, changes or [], out)
+        found = judged(loaded, worlds.read(world), Annotators(errors=errors), judgments)
+        sys.stdout.write(
+            f"{judgments}: {found.triples} triples; {found.acceptable:.1%} are acceptable\n"
+        )
+
+
+@app.command()
+def pretrain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the base model is to lie.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Begin with the vision tower of another base model.")
+    ] = None,
+    scenes: Annotated[int | None, typer.Option(min=64)] = None,
+    patch_steps: Annotated[int | None, typer.Option(min=1)] = None,
+    caption_steps: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: int = 0,
+) -> None:
+    """Train the lab's base model from nothing: patches first, then captions.
+
+    It ships with lskd, so nobody has to. Under two hours on 2 cores; the same command goes on.
+    """
+    from lskd.lab.pretrain.work import Plan, pretrain
+
+    with plain_errors():
+        given = {"scenes": scenes, "patch_steps": patch_steps, "caption_steps": caption_steps}
+        plan = Plan(seed=seed, **{name: n for name, n in given.items() if n is not None})
+        pretrain(plan, folder, lambda text: print(text, file=sys.stderr), start)
+        sys.stdout.write(f"{folder}\n")
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8390,
+    host: str = "127.0.0.1",
+    hallucinations: Annotated[float, typer.Option(min=0, max=1)] = 0.28,
+    seed: int = 0,
+) -> None:
+    """Put the simulated teacher behind the OpenAI protocol.
+
+    Then: --set 'models.teacher={use="lskd.chat.teacher:ChatTeacher", model="lskd-lab-teacher",
+    base_url="http://127.0.0.1:8390/v1"}'
+    """
+    from lskd.lab.server import serve as serving
+    from lskd.lab.teacher import Habits
+
+    with plain_errors():
+        sys.stdout.write(f"http://{host}:{port}/v1\n")
+        sys.stdout.flush()
+        serving(Habits(hallucinations, seed), host, port)
+
+
+def _print(found: list) -> None:  # type: ignore[type-arg]
+    shown = Table("bar", "wanted", "found", "95 %", "seeds", "")
+    for one in found:
+        measure = one.found
+        met = {True: "met", False: "MISSED", None: ""}[one.met]
+        interval = f"{measure.low:.1f} to {measure.high:.1f}"
+        seeds = " ".join(f"{value:.1f}" for value in one.seeds)
+        shown.add_row(one.claim, one.wanted, f"{measure.value:.1f}", interval, seeds, met)
+    Console(width=None if sys.stdout.isatty() else 150).print(shown)

@@ -1,0 +1,170 @@
+"""What the lab claims, measured: each bar with its interval, over several seeds and controls.
+
+A bar is judged on the median of the seeds. Controls are children of the run with one thing changed;
+they are trained once, on the first seed's corpus.
+"""
+
+import statistics
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import tomli_w
+
+from lskd import execute, table
+from lskd.evaluate.work import Evaluation
+from lskd.execute import Selection
+from lskd.lab import measures
+from lskd.lab.annotators import Annotators
+from lskd.lab.course import Course, take
+from lskd.lab.measures import Measure
+from lskd.lab.world import World
+from lskd.progress import Display
+from lskd.run import Run, load
+
+CONTROLS = ("paper", "undrawn", "shuffled", "unfiltered", "permuted")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A claim: what is measured, what it should be, what was found, and whether that holds.
+
+    `met` is None for a figure that is reported and not judged. Numbers are points of a hundred.
+    """
+
+    claim: str
+    wanted: str
+    found: Measure
+    seeds: tuple[float, ...]
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """All that was measured of one seed."""
+
+    filtering: measures.Filtering
+    test: Evaluation
+    held: Evaluation
+
+
+def bars(course: Course, seeds: Sequence[int], world: World, display: Display) -> list[Bar]:
+    """Take the course for each seed and each control, as far as that is missing, and measure."""
+    found: list[Seed] = []
+    runs: list[Run] = []
+    for place, seed in enumerate(seeds):
+        out = course.out if place == 0 else course.home / f"seed{seed}"
+        one = Course(course.file, course.home, out, seed, course.changes)
+        runs.append(take(one, world, Annotators(seed=seed), display))
+        found.append(measured(runs[-1], world))
+    controls = {name: control(name, course, runs[0], display) for name in CONTROLS}
+    return [*judged(found), *compared(found[0], controls, world), *blindly(runs[0], seeds[0])]
+
+
+def measured(run: Run, world: World) -> Seed:
+    """Return all that is measured of a run."""
+    return Seed(
+        measures.filtering(run, world),
+        measures.evaluated(run, world.folder, "test"),
+        measures.evaluated(run, world.folder, "held"),
+    )
+
+
+def control(name: str, course: Course, parent: Run, display: Display) -> Run:
+    """Run a control: a child of the run of a seed, with the settings of its file."""
+    given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
+    own = tomllib.loads(given.read_text(encoding="utf-8"))
+    out = course.home / "controls" / name
+    file = out / f"{name}.toml"
+    with table.draft(file) as unfinished:
+        text = tomli_w.dumps({**own, "extends": parent.own.resolve().as_posix()})
+        unfinished.write_text(text, encoding="utf-8")
+    changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
+    if "critic" in own:  # a critic of its own, which then scores
+        changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
+    child = load(file, changes, out, with_models=True)
+    execute.execute(child, Selection(until="score" if "critic" in own else "evaluate"), display)
+    return child
+
+
+def judged(found: Sequence[Seed]) -> Iterator[Bar]:
+    """Yield the bars that each seed has a figure for."""
+    every = [one.filtering.every for one in found]
+    yield _bar("acceptable of all triples", "45 +/- 5", every, lambda v: abs(v - 45) <= 5)
+    best = [one.filtering.best for one in found]
+    yield _bar("acceptable of the critic's best 20 %", "at least 75", best, lambda v: v >= 75)
+    drawn = [one.filtering.random for one in found]
+    base = statistics.median(one.value for one in every)
+    yield _bar(
+        "acceptable of random 20 %", f"{base:.1f} +/- 5", drawn, lambda v: abs(v - base) <= 5
+    )
+    bases = [measures.result(one.test, "base", "vcr", "answer") for one in found]
+    yield _bar("base on localised choice", "25 +/- 3", bases, lambda v: abs(v - 25) <= 3)
+    gains = [measures.gain(one.test, "vcr", "answer") for one in found]
+    yield _bar("student above base, with swaps", "at least 45", gains, lambda v: v >= 45)
+    for name in measures.WHOLE:
+        falls = [measures.gain(one.test, name) for one in found]
+        yield _bar(f"student above base on {name}", "at least -1", falls, lambda v: v >= -1)
+    kept = [measures.gain(one.held, "vcr", "answer") for one in found]
+    half = statistics.median(one.value for one in gains) / 2
+    yield _bar(
+        "student above base on held-out combinations",
+        f"at least {half:.1f}, half of the gain",
+        kept,
+        lambda v: v >= half,
+    )
+    for benchmark, task in (("vcr", "rationale"), ("sherlock", ""), ("visualcomet", "")):
+        title = f"{benchmark} {task}".strip()
+        yield _bar(
+            f"student above base on {title}",
+            "reported",
+            [measures.gain(one.test, benchmark, task) for one in found],
+        )
+
+
+def compared(first: Seed, controls: Mapping[str, Run], world: World) -> Iterator[Bar]:
+    """Yield the bars of the controls, each beside the first seed."""
+    tests = {
+        name: measures.evaluated(run, world.folder, "test")
+        for name, run in controls.items()
+        if name != "permuted"
+    }
+    paper = measures.gain(tests["paper"], "vcr", "answer")
+    yield _bar("student above base, the paper's losses", "at least 25", [paper], lambda v: v >= 25)
+    for name in ("undrawn", "shuffled"):
+        gained = measures.gain(tests[name], "vcr", "answer")
+        yield _bar(f"control {name} above base", "0 +/- 5", [gained], lambda v: abs(v) <= 5)
+    filtered = measures.result(first.test, "student", "vcr", "answer").value
+    unfiltered = measures.result(tests["unfiltered"], "student", "vcr", "answer")
+    yield _bar(
+        "student on unfiltered triples, localised choice",
+        f"below {filtered:.1f}, that on as many filtered ones",
+        [unfiltered],
+        lambda v: v < filtered,
+    )
+    blinded = measures.filtering(controls["permuted"], world)
+    yield _bar(
+        "acceptable of the best 20 % of a critic with permuted images",
+        f"{blinded.every.value:.1f} +/- 5",
+        [blinded.best],
+        lambda v: abs(v - blinded.every.value) <= 5,
+    )
+
+
+def blindly(run: Run, seed: int) -> Iterator[Bar]:
+    """Yield what texts alone give."""
+    for name, found in measures.blind(run, seed).items():
+        # Sherlock runs from -100 to 100: three points of a share are six of its own.
+        most = 6 if name == "sherlock" else 3
+        yield _bar(
+            f"texts alone above chance on {name}",
+            f"0 +/- {most}",
+            [found],
+            lambda v, most=most: abs(v) <= most,
+        )
+
+
+def _bar(claim: str, wanted: str, found: Sequence[Measure], holds: object = None) -> Bar:
+    middle = sorted(found, key=lambda one: one.value)[len(found) // 2]
+    met = None if holds is None else bool(holds(middle.value))  # type: ignore[operator]
+    return Bar(claim, wanted, middle, tuple(one.value for one in found), met)

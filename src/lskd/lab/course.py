@@ -1,0 +1,104 @@
+"""From scenes to the evaluated student: a world, a run, and annotators who judge in between.
+
+`lskd lab run` is this; so is each seed and each control of `lskd lab bars`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lskd import execute
+from lskd.errors import UserError
+from lskd.execute import Selection
+from lskd.lab import page, world
+from lskd.lab.annotators import Annotators, judge
+from lskd.lab.world import Numbers, World
+from lskd.progress import Display
+from lskd.run import Run, load
+
+WORLD, JUDGMENTS = "world", "judgments.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A run of the lab: its file, the folder that everything goes to, its seed and settings.
+
+    `changes` are as with `--set`. The world lies in `home`/world, so that several runs share it.
+    """
+
+    file: Path
+    home: Path
+    out: Path
+    seed: int = 0
+    changes: tuple[str, ...] = ()
+
+    @property
+    def world(self) -> Path:
+        """Return the folder of the world."""
+        return self.home / WORLD
+
+    def loaded(self) -> Run:
+        """Return the run, with all paths in this course's folders."""
+        return load(self.file, (*self._paths(), *self.changes), self.out, with_models=True)
+
+    def _paths(self) -> list[str]:
+        scenes = self.world.as_posix()
+        gold = f"{scenes}/gold/test"
+        names = ("vcr", "sherlock", "visualcomet", "aokvqa", "snli_ve", "visual7w")
+        return [
+            f"seed={self.seed}",
+            f"images.source={scenes}/train",
+            f"models.scene.world={scenes}",
+            f"models.critic.folder={self.out.as_posix()}/critic/model",
+            f"critic.judgments={self.out.as_posix()}/{JUDGMENTS}",
+            f"evaluate.models.student.folder={self.out.as_posix()}/distil/student",
+            *(f"evaluate.benchmarks.{name}.folder={gold}/{name}" for name in names),
+        ]
+
+
+def make_world(folder: Path, numbers: Numbers, seed: int, display: Display) -> World:
+    """Make a world, or return the one that is there, with progress."""
+    if (folder / world.NOTE).is_file():
+        return world.make(folder, numbers, seed, lambda count: None)
+    total = numbers.train + numbers.test + numbers.held
+    with display.stage("scenes", total) as bar:
+        made = world.make(folder, numbers, seed, bar.tick)
+        bar.say(f"{total} scenes and the benchmarks about them are in {folder}")
+    return made
+
+
+def take(course: Course, scenes: World, annotators: Annotators, display: Display) -> Run:
+    """Run everything that is missing, and return the run.
+
+    Raises UserError as `lskd run` does.
+    """
+    run = course.loaded()
+    if "sample" not in run.settings or "critic" not in run.settings:
+        raise UserError(f"{course.file} has no [sample] and [critic]: it is no run of the lab")
+    execute.execute(run, Selection(until="sample"), display)
+    judged = judge(run, scenes, annotators, course.out / JUDGMENTS)
+    display.line(
+        "judge",
+        f"{judged.triples} triples by {annotators.count} simulated annotators; "
+        f"{judged.acceptable:.1%} are truly acceptable",
+    )
+    execute.execute(run, Selection(), display)
+    return run
+
+
+def finished(run: Run, scenes: World) -> Path:
+    """Write the one page to open at the end, and return it."""
+    return page.write(run, scenes)
+
+
+def shown(display: Display) -> Callable[[str], None]:
+    """Return a function that tells a line of the lab's own."""
+    return lambda text: display.line("lab", text)
+
+
+def courses(file: Path, home: Path, seeds: Sequence[int]) -> list[Course]:
+    """Return the courses of some seeds; the first is the run's own folder."""
+    return [
+        Course(file, home, home if seed == seeds[0] else home / f"seed{seed}", seed)
+        for seed in seeds
+    ]

@@ -1,0 +1,132 @@
+"""What a run of the lab is measured by: shares with intervals, most of them by the true world."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lskd.evaluate import statistics, trial
+from lskd.evaluate.figures import ACCURACY, ORDER, TOP, Figure, figures
+from lskd.evaluate.metrics import Values
+from lskd.evaluate.stage import Settings
+from lskd.evaluate.statistics import Bootstrap
+from lskd.evaluate.work import Evaluation, evaluate
+from lskd.lab.annotators import verdicts
+from lskd.lab.text_only import text_only
+from lskd.lab.world import Split, World
+from lskd.run import Run
+from lskd.stages import STAGES
+from lskd.types import Item, Regions, Sample, Score, Triple
+
+BEST = 0.2  # of the triples, as many as the paper's threshold kept (section 2.3)
+LOCALISED = (("vcr", "answer"), ("sherlock", ""))
+WHOLE = ("aokvqa", "snli_ve", "visual7w")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measured number in points of a hundred, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filtering:
+    """The share of acceptable triples: of all, of those the critic likes best, of random ones.
+
+    Best and random ones are of images that the critic did not learn from.
+    """
+
+    every: Measure
+    best: Measure
+    random: Measure
+
+
+def filtering(run: Run, world: World) -> Filtering:
+    """Return what a run's critic makes of its triples, by the true world."""
+    tables = run.tables
+    right: list[bool] = []
+    images: list[str] = []
+    scores: list[float] = []
+    unseen: list[bool] = []
+    for shard in tables.shards(Triple):
+        learnt = {row.image_id for row in tables.read(Sample, shard) if row.purpose == "train"}
+        accept = {row.triple_id: row.accept for row in tables.read(Score, shard)}
+        triples = tables.read(Triple, shard)
+        for triple, verdict in verdicts(triples, tables.read(Regions, shard), world):
+            right.append(verdict.acceptable)
+            images.append(triple.image_id)
+            scores.append(accept[triple.id])
+            unseen.append(triple.image_id not in learnt)
+    ranked = sorted((n for n, fresh in enumerate(unseen) if fresh), key=lambda n: -scores[n])
+    best = ranked[: max(1, round(BEST * len(ranked)))]
+    drawn = random.Random(run.seed).sample(ranked, len(best))
+
+    def share(chosen: Sequence[int]) -> Measure:
+        return _measure([float(right[n]) for n in chosen], [images[n] for n in chosen])
+
+    return Filtering(share(range(len(right))), share(best), share(drawn))
+
+
+def evaluated(run: Run, world: Path, split: Split) -> Evaluation:
+    """Evaluate a run's models on the benchmarks of a split; what was answered is not asked again.
+
+    "held" has VCR alone: questions about combinations that training never showed.
+    """
+    settings = run.settings["evaluate"]
+    assert isinstance(settings, Settings)
+    stage = next(one for one in STAGES if one.name == "evaluate")
+    context = run.context(stage)
+    if split == "held":
+        folder = (world / "gold" / "held" / "vcr").as_posix()
+        vcr = settings.benchmarks["vcr"].model_copy(update={"folder": folder})
+        settings = settings.model_copy(update={"benchmarks": {"vcr": vcr}, "gallery": 0})
+        context = replace(context, folder=run.own / "held")
+    return evaluate(settings, context)
+
+
+def figure(found: Evaluation, model: str, benchmark: str, task: str = "") -> Figure:
+    """Return what each item of a benchmark earns a model, by its main metric."""
+    number = next(n for n, one in enumerate(found.trials) if one.name == benchmark)
+    rows = figures(found.trials[number], found.answers[model][number])
+    return next(one for one in rows if one.task == task and one.metric in (ACCURACY, ORDER, TOP))
+
+
+def result(found: Evaluation, model: str, benchmark: str, task: str = "") -> Measure:
+    """Return a model's figure on a benchmark, in points of a hundred, ties counted fairly."""
+    one = figure(found, model, benchmark, task)
+    return _measure(one.marks.fair, [item.image_id for item in one.items])
+
+
+def gain(found: Evaluation, benchmark: str, task: str = "") -> Measure:
+    """Return how many points the student is above the base on the same items."""
+    base, student = (figure(found, model, benchmark, task) for model in ("base", "student"))
+    assert [item.id for item in base.items] == [item.id for item in student.items]
+    images = [item.image_id for item in base.items]
+    return _measure(student.marks.fair - base.marks.fair, images)
+
+
+def blind(run: Run, seed: int) -> dict[str, Measure]:
+    """Return, in points above chance, what texts alone give on the localised benchmarks.
+
+    The scorer is fitted on the same benchmarks' items of other images, labels and all.
+    """
+    settings = run.settings["evaluate"]
+    assert isinstance(settings, Settings)
+    found: dict[str, Measure] = {}
+    for name, task in LOCALISED:
+        (one,) = trial.read({name: settings.benchmarks[name]}, settings.faults, ())
+        items: list[Item] = [item for item in one.items if item.task == task]
+        scores = {(row.item_id, row.task): row.scores for row in text_only(items, seed)}
+        figure = next(iter(figures(replace(one, items=tuple(items)), scores)))
+        values = [float(mark) for mark in figure.marks.fair - figure.marks.chance]
+        found[name] = _measure(values, [item.image_id for item in figure.items])
+    return found
+
+
+def _measure(values: Sequence[float] | Values, images: Sequence[str]) -> Measure:
+    found = statistics.interval(values, images, Bootstrap())
+    assert found.value is not None and found.low is not None and found.high is not None
+    return Measure(100 * found.value, 100 * found.low, 100 * found.high)
