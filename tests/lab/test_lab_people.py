@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from lab_house import begun, small_world
+
 from lskd.chat.journal import Journal
 from lskd.chat.teacher import ChatTeacher
 from lskd.critique import judgments

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lskd.errors import UserError
 from lskd.lab import combinations, drawing, sayings, scene, truth, vocabulary, words, world
 from lskd.lab.knowledge import ASKS, knowledge
@@ -26,7 +27,7 @@ def regions(one: Staged) -> dict[int, Region]:
 
 
 def triple(one: Staged, asked: int, told: int, ask: str, style: str = "id") -> Triple:
-    kind = ASKS[ASKS.index(ask)]  # type: ignore[arg-type]
+    kind = next(one for one in ASKS if one == ask)
     phrase = words.description(one.scene, asked)
     name = f"[{asked}]" if style == "id" else f"[{phrase}]"
     return Triple(
@@ -79,7 +80,8 @@ def test_boxes_hold_masks_exactly_and_every_entity_can_be_made_out(seed: int) ->
     made, rendered = drawing.staged(seed)
     for number, (box, mask) in enumerate(zip(rendered.boxes, rendered.masks, strict=True)):
         rows, columns = np.nonzero(mask)
-        assert box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert tuple(box) == edges
         assert rendered.seen(number) >= 0.5
         longer = max(box.width / made.width, box.height / made.height) * drawing.SIDE
         assert longer >= drawing.SPAN

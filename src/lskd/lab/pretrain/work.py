@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from lskd import __version__, table
-from lskd.blip2 import files, weights
+from lskd.blip2 import weights
 from lskd.blip2.base import VOCABULARY
 from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.size import QFormerSize, Size, VisionSize
@@ -24,6 +24,7 @@ from lskd.lab import vocabulary
 from lskd.lab.drawing import SIDE
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
 from lskd.lab.pretrain.gallery import Still, stills
+from lskd.lab.pretrain.matching import Matcher, MatchTask
 from lskd.lab.pretrain.patches import Labeller, PatchTask, accuracy
 from lskd.lab.pretrain.rectangles import PATCH
 from lskd.training.loop import fit
@@ -35,7 +36,7 @@ HELD_BACK = 256  # stills that the patch labels are evaluated on
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is seen: scenes, and steps of each part with their batches and rates.
+    """How much is seen: scenes, and steps of each part with batches and rates; 0 skips a part.
 
     `first` is the number of the first scene, so that a training that starts from another sees new
     ones.
@@ -48,6 +49,9 @@ class Plan:
     caption_steps: int = 3_000
     caption_batch: int = 48
     caption_rate: float = 1e-3
+    match_steps: int = 4_000
+    match_batch: int = 64
+    match_rate: float = 1e-3
     first: int = 0
     seed: int = 0
 
@@ -75,8 +79,8 @@ def pretrain(
 ) -> Path:
     """Train the base model into `folder` and return it; a killed training goes on.
 
-    It begins with the vision tower of `start`, if that is given. On 2 cores the defaults take under
-    two hours.
+    It begins with the weights of `start`, if that is given. On 2 cores the defaults take under two
+    hours.
     """
     began = time.monotonic()
     vocabulary.write(folder / VOCABULARY)
@@ -85,17 +89,24 @@ def pretrain(
         torch.manual_seed(plan.seed)
         student = new_student(size(len(tokenizer)), dropout=0.0)
     if start is not None:
-        with torch.random.fork_rng():
-            before = new_student(files.read_size(start), dropout=0.0)
-        weights.load(before, start)
-        student.backbone.vision.load_state_dict(before.backbone.vision.state_dict())
+        weights.load(student, start)
     tell(f"{sum(w.numel() for w in student.parameters()):,} weights")
     numbers = range(plan.first, plan.first + plan.scenes + HELD_BACK)
     made = stills(numbers, os.cpu_count() or 1, lambda n: None)
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
-    learnt = _patches(plan, student, seen, held_back, folder, tell)
-    _captions(plan, student, seen, tokenizer, folder, tell)
+    learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
+    student.backbone.freeze(vision=True)
+    kept = features(student, seen, torch.bfloat16)
+    if plan.caption_steps:
+        objective = StudentObjective(student, tokenizer.decode_id, smoothing=0.1)
+        recipe = _recipe(plan.caption_steps, plan.caption_batch, plan.caption_rate, plan.seed)
+        captions = CaptionTask(Reader(objective), seen, kept, tokenizer)
+        fit(captions, len(seen), recipe, folder / "captions", tell, lambda n: None)
+    if plan.match_steps:
+        recipe = _recipe(plan.match_steps, plan.match_batch, plan.match_rate, plan.seed)
+        matching = MatchTask(Matcher(student), seen, kept, tokenizer)
+        fit(matching, len(seen), recipe, folder / "matching", tell, lambda n: None)
     _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, start)
     return folder
 
@@ -118,23 +129,6 @@ def _patches(
     tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
     student.to(labeller.heads.weight.device)
     return learnt
-
-
-def _captions(
-    plan: Plan,
-    student: Stage1,
-    seen: Sequence[Still],
-    tokenizer: Tokenizer,
-    folder: Path,
-    tell: Callable[[str], None],
-) -> None:
-    """Train the rest on captions, with the tower frozen."""
-    student.backbone.freeze(vision=True)
-    kept = features(student, seen, torch.bfloat16)
-    objective = StudentObjective(student, tokenizer.decode_id, smoothing=0.1)
-    recipe = _recipe(plan.caption_steps, plan.caption_batch, plan.caption_rate, plan.seed)
-    task = CaptionTask(Reader(objective), seen, kept, tokenizer)
-    fit(task, len(seen), recipe, folder / "captions", tell, lambda n: None)
 
 
 def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:

@@ -1,0 +1,147 @@
+"""One short course of the lab: scenes to evaluated student, with bars that a short one can meet."""
+
+import json
+from pathlib import Path
+
+import pytest
+from lab_house import RUN
+
+from lskd import progress, show
+from lskd.errors import UserError
+from lskd.lab import measures, page
+from lskd.lab.annotators import Annotators
+from lskd.lab.bars import control
+from lskd.lab.course import Course, make_world, take
+from lskd.lab.world import Numbers, World
+from lskd.run import Run
+from lskd.types import Example, Fit, Student, Triple
+
+BASE = Path(__file__).parents[2] / "src" / "lskd" / "lab" / "base"
+# Two minutes on two cores: a tenth of the scenes and of the steps of runs/lab.toml.
+SHORT = (
+    f"critic.weights={BASE}",
+    f"distil.weights={BASE}",
+    f"evaluate.models.base.weights={BASE}",
+    "sample.train=500",
+    "sample.evaluate=160",
+    "critic.epochs=2",
+    "distil.steps=120",
+    "distil.save_every=120",
+    "evaluate.benchmarks.vcr.limit=240",
+    "evaluate.benchmarks.sherlock.limit=30",
+    "evaluate.benchmarks.visualcomet.limit=8",
+    "evaluate.benchmarks.aokvqa.limit=60",
+    "evaluate.benchmarks.snli_ve.limit=60",
+    "evaluate.benchmarks.visual7w.limit=60",
+    "evaluate.resamples=200",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def scenes(home: Path) -> World:
+    return make_world(home / "world", Numbers(120, 24, 16), 0, progress.display("plain"))
+
+
+@pytest.fixture(scope="module")
+def course(home: Path) -> Course:
+    return Course(RUN, home, home, 0, SHORT)
+
+
+@pytest.fixture(scope="module")
+def done(course: Course, scenes: World) -> Run:
+    return take(course, scenes, Annotators(), progress.display("plain"))
+
+
+@pytest.mark.timeout(600)
+def test_a_course_ends_in_a_critic_a_student_and_a_table(done: Run) -> None:
+    tables = done.tables
+    assert sum(tables.count(Triple, shard) for shard in tables.shards(Triple)) > 1300
+    assert sum(tables.count(Fit, shard) for shard in tables.shards(Fit)) == 1
+    (student,) = [row for shard in tables.shards(Student) for row in tables.read(Student, shard)]
+    assert Path(student.folder, "student.toml").is_file()
+    kept = sum(tables.count(Example, shard) for shard in tables.shards(Example))
+    assert kept == student.examples
+    summary = json.loads((done.folders["evaluate"] / "summary.json").read_text())
+    assert "student" in json.dumps(summary)
+
+
+def test_about_45_percent_of_a_short_course_is_acceptable(done: Run, scenes: World) -> None:
+    found = measures.filtering(done, scenes)
+    assert 37 < found.every.value < 53
+    assert found.every.low < found.every.value < found.every.high
+    assert found.random.low < found.every.value < found.random.high
+
+
+def test_the_base_is_at_chance_on_localised_choice_and_texts_tell_nothing(
+    done: Run, scenes: World
+) -> None:
+    test = measures.evaluated(done, scenes.folder, "test")
+    base = measures.result(test, "base", "vcr", "answer")
+    # Each picture's questions are balanced; few pictures leave a wide interval.
+    assert base.low - 3 < 25 < base.high + 3
+    for found in measures.blind(done, 0).values():
+        assert found.low - 5 < 0 < found.high + 5
+
+
+def test_questions_about_held_out_combinations_are_answered_apart(done: Run, scenes: World) -> None:
+    held = measures.evaluated(done, scenes.folder, "held")
+    gained = measures.gain(held, "vcr", "answer")
+    assert gained.low <= gained.value <= gained.high
+    assert {one.name for one in held.trials} == {"vcr"}
+
+
+def test_the_same_course_again_trains_and_asks_nothing(
+    course: Course, scenes: World, done: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = done.own / "distil" / "student" / "model.safetensors"
+    before = made.stat().st_mtime_ns
+    take(course, scenes, Annotators(), progress.display("plain"))
+    assert made.stat().st_mtime_ns == before
+    assert "step" not in capsys.readouterr().err
+
+
+def test_a_control_inherits_all_but_what_it_changes(course: Course, done: Run) -> None:
+    child = control("shuffled", course, done, progress.display("plain"))
+    assert child.folders["corpus"].resolve() == done.folders["corpus"].resolve()
+    assert child.folders["distil"].resolve() != done.folders["distil"].resolve()
+    (student,) = [
+        row for shard in child.tables.shards(Student) for row in child.tables.read(Student, shard)
+    ]
+    assert student.digest != _student(done).digest
+
+
+def test_the_page_shows_scenes_curve_and_answers_and_asks_no_server(
+    done: Run, scenes: World
+) -> None:
+    file = page.write(done, scenes)
+    text = file.read_text()
+    assert text.count("<figure>") >= page.SHOWN
+    assert "Figure 2" in text and "<svg" in text
+    assert "http://" not in text.replace("http://www.w3.org/", "") and "https://" not in text
+
+
+def test_show_prints_what_is_known_of_a_scene_in_a_run_with_a_student(done: Run) -> None:
+    shard = done.tables.shards(Triple)[0]
+    image_id = done.tables.read(Triple, shard)[0].image_id
+    place, image = show.find(done, image_id)
+    kinds = {type(row.record).__name__ for row in show.rows(done, place, image)}
+    assert {"Image", "Regions", "Triple", "Score"} <= kinds
+    assert not {"Student", "Outcome", "Fit"} & kinds
+
+
+def test_a_run_file_without_people_is_no_run_of_the_lab(home: Path, scenes: World) -> None:
+    other = Course(RUN.parent / "photos.toml", home, home / "other")
+    with pytest.raises(UserError):
+        take(other, scenes, Annotators(), progress.display("plain"))
+
+
+def _student(run: Run) -> Student:
+    (found,) = [
+        row for shard in run.tables.shards(Student) for row in run.tables.read(Student, shard)
+    ]
+    return found
