@@ -70,6 +70,7 @@ class StudentObjective(nn.Module):
     `kin` says what rows of one image or of equal texts are to each other (`negatives.Kin`).
     `gathered_gradient` lets ITC's gradient flow through the features of both sides of a pair;
     LAVIS stops it at the side that was gathered. `smoothing` is that of ITC's and ITG's labels.
+    `hard` draws the negatives of ITM by their similarity, as BLIP-2 does; else any is as likely.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class StudentObjective(nn.Module):
         kin: Kin = "apart",
         gathered_gradient: bool = True,
         smoothing: float = 0.1,  # LAVIS
+        hard: bool = True,
     ) -> None:
         super().__init__()
+        self.hard = hard
         self.student = student
         self.decode_id = decode_id
         self.kin: Kin = kin
@@ -107,7 +110,8 @@ class StudentObjective(nn.Module):
         to_texts, to_views = self.similarities(queries, batch.texts, step.numbers)
         if negatives is None:
             noise = _noise(step.numbers, generator).to(image.device)
-            negatives = choose(to_views, to_texts, step.relation, noise)
+            alike = (to_views, to_texts) if self.hard else (to_views * 0, to_texts * 0)
+            negatives = choose(*alike, step.relation, noise)
         return Losses(
             contrast_loss(to_texts, to_views, step.relation, self.smoothing, step.numbers),
             self._matching_loss(batch, step, negatives),

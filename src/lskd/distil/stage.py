@@ -84,6 +84,7 @@ class Settings(Section):
     control: Literal["none", "undrawn", "shuffled"] = "none"
 
     kin: Literal["apart", "shared", "release"] = "apart"
+    hard_negatives: bool = True  # section 2.4, as BLIP-2
     gathered_gradient: bool = True
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1  # LAVIS
     train_vision: bool = False

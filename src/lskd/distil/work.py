@@ -110,6 +110,7 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
         settings.kin,
         settings.gathered_gradient,
         settings.smoothing,
+        settings.hard_negatives,
     )
     task = StudentTask(Pupil(objective, cached), lessons, sights, begun.tokenizer, settings.tokens)
     recipe = recipe_of(settings, context.seed)
