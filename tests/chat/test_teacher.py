@@ -363,7 +363,13 @@ def test_a_server_that_goes_down_ends_the_run_and_loses_nothing(
     with Server(latency=0.05) as server:
         settings: dict[str, object] = {"model": "m", "base_url": server.base_url, "backoff": 0.05}
         settings |= {"patience": 1.0, "concurrency": 4}
-        stop = threading.Timer(0.5, server.stop)
+
+        def stop_once_it_has_answered() -> None:
+            while server.tally().calls < 12:  # at 4 at a time, some were answered
+                time.sleep(0.02)
+            server.stop()
+
+        stop = threading.Thread(target=stop_once_it_has_answered)
         stop.start()
         with pytest.raises(EndpointError, match="cannot be reached"):
             ChatTeacher(journal, **settings).converse(talks(1000))
