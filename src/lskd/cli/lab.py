@@ -1,8 +1,9 @@
 """Commands of the lab: make, run, bars, judge, pretrain, serve."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from lskd import progress, table
 from lskd.cli.options import AsJson, Changes, Out, RunFile, one_of, plain_errors, printed
+
+if TYPE_CHECKING:
+    from lskd.lab.bars import Bar
 
 app = typer.Typer(
     name="lab",
@@ -182,7 +186,7 @@ def serve(
         serving(Habits(hallucinations, seed), host, port)
 
 
-def _print(found: list) -> None:  # type: ignore[type-arg]
+def _print(found: Sequence["Bar"]) -> None:
     shown = Table("bar", "wanted", "found", "95 %", "seeds", "")
     for one in found:
         measure = one.found

@@ -6,7 +6,7 @@ they are trained once, on the first seed's corpus.
 
 import statistics
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import tomli_w
@@ -160,11 +160,17 @@ def blindly(run: Run, seed: int) -> Iterator[Bar]:
             f"texts alone above chance on {name}",
             f"0 +/- {most}",
             [found],
-            lambda v, most=most: abs(v) <= most,
+            _within(most),
         )
 
 
-def _bar(claim: str, wanted: str, found: Sequence[Measure], holds: object = None) -> Bar:
+def _within(most: float) -> Callable[[float], bool]:
+    return lambda value: abs(value) <= most
+
+
+def _bar(
+    claim: str, wanted: str, found: Sequence[Measure], holds: Callable[[float], bool] | None = None
+) -> Bar:
     middle = sorted(found, key=lambda one: one.value)[len(found) // 2]
-    met = None if holds is None else bool(holds(middle.value))  # type: ignore[operator]
+    met = None if holds is None else holds(middle.value)
     return Bar(claim, wanted, middle, tuple(one.value for one in found), met)

@@ -3,7 +3,6 @@
 `lskd lab run` is this; so is each seed and each control of `lskd lab bars`.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,16 +88,3 @@ def take(course: Course, scenes: World, annotators: Annotators, display: Display
 def finished(run: Run, scenes: World) -> Path:
     """Write the one page to open at the end, and return it."""
     return page.write(run, scenes)
-
-
-def shown(display: Display) -> Callable[[str], None]:
-    """Return a function that tells a line of the lab's own."""
-    return lambda text: display.line("lab", text)
-
-
-def courses(file: Path, home: Path, seeds: Sequence[int]) -> list[Course]:
-    """Return the courses of some seeds; the first is the run's own folder."""
-    return [
-        Course(file, home, home if seed == seeds[0] else home / f"seed{seed}", seed)
-        for seed in seeds
-    ]

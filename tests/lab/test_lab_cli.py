@@ -1,0 +1,36 @@
+"""The commands of the lab: what they print, and a user's mistakes in one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def lskd(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lskd", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_make_makes_a_world_and_says_where(tmp_path: Path) -> None:
+    done = lskd("lab", "make", "w", "--scenes", "8", "--tests", "4", "--log", "plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "w: 16 scenes" in done.stdout
+    assert (tmp_path / "w" / "gold" / "test" / "vcr" / "val.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bars", "run.toml", "--seeds", "one"), "whole numbers, apart by commas"),
+        (("run", "absent.toml", "--scenes", "8", "--tests", "4"), "no run file"),
+        (("judge", "absent.toml", "--world", "w", "--judgments", "j.parquet"), "no run file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = lskd("lab", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
