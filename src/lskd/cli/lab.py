@@ -154,7 +154,7 @@ def pretrain(
 ) -> None:
     """Train the lab's base model from nothing: patches first, then captions.
 
-    It ships with lskd, so nobody has to. Under two hours on 2 cores; the same command goes on.
+    It ships with lskd, so nobody has to. The same command goes on where it was stopped.
     """
     from lskd.lab.pretrain.work import Plan, pretrain
 
