@@ -110,8 +110,8 @@ class StudentObjective(nn.Module):
         to_texts, to_views = self.similarities(queries, batch.texts, step.numbers)
         if negatives is None:
             noise = _noise(step.numbers, generator).to(image.device)
-            alike = (to_views, to_texts) if self.hard else (to_views * 0, to_texts * 0)
-            negatives = choose(*alike, step.relation, noise)
+            views, texts = (s if self.hard else torch.zeros_like(s) for s in (to_views, to_texts))
+            negatives = choose(views, texts, step.relation, noise)
         return Losses(
             contrast_loss(to_texts, to_views, step.relation, self.smoothing, step.numbers),
             self._matching_loss(batch, step, negatives),

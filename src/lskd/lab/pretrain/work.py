@@ -16,7 +16,6 @@ import torch
 from lskd import __version__, table
 from lskd.blip2 import weights
 from lskd.blip2.base import VOCABULARY
-from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.size import QFormerSize, Size, VisionSize
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
@@ -99,9 +98,8 @@ def pretrain(
     student.backbone.freeze(vision=True)
     kept = features(student, seen, torch.bfloat16)
     if plan.caption_steps:
-        objective = StudentObjective(student, tokenizer.decode_id, smoothing=0.1)
         recipe = _recipe(plan.caption_steps, plan.caption_batch, plan.caption_rate, plan.seed)
-        captions = CaptionTask(Reader(objective), seen, kept, tokenizer)
+        captions = CaptionTask(Reader(student, tokenizer.decode_id), seen, kept, tokenizer)
         fit(captions, len(seen), recipe, folder / "captions", tell, lambda n: None)
     if plan.match_steps:
         recipe = _recipe(plan.match_steps, plan.match_batch, plan.match_rate, plan.seed)
