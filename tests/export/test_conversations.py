@@ -10,7 +10,7 @@ import pytest
 
 from export.examples import REGIONS, about, distance, lines, loaded, painted, saved, seen, some
 from lskd.export import llava, swift, trl
-from lskd.export.conversation import Talk
+from lskd.export.conversation import Talk, conversation
 from lskd.export.pictures import Look
 from lskd.marking import mark
 from lskd.types import Example
@@ -43,6 +43,15 @@ def test_llava_rows_are_a_question_an_answer_and_then_why(
     turns = rows[0]["conversations"]
     assert [turn["from"] for turn in turns] == ["human", "gpt", "human", "gpt"]
     assert [turn["value"] for turn in turns] == [f"<image>\n{ID_TURNS[0]}", *ID_TURNS[1:]]
+
+
+@pytest.mark.parametrize("rationale", ["turn", "answer"])
+def test_an_example_without_a_rationale_ends_with_its_answer(
+    examples: list[Example], rationale: Any
+) -> None:
+    bare = replace(examples[0], rationale=" ")
+    turns = conversation(bare, Talk(rationale=rationale), marked=True, reserved=())
+    assert [turn.parts for turn in turns] == [(ID_TURNS[0],), (ID_TURNS[1],)]
 
 
 def test_llava_pictures_are_marked_for_ids_and_plain_for_phrases(

@@ -17,7 +17,8 @@ class Talk:
 
     `styles` are those of the examples that are taken. `naming` "tag" leaves every text word for
     word; "box" puts a box where a text names a region by id, and behind a phrase that names one.
-    `rationale` is a "turn" of its own, asked for by "Why?", is said with the "answer", or "none".
+    `rationale` is a "turn" of its own, asked for by "Why?", is said with the "answer", or "none";
+    an example that has none, as some foreign corpora's, ends with its answer.
     """
 
     styles: tuple[Style, ...] = ("id", "description")
@@ -53,9 +54,10 @@ def conversation(example: Example, talk: Talk, marked: bool, reserved: Sequence[
     of the `reserved` words, which the format would take for a picture or a box.
     """
     texts = [example.question, example.answer]
-    if talk.rationale == "turn":
+    told = bool(example.rationale.strip())
+    if told and talk.rationale == "turn":
         texts += [WHY, example.rationale]
-    elif talk.rationale == "answer":
+    elif told and talk.rationale == "answer":
         texts[1] = f"{example.answer} {example.rationale}"
     for word in reserved:
         if any(word in text for text in texts):
