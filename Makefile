@@ -43,7 +43,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch comes first and by its exact version, so that no other requirement chooses a build of it.
 $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[demo,train]'
+	$(PIP) install --constraint constraints.txt --editable '.[demo,train,ui]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Style = Literal["id", "description"]
+Preference = Literal["first", "second", "tie"]
 Polygon = tuple[float, ...]
 
 
@@ -257,6 +258,27 @@ class Judgment:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """Which of two systems' answers to a question one person prefers (section 3.4, Table 5).
+
+    `first` and `second` are the systems' names, in one order for all questions, on whatever side
+    they were shown. The aspects are those of the paper; `seconds` is the time that it took, or
+    None. Given by people.
+    """
+
+    question_id: str
+    image_id: str
+    annotator: str
+    first: str
+    second: str
+    correctness: Preference
+    informativeness: Preference
+    plausibility: Preference
+    overall: Preference
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """A critic that was trained, and how it does on images that it never saw. Made by `critic`.
 
@@ -420,6 +442,7 @@ Record = (
     | Triple
     | Sample
     | Judgment
+    | Comparison
     | Fit
     | Score
     | Example

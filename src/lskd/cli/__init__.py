@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lskd import __version__
-from lskd.cli import audits, benchmarks, corpora, evaluations, lab, runs
+from lskd.cli import audits, benchmarks, corpora, evaluations, lab, runs, studio
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
@@ -50,6 +50,7 @@ app.command()(corpora.labels)
 app.command()(audits.audit)
 app.command()(evaluations.evaluate)
 app.command()(benchmarks.benchmarks)
+app.command()(studio.studio)
 app.add_typer(lab.app)
 
 

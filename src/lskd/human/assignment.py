@@ -1,0 +1,236 @@
+"""Who gets which item, and what they say of it: the transactions of human work.
+
+Each function works on a connection in which a transaction has begun, and holds the campaign until
+that ends, so that of all that is done to one campaign nothing overlaps. A person has one item open,
+or two where the browser fetches one ahead. Each is a lease: when it is old it lapses, and the item
+may be given to others; as long as it was not, the person may still answer it.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lskd.errors import UserError
+from lskd.human import codec, lease
+from lskd.human.lease import Desk, Row
+from lskd.human.schema import annotators, assignments, campaigns, entries, items
+from lskd.human.work import (
+    CampaignKind,
+    Choice,
+    Entry,
+    EntryKind,
+    Flag,
+    Posed,
+    Rating,
+    Remark,
+    Skip,
+    Verdict,
+    agrees,
+)
+
+# The columns of an `Entry`, in its order.
+ENTRY: sa.Select[Any] = (
+    sa.select(
+        entries.c.number,
+        campaigns.c.name.label("campaign"),
+        items.c.id.label("item_id"),
+        annotators.c.name.label("annotator"),
+        entries.c.kind,
+        entries.c.verdict,
+        entries.c.reason,
+        entries.c.seconds,
+        entries.c.at,
+        entries.c.key,
+        campaigns.c.kind.label("campaign_kind"),
+    )
+    .select_from(entries)
+    .join(items, items.c.number == entries.c.item)
+    .join(campaigns, campaigns.c.id == items.c.campaign)
+    .join(annotators, annotators.c.id == entries.c.annotator)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person sends of an item; `key` is the same each time that it is sent.
+
+    A `remark` of None takes back the last one.
+    """
+
+    item_id: str
+    key: str
+    remark: Remark | None
+    seconds: float | None
+
+
+def give(connection: sa.Connection, desk: Desk, beside: str | None) -> Posed | None:
+    """Return the item that a person has open, else give them one; None if there is none for them.
+
+    Items that most people have already, but fewer than the campaign's overlap, come first. With the
+    id of an item they have, it is another one that they have beside it.
+    """
+    lease.hold(connection, desk.campaign)
+    lease.lapse_old(connection, desk)
+    row, now = lease.resumed(connection, desk, beside), time.time()
+    if row is not None:
+        if row.state == "lapsed":
+            lease.assign(connection, row.number, desk.annotator.id, state="open", since=now)
+            lease.count(connection, row.number, taken=1)
+        elif row.since < now - desk.lease / 2:
+            lease.renew(connection, desk, now - row.since)
+        return posed(desk.campaign.kind, row)
+    row = lease.fresh(connection, desk)
+    if row is None:
+        return None
+    connection.execute(
+        assignments.insert().values(
+            annotator=desk.annotator.id,
+            item=row.number,
+            campaign=desk.campaign.id,
+            state="open",
+            since=now,
+        )
+    )
+    lease.count(connection, row.number, taken=1)
+    return posed(desk.campaign.kind, row)
+
+
+def record(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry:
+    """Add what a person says of an item that they have, and return it; a known key adds nothing.
+
+    Raises UserError for an item that is not theirs, or no longer, and for a verdict of another
+    kind than the campaign's.
+    """
+    lease.hold(connection, desk.campaign)
+    known = _by_key(connection, desk, answer.key)
+    if known is not None:
+        if (known.item_id, known.campaign) != (answer.item_id, desk.campaign.name):
+            raise UserError(f"the key {answer.key!a} was used for the item {known.item_id!r}")
+        return known
+    verdict = _verdict(desk.campaign.kind, answer.remark)
+    row = _theirs(connection, desk, answer.item_id)
+    entry = _added(connection, desk, row.number, answer)
+    gold = codec.verdict(desk.campaign.kind, row.gold)
+    lease.assign(
+        connection,
+        row.number,
+        desk.annotator.id,
+        state=entry.kind,
+        entry=entry.number,
+        seconds=answer.seconds,
+        right=None if verdict is None or gold is None else agrees(verdict, gold),
+    )
+    had, has = int(row.state == "open"), int(verdict is not None)
+    lease.count(connection, row.number, labels=has, taken=has - had)
+    return entry
+
+
+def undo(connection: sa.Connection, desk: Desk, key: str) -> Posed | None:
+    """Open again what a person labelled, skipped or flagged last; None if there is nothing.
+
+    What they had open lapses. Raises UserError where others have taken a skipped item since.
+    """
+    lease.hold(connection, desk.campaign)
+    opened = lease.resumed(connection, desk)
+    if _by_key(connection, desk, key) is not None:
+        return None if opened is None else posed(desk.campaign.kind, opened)
+    done = lease.mine(desk).where(assignments.c.entry.is_not(None))
+    row = connection.execute(done.order_by(assignments.c.entry.desc()).limit(1)).first()
+    if row is None:
+        return None
+    if row.state != "label" and not lease.has_room(desk, row):
+        raise UserError(
+            f"the item {row.id!r} cannot be opened again: others have taken it since it was passed "
+            "on; go on with the next"
+        )
+    lease.let_go(connection, desk)
+    _added(connection, desk, row.number, Answer(row.id, key, None, None))
+    lease.assign(
+        connection,
+        row.number,
+        desk.annotator.id,
+        state="open",
+        since=time.time(),
+        entry=None,
+        seconds=None,
+        right=None,
+    )
+    labels = int(row.state == "label")
+    lease.count(connection, row.number, labels=-labels, taken=1 - labels)
+    return posed(desk.campaign.kind, row)
+
+
+def posed(kind: CampaignKind, row: Row) -> Posed:
+    """Return the item of a row."""
+    what, gold = codec.what(kind, row.what), codec.verdict(kind, row.gold)
+    return Posed(row.id, row.image_id, what, gold)
+
+
+def entry_of(row: Row) -> Entry:
+    """Return the entry of a row of the query `ENTRY`."""
+    columns: list[Any]
+    *columns, campaign_kind = row
+    entry = Entry(*columns)
+    return replace(entry, verdict=codec.verdict(campaign_kind, row.verdict))
+
+
+def _by_key(connection: sa.Connection, desk: Desk, key: str) -> Entry | None:
+    row = connection.execute(
+        ENTRY.where(entries.c.annotator == desk.annotator.id, entries.c.key == key)
+    ).first()
+    return None if row is None else entry_of(row)
+
+
+def _theirs(connection: sa.Connection, desk: Desk, item_id: str) -> Row:
+    """Return the item that a person has open, or that lapsed and was not given away."""
+    row = connection.execute(lease.mine(desk).where(items.c.id == item_id)).first()
+    if row is None:
+        raise UserError(f"the item {item_id!a} was not given to {desk.annotator.name!r}")
+    if row.state not in ("open", "lapsed"):
+        raise UserError(f"the item {item_id!r} is done: undo it first to say something else")
+    if row.state == "lapsed" and not lease.has_room(desk, row):
+        raise UserError(f"the item {item_id!r} was given to others meanwhile: go on with the next")
+    return row
+
+
+def _verdict(kind: CampaignKind, remark: Remark | None) -> Verdict | None:
+    """Return the verdict of a remark that is one."""
+    if not isinstance(remark, Rating | Choice):
+        return None
+    if not isinstance(remark, codec.VERDICTS[kind]):
+        raise UserError(
+            f"{type(remark).__name__} says nothing in a campaign of kind {kind!r}, which wants a "
+            f"{codec.VERDICTS[kind].__name__}"
+        )
+    return remark
+
+
+def _added(connection: sa.Connection, desk: Desk, item: int, answer: Answer) -> Entry:
+    """Add an entry to the journal and return it."""
+    remark = answer.remark
+    verdict = _verdict(desk.campaign.kind, remark)
+    kind: EntryKind = "undo" if remark is None else "label"
+    if isinstance(remark, Skip | Flag):
+        kind = "skip" if isinstance(remark, Skip) else "flag"
+    reason = remark.reason if isinstance(remark, Skip | Flag) else ""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    number = connection.scalar(
+        entries.insert()
+        .values(
+            item=item,
+            annotator=desk.annotator.id,
+            kind=kind,
+            verdict=None if verdict is None else codec.text(verdict),
+            reason=reason,
+            seconds=answer.seconds,
+            at=at,
+            key=answer.key,
+        )
+        .returning(entries.c.number)
+    )
+    assert number is not None
+    names = desk.campaign.name, answer.item_id, desk.annotator.name
+    return Entry(number, *names, kind, verdict, reason, answer.seconds, at, answer.key)

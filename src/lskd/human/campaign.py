@@ -1,0 +1,122 @@
+"""Campaigns and the items that they pose: made once, added to, never changed.
+
+Each function works on a connection in which a transaction has begun.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from lskd.errors import UserError
+from lskd.human import codec, lease
+from lskd.human.schema import campaigns, items
+from lskd.human.work import Campaign, CampaignKind, Claim, Posed
+
+ID = 64  # bits of the numbers that databases keep
+
+
+def checked(kind: CampaignKind, overlap: int, seed: int) -> None:
+    """Raise UserError for settings that no campaign can have."""
+    if kind not in codec.WHATS or overlap < 1 or abs(seed) >= 2 ** (ID - 1):
+        raise UserError(
+            f"no campaign has kind {kind!r}, overlap {overlap} and seed {seed}: kinds are "
+            f"{', '.join(codec.WHATS)}, an overlap is 1 or more, a seed has less than {ID} bits"
+        )
+
+
+def begin(connection: sa.Connection, wanted: Campaign) -> None:
+    """Add a campaign, whose id is not looked at; raises UserError if its name has others."""
+    there = by_name(connection, wanted.name)
+    if there is None:
+        values = {n: getattr(wanted, n) for n in ("name", "kind", "overlap", "seed")}
+        connection.execute(campaigns.insert().values(values))
+    elif _settings(there) != _settings(wanted):
+        raise UserError(
+            f"the campaign {wanted.name!r} is of {_settings(there)}, not of {_settings(wanted)}: "
+            "give the new one another name"
+        )
+
+
+def _settings(campaign: Campaign) -> str:
+    return f"kind {campaign.kind!r}, overlap {campaign.overlap} and seed {campaign.seed}"
+
+
+def by_name(connection: sa.Connection, name: str) -> Campaign | None:
+    """Return a campaign, or None."""
+    row = connection.execute(sa.select(campaigns).where(campaigns.c.name == name)).first()
+    return None if row is None else Campaign(*row)
+
+
+def every(connection: sa.Connection) -> list[Campaign]:
+    """Return all campaigns, oldest first."""
+    rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.id))
+    return [Campaign(*row) for row in rows]
+
+
+def posed(connection: sa.Connection, campaign: Campaign) -> list[Posed]:
+    """Return the items of a campaign, in the order in which they were added."""
+    rows = connection.execute(
+        sa.select(items.c.id, items.c.image_id, items.c.what, items.c.gold)
+        .where(items.c.campaign == campaign.id)
+        .order_by(items.c.number)
+    )
+    kind = campaign.kind
+    return [
+        Posed(name, image_id, codec.what(kind, what), codec.verdict(kind, gold))
+        for name, image_id, what, gold in rows
+    ]
+
+
+def put(connection: sa.Connection, campaign: Campaign, posed: Sequence[Posed]) -> int:
+    """Add the items that a campaign lacks, and return their number.
+
+    Raises UserError for an item of another kind, or that is there with other content.
+    """
+    lease.hold(connection, campaign)
+    known = sa.select(items.c.id, items.c.digest).where(items.c.campaign == campaign.id)
+    there: dict[str, str] = {item: digest for item, digest in connection.execute(known)}
+    new: dict[str, Mapping[str, Any]] = {}
+    changed: list[str] = []
+    for one in posed:
+        digest = codec.digest(one)
+        if one.id not in there:
+            new[one.id] = _row(campaign, one, digest)
+        elif there[one.id] != digest:
+            changed.append(one.id)
+        there.setdefault(one.id, digest)
+    if changed:
+        raise UserError(
+            f"{len(changed)} items of the campaign {campaign.name!r} are there with other content, "
+            f"such as {changed[0]!r}: give a campaign of the new ones another name"
+        )
+    if new:
+        connection.execute(items.insert(), list(new.values()))
+    return len(new)
+
+
+def _row(campaign: Campaign, posed: Posed, digest: str) -> Mapping[str, Any]:
+    what, gold = posed.what, posed.gold
+    fits = isinstance(what, codec.WHATS[campaign.kind])
+    if not fits or not (gold is None or isinstance(gold, codec.VERDICTS[campaign.kind])):
+        raise UserError(
+            f"the item {posed.id!r} is not for a campaign of kind {campaign.kind!r}: such take "
+            f"{codec.WHATS[campaign.kind].__name__} with {codec.VERDICTS[campaign.kind].__name__}"
+        )
+    duel = None if isinstance(what, Claim) else what
+    return {
+        "campaign": campaign.id,
+        "id": codec.checked("id of an item", posed.id),
+        "image_id": codec.checked("id of an image", posed.image_id),
+        "subject": what.triple.id if isinstance(what, Claim) else posed.id,
+        "first": duel and codec.checked("name of a system", duel.first.system),
+        "second": duel and codec.checked("name of a system", duel.second.system),
+        "what": codec.text(what),
+        "digest": digest,
+        "gold": None if gold is None else codec.text(gold),
+        "is_gold": gold is not None,
+        # The order is random, and the same in every database.
+        "place": lease.drawn(campaign.seed, posed.id),
+        "labels": 0,
+        "taken": 0,
+    }

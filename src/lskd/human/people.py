@@ -1,0 +1,91 @@
+"""Who takes part, and what they agreed to. People are known by a name, or by their id at Prolific.
+
+Each function works on a connection in which a transaction has begun. Only hashes of the secrets
+of people's links are kept.
+"""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from lskd.errors import UserError
+from lskd.human import lease
+from lskd.human.schema import annotators, consents
+from lskd.human.work import Annotator, Campaign, Study
+
+SECRET = 24  # random bytes
+
+
+def secret() -> str:
+    """Return a new secret for a link."""
+    return secrets.token_urlsafe(SECRET)
+
+
+def enrol(connection: sa.Connection, name: str, study: Study | None, token: str) -> Annotator:
+    """Return a person, new or known, with a new secret; an older one is void from now on.
+
+    Raises UserError if the name is another person's.
+    """
+    person = annotators.c.name == name
+    if study is not None:
+        person = annotators.c.participant == study.participant
+    changed = {
+        "token_hash": hashed(token),
+        "study": study and study.study,
+        "session": study and study.session,
+    }
+    row = connection.execute(sa.select(annotators).where(person)).first()
+    if row is not None:
+        if study is None and row.participant is not None:
+            raise UserError(f"{name!r} is the name of a participant of Prolific: take another")
+        theirs = annotators.c.id == row.id
+        connection.execute(annotators.update().where(theirs).values(changed))
+        return Annotator(row.id, row.name, token)
+    same_name = sa.select(annotators.c.id).where(annotators.c.name == name)
+    if connection.execute(same_name).first() is not None:
+        raise UserError(f"{name!r} is the name of somebody else: take another")
+    participant = study and study.participant
+    new = annotators.insert().values(name=name, participant=participant, **changed)
+    number = connection.scalar(new.returning(annotators.c.id))
+    assert number is not None
+    return Annotator(number, name, token)
+
+
+def by_token(connection: sa.Connection, token: str) -> Annotator | None:
+    """Return the person whose link holds a secret, or None."""
+    theirs = annotators.c.token_hash == hashed(token)
+    row = connection.execute(sa.select(annotators).where(theirs)).first()
+    return None if row is None else Annotator(row.id, row.name, token)
+
+
+def agree(connection: sa.Connection, campaign: Campaign, annotator: Annotator, text: str) -> None:
+    """Keep that a person agrees to a text, word for word; agreeing again changes nothing."""
+    lease.hold(connection, campaign)
+    if agreed(connection, campaign, annotator, text):
+        return
+    connection.execute(
+        consents.insert().values(
+            campaign=campaign.id,
+            annotator=annotator.id,
+            digest=hashed(text),
+            text=text,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+    )
+
+
+def agreed(connection: sa.Connection, campaign: Campaign, annotator: Annotator, text: str) -> bool:
+    """Return whether a person agreed to a text in a campaign."""
+    theirs = sa.select(consents.c.at).where(
+        consents.c.campaign == campaign.id,
+        consents.c.annotator == annotator.id,
+        consents.c.digest == hashed(text),
+    )
+    return connection.execute(theirs).first() is not None
+
+
+def hashed(token: str) -> str:
+    """Return what is kept of a secret; it is random enough to need no salt."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

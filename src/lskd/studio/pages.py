@@ -1,0 +1,46 @@
+"""A template becomes a page; all text in it is escaped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+from fastapi import Request
+from starlette.responses import HTMLResponse
+
+from lskd import __version__
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("lskd.studio"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+PAGES: Mapping[str, str] = {
+    "explore": "Explore",
+    "annotate": "Annotate",
+    "compare": "Compare",
+    "ask": "Ask",
+}
+FOR_ANNOTATORS = ("annotate", "compare")
+
+
+def page(request: Request, template: str, **values: Any) -> HTMLResponse:
+    """Return a template as a page, with the links that its visitor can follow.
+
+    A template extends base.html and gets `owner`, `here` (the first part of the path), `pages` and
+    the values given.
+    """
+    visitor = getattr(request.state, "visitor", None)
+    is_owner = visitor is not None and visitor.owner
+    known = visitor is not None and (visitor.owner or visitor.annotator is not None)
+    names = PAGES if is_owner else FOR_ANNOTATORS if known else ()
+    status = values.get("status", 200)
+    text = _TEMPLATES.get_template(template).render(
+        owner=is_owner,
+        here=request.url.path.strip("/").partition("/")[0],
+        pages=[(name, PAGES[name]) for name in names],
+        version=__version__,
+        **values,
+    )
+    return HTMLResponse(text, status)

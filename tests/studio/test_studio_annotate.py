@@ -1,0 +1,340 @@
+"""Judging over HTTP: what people are given, what is kept of what they say, and what comes out."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from judging import desk_of, person, run_of, served, visitor
+
+from lskd.critique import judgments
+from lskd.errors import UserError
+from lskd.human.store import Store
+from lskd.human.work import Rating
+from lskd.studio import campaigns
+from lskd.studio.campaigns import Gold
+from lskd.studio.desk import Desk, lay
+from lskd.studio.oversight import agreement
+from lskd.studio.safety import Safety
+from lskd.studio.terms import Consent, read_consent
+from lskd.types import Judgment, Sample, Triple
+
+QUEUE, LABELS, UNDO = (f"/api/annotate/judge/{name}" for name in ("queue", "labels", "undo"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return desk_of(tmp_path, run_of(tmp_path))
+
+
+@pytest.fixture
+def address(desk: Desk) -> Iterator[str]:
+    with served(desk) as found:
+        yield found
+
+
+def label(client: httpx.Client, item: str, key: str, qa: int = 3, rationale: int | None = 2) -> Any:
+    body = {"item": item, "key": key, "qa": qa, "rationale": rationale, "seconds": 1.5}
+    return client.post(LABELS, json=body)
+
+
+def work(client: httpx.Client, count: int, name: str) -> list[str]:
+    """Label some items, as many as there are, and return their ids."""
+    done: list[str] = []
+    while len(done) < count:
+        items = client.get(QUEUE).json()["items"]
+        if not items:
+            break
+        answer = label(client, items[0]["id"], f"{name}-{len(done):08d}")
+        assert answer.status_code == 200, answer.text
+        done.append(items[0]["id"])
+    return done
+
+
+def test_the_sample_of_a_run_is_what_people_judge(tmp_path: Path) -> None:
+    run = run_of(tmp_path, count=9, gold=2)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    made = campaigns.opened(run, store)
+    assert (made.items, made.gold, made.new, made.lost) == (9, 0, 9, ())
+    assert campaigns.opened(run, store).new == 0
+    assert {one.id for one in store.posed("judge")} == campaigns.sampled(run)
+    with pytest.raises(UserError, match="overlap 2"):
+        campaigns.opened(run, store, overlap=3)
+
+
+def test_known_answers_are_gold_and_stay_so_when_they_are_not_given_again(tmp_path: Path) -> None:
+    run = run_of(tmp_path, count=9, gold=2)
+    inside, outside = min(campaigns.sampled(run)), _beside(run)[0]
+    file = tmp_path / "gold.csv"
+    file.write_text(
+        "triple_id,annotator,qa,rationale\n"
+        f"{inside},expert,3,3\n{outside},expert,1,\n{outside},other,1,\n"
+        f"{_beside(run)[1]},expert,3,3\n{_beside(run)[1]},other,2,3\n"
+    )
+    gold = campaigns.known(file)
+    assert gold.disputed == (_beside(run)[1],)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    made = campaigns.opened(run, store, gold)
+    assert (made.items, made.gold) == (8, 2)
+    again = campaigns.opened(run, store)
+    assert (again.gold, again.new) == (2, 0)
+    known = {one.id: one.gold for one in store.posed("judge") if one.gold is not None}
+    assert known == {inside: Rating(3, 3), outside: Rating(1, None)}
+    with pytest.raises(UserError, match="none of 1 known answers is of a triple of small"):
+        campaigns.opened(run, store, Gold({"elsewhere": Rating(1, None)}, ()), name="other")
+
+
+def _beside(run: Any) -> list[str]:
+    every = {one.id for one in run.tables.read(Triple, "00000")}
+    return sorted(every - campaigns.sampled(run))
+
+
+def test_a_file_of_known_answers_with_a_bad_row_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gold.csv"
+    file.write_text("triple_id,annotator,qa,rationale\nt,expert,7,\n")
+    with pytest.raises(UserError, match="line 2: qa is '7'"):
+        campaigns.known(file)
+    file.write_text("triple_id,annotator,qa,rationale\n")
+    with pytest.raises(UserError, match="has no judgments"):
+        campaigns.known(file)
+
+
+def test_a_run_without_a_sample_has_nothing_to_judge(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.tables.file(Sample, "00000").unlink()
+    with pytest.raises(UserError, match=r"needs a section \[sample\]"):
+        campaigns.opened(run, Store(f"sqlite:///{tmp_path / 'people.sqlite'}"))
+
+
+def test_nobody_works_before_they_agreed_to_the_text(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna", agrees=False) as anna:
+        assert "I have read this and agree" in anna.get("/annotate?campaign=judge").text
+        assert anna.get(QUEUE).status_code == 409
+        old = {"digest": "0" * 16}
+        assert anna.post("/api/annotate/judge/consent", json=old).status_code == 409
+        right = {"digest": desk.terms.consent.digest}
+        for _ in range(2):
+            assert anna.post("/api/annotate/judge/consent", json=right).status_code == 204
+        assert len(anna.get(QUEUE).json()["items"]) == 2
+        assert 'id="work"' in anna.get("/annotate?campaign=judge").text
+    someone = desk.store.enrol("anna")
+    assert desk.store.agreed("judge", someone, desk.terms.consent.text)
+    assert not desk.store.agreed("judge", someone, desk.terms.consent.text + " ")
+
+
+def test_a_consent_text_is_a_file_of_headings_paragraphs_and_lists(tmp_path: Path) -> None:
+    file = tmp_path / "consent.txt"
+    file.write_text("# Hello\n\nOne\ntwo.\n\n- a\n- b\n\n- a\nno list")
+    blocks = read_consent(file).blocks
+    assert [(one.kind, one.lines) for one in blocks] == [
+        ("heading", ("Hello",)),
+        ("paragraph", ("One two.",)),
+        ("list", ("a", "b")),
+        ("paragraph", ("- a no list",)),
+    ]
+    assert Consent("a").digest != Consent("b").digest
+    file.write_text(" \n")
+    with pytest.raises(UserError, match="1 to 50000"):
+        read_consent(file)
+
+
+def test_the_queue_gives_the_same_items_until_they_are_answered(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna") as anna:
+        first = anna.get(QUEUE).json()["items"]
+        assert [one["id"] for one in first] == [
+            one["id"] for one in anna.get(QUEUE).json()["items"]
+        ]
+        assert label(anna, first[0]["id"], "key-00000001").status_code == 200
+        second = anna.get(QUEUE).json()["items"]
+        assert second[0]["id"] == first[1]["id"]
+        assert second[1]["id"] not in {one["id"] for one in first}
+
+
+def test_what_a_browser_gets_says_nothing_of_known_answers_or_detectors(tmp_path: Path) -> None:
+    run = run_of(tmp_path, count=12, gold=4)
+    gold = Gold({name: Rating(3, 3) for name in _beside(run)}, ())
+    desk = desk_of(tmp_path, run, gold)
+    with served(desk) as address, person(desk, address, "anna") as anna:
+        keys, texts = set(), ""
+        for _ in range(13):
+            hand = anna.get(QUEUE).json()
+            if not hand["items"]:
+                break
+            keys |= set(hand["items"][0])
+            texts += json.dumps(hand["items"])
+            label(anna, hand["items"][0]["id"], f"key-{len(texts):08d}")
+        progress = anna.get(QUEUE).json()["progress"]
+    assert "gold" not in texts and "lamp" not in texts and "path" not in keys
+    assert progress["gold_seen"] >= 1 and progress["gold_right"] == 0
+    assert progress["mean_seconds"] == 1.5
+
+
+def test_a_label_that_is_sent_again_is_one_label(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna") as anna:
+        item = anna.get(QUEUE).json()["items"][0]["id"]
+        numbers = {label(anna, item, "the-same-key").json()["number"] for _ in range(3)}
+        other = label(anna, item, "another-key-1")
+    assert len(numbers) == 1
+    assert other.status_code == 400 and "is done" in other.json()["error"]
+    assert [one.qa for one in desk.store.judgments("judge")] == [3]
+
+
+def test_what_is_undone_is_open_again_and_does_not_count(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna") as anna:
+        item = work(anna, 1, "first")[0]
+        for _ in range(2):  # a request that is sent again takes back no more
+            opened = anna.post(UNDO, json={"key": "undo-0001"}).json()["item"]
+            assert opened["id"] == item
+        assert anna.get(QUEUE).json()["items"][0]["id"] == item
+        assert list(desk.store.judgments("judge")) == []
+        label(anna, item, "better-key-1", 1, None)
+        assert anna.post(UNDO, json={"key": "undo-0002"}).json()["item"]["id"] == item
+        assert anna.post(UNDO, json={"key": "undo-0003"}).json()["item"] is None
+    kinds = [entry.kind for entry in desk.store.entries("judge")]
+    assert kinds == ["label", "undo", "label", "undo"]
+
+
+def test_skips_and_flags_pass_an_item_on_and_a_flag_has_a_reason(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna") as anna, visitor(address) as owner:
+        one, two = (item["id"] for item in anna.get(QUEUE).json()["items"])
+        body = {"item": one, "key": "skip-0001", "reason": "", "seconds": 2}
+        assert anna.post("/api/annotate/judge/skips", json=body).status_code == 200
+        flag = {"item": two, "key": "flag-0001", "reason": " ", "seconds": None}
+        assert anna.post("/api/annotate/judge/flags", json=flag).status_code == 422
+        flag["reason"] = "<script>alert(1)</script>"
+        assert anna.post("/api/annotate/judge/flags", json=flag).status_code == 200
+        progress = anna.get(QUEUE).json()["progress"]
+        overview = owner.get("/api/annotate/judge/overview").json()
+    assert (progress["skipped"], progress["flagged"], progress["labelled"]) == (1, 1, 0)
+    assert [flag["reason"] for flag in overview["flags"]] == ["<script>alert(1)</script>"]
+
+
+def test_two_people_judge_each_item_and_agreement_is_told(desk: Desk, address: str) -> None:
+    with (
+        person(desk, address, "anna") as anna,
+        person(desk, address, "bert") as bert,
+        person(desk, address, "cleo") as cleo,
+        visitor(address) as owner,
+    ):
+        shares = [work(who, 100, name) for who, name in ((anna, "anna"), (bert, "bert"))]
+        assert work(cleo, 100, "cleo") == []
+        counts = Counter(shares[0] + shares[1])
+        overview = owner.get("/api/annotate/judge/overview").json()
+    assert set(counts.values()) == {2} and len(counts) == 14
+    assert (overview["items"], overview["complete"], overview["labels"]) == (14, 14, 28)
+    assert [(one["name"], one["labelled"]) for one in overview["people"]] == [
+        ("anna", 14),
+        ("bert", 14),
+    ]
+    # All say the same of everything: there is nothing that chance could not do.
+    assert overview["qa"] == {"value": None, "low": None, "high": None, "units": 14}
+
+
+def test_agreement_is_that_of_all_ratings_of_an_item() -> None:
+    rows = [("a", 3, 3), ("a", 3, 3), ("b", 1, None), ("b", 1, None), ("c", 2, 1), ("d", 3, 2)]
+    said = [Judgment(t, "i", f"p{n}", qa, r) for n, (t, qa, r) in enumerate(rows)]
+    qa, rationale = agreement(said)
+    assert (qa.value, qa.units) == (1.0, 2)
+    assert (rationale.value, rationale.units) == (None, 1)
+
+
+def test_exports_are_what_people_said(desk: Desk, address: str) -> None:
+    with person(desk, address, "anna") as anna, visitor(address) as owner:
+        work(anna, 5, "anna")
+        files = {}
+        for form in (
+            *("judgments.parquet", "judgments.csv", "entries.jsonl"),
+            *("items.csv", "tasks.json", "config.xml"),
+        ):
+            answer = owner.get(f"/api/annotate/judge/export/{form}")
+            assert answer.status_code == 200, answer.text
+            assert form in answer.headers["content-disposition"]
+            files[form] = answer.content
+    kept = list(desk.store.judgments("judge"))
+    home = Path(desk.store.shown.removeprefix("sqlite:///")).parent
+    for form in ("judgments.parquet", "judgments.csv"):
+        (home / form).write_bytes(files[form])
+        read = judgments.read(home / form)
+        assert (list(read.judgments), read.rejects) == (kept, ())
+    assert len(files["entries.jsonl"].splitlines()) == 5
+    assert len(list(csv.DictReader(io.StringIO(files["items.csv"].decode())))) == 14
+    assert len(json.loads(files["tasks.json"])) == 14
+    assert files["config.xml"].startswith(b"<View>")
+
+
+def test_links_and_exports_are_the_owner_s_alone(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    campaigns.opened(run, store)
+    desk = lay(run, store, safety=Safety(token="a secret of the owner"))
+    with served(desk) as address, person(desk, address, "anna") as anna:
+        for path in ("overview", "export/judgments.csv"):
+            assert anna.get(f"/api/annotate/judge/{path}").status_code == 403
+        assert anna.post("/api/annotate/judge/links", json={"name": "bert"}).status_code == 403
+        assert anna.get("/annotate").status_code == 200
+        assert "Make a link" not in anna.get("/annotate").text
+        with visitor(address) as nobody:
+            assert nobody.get(QUEUE).status_code == 401
+            nobody.get("/enter/a secret of the owner")
+            assert "Make a link" in nobody.get("/annotate").text
+
+
+def test_a_link_is_made_once_and_voids_the_one_before(desk: Desk, address: str) -> None:
+    with visitor(address) as owner:
+        paths = [
+            owner.post("/api/annotate/judge/links", json={"name": " anna "}).json()["path"]
+            for _ in range(2)
+        ]
+        assert owner.get(paths[0]).status_code == 403
+        answer = owner.get(paths[1])
+        assert answer.status_code == 200 and "/annotate?campaign=judge" in answer.text
+        refused = owner.post("/api/annotate/judge/links", json={"name": "prolific 1"})
+        assert refused.status_code == 422
+        assert owner.get("/annotate").text.count("Make a link") == 1
+
+
+def test_texts_of_the_run_are_escaped(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path))
+    name = "<img src=x>"
+    desk.store.campaign(name, "judge", 2, 0)
+    with served(desk) as address, visitor(address) as owner:
+        text = owner.get("/annotate").text
+    assert name not in text and "&lt;img src=x&gt;" in text
+
+
+texts = st.one_of(st.none(), st.text(max_size=20), st.integers(), st.floats(), st.booleans())
+bodies = st.dictionaries(
+    st.sampled_from(["item", "key", "qa", "rationale", "seconds", "reason", "digest", "name", "x"]),
+    texts,
+)
+
+
+@pytest.fixture
+def anna(desk: Desk, address: str) -> Iterator[httpx.Client]:
+    with person(desk, address, "anna") as found:
+        yield found
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["labels", "skips", "flags", "undo", "consent", "links", "queue"]),
+    campaign=st.sampled_from(["judge", "none", "%00", "%ED%A0%80", "a%2Fb"]),
+    body=bodies,
+)
+def test_no_wrong_request_is_a_defect(
+    anna: httpx.Client, path: str, campaign: str, body: dict[str, Any]
+) -> None:
+    answer = anna.post(
+        f"/api/annotate/{campaign}/{path}",
+        content=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code < 500, answer.text
+    assert answer.status_code < 300 or "error" in answer.json()

@@ -1,0 +1,207 @@
+"""Judging in a real browser: by keyboard alone, over a lost server, and back into the critic."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from judging import desk_of, run_of, served
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from lskd import table
+from lskd.critique import judgments
+from lskd.human.store import Store
+from lskd.human.work import Rating
+from lskd.studio import campaigns
+from lskd.studio.campaigns import Gold
+from lskd.studio.desk import Desk
+from lskd.studio.terms import Prolific
+from lskd.types import Judgment, Triple
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    found = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    found.set_default_timeout(15_000)
+    yield found
+    found.close()
+
+
+def opened(context: BrowserContext, desk: Desk, address: str) -> Page:
+    """Come by a link and agree to the text; whatever the page complains of fails the test."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"the page has a defect: {error}"))
+    page.goto(f"{address}/a/{desk.store.enrol('anna').token}/annotate?campaign=judge")
+    expect(page.locator("#agree")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).not_to_be_empty()
+    return page
+
+
+def expect_done(page: Page, number: int) -> None:
+    expect(page.locator("#progress")).to_have_text(re.compile(f"^{number} of "))
+
+
+def kept(desk: Desk, number: int) -> list[Judgment]:
+    """Wait until the store has so many judgments: a page is ahead of it."""
+    for _ in range(200):
+        found = list(desk.store.judgments("judge"))
+        if len(found) == number:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{len(found)} judgments in ten seconds, not {number}")
+
+
+def judge(page: Page, keys: str) -> None:
+    """Press the keys for one item, and wait until another is in view."""
+    before = page.locator("#question").inner_text()
+    for key in keys:
+        page.keyboard.press(key)
+    expect(page.locator("#question")).not_to_have_text(before)
+
+
+def test_ten_items_by_keyboard_away_and_back_and_one_undone(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=14))
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        expect(page.locator("#reason")).to_be_hidden()
+        expect(page.locator(".boxes .region")).to_have_count(2)
+        page.keyboard.press("b")
+        expect(page.locator(".boxes .region")).to_have_count(3)
+        for number in range(6):
+            if number % 3 == 0:
+                page.keyboard.press("3")
+                expect(page.locator("#rationale")).not_to_be_empty()
+                page.keyboard.press("u")  # half an item is taken back in the page
+                expect(page.locator("#reason")).to_be_hidden()
+                judge(page, "32")
+            else:
+                judge(page, "1" if number % 3 == 1 else "23")
+        expect_done(page, 6)
+
+        page.goto("about:blank")
+        page.goto(f"{address}/annotate?campaign=judge")
+        here = page.locator("#question")
+        expect(here).not_to_be_empty()
+        item = here.inner_text()
+        page.reload()
+        expect(here).to_have_text(item)
+        for _ in range(4):
+            judge(page, "33")
+        expect_done(page, 10)
+
+        before = here.inner_text()
+        page.keyboard.press("u")
+        expect(here).not_to_have_text(before)
+        expect_done(page, 9)
+        judge(page, "1")
+        expect_done(page, 10)
+        rows = kept(desk, 10)
+        said = [(one.qa, one.rationale) for one in rows]
+        kinds = [entry.kind for entry in desk.store.entries("judge")]
+
+        owner = context.new_page()
+        owner.goto(f"{address}/annotate")
+        expect(owner.locator("[data-part=people] tbody tr")).to_have_count(1)
+        with owner.expect_download() as download:
+            owner.get_by_role("link", name="judgments.parquet").click()
+        file = tmp_path / "judgments.parquet"
+        download.value.save_as(file)
+        context.close()  # this ends the connections that the server would wait for
+    assert said[:6] == [(3, 2), (1, None), (2, 3)] * 2
+    assert said[6:] == [(3, 3)] * 3 + [(1, None)]
+    assert kinds == ["label"] * 10 + ["undo", "label"]
+    given = judgments.read(file)
+    assert (list(given.judgments), given.rejects) == (rows, ())
+    assert table.read(Judgment, file) == rows
+    assert all(one.seconds is not None and 0 < one.seconds < 60 for one in rows)
+
+
+def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, count=14)
+    desk = desk_of(tmp_path, run)
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        with page.expect_response(lambda answer: answer.url.endswith("/queue")):
+            judge(page, "33")
+        expect_done(page, 1)  # and the item after the one in view is at hand
+    port = int(address.rpartition(":")[2])
+    judge(page, "1")  # the one in view
+    page.keyboard.press("2")
+    page.keyboard.press("2")  # and the one at hand
+    expect(page.locator("#waiting")).to_have_text(re.compile("2 answers are kept here"))
+    again = desk_of(tmp_path, run)
+    with served(again, port):
+        expect_done(page, 3)
+        expect(page.locator("#waiting")).to_be_hidden()
+        expect(page.locator("#work")).to_be_visible()
+        said = [(one.qa, one.rationale) for one in kept(again, 3)]
+        kinds = [entry.kind for entry in again.store.entries("judge")]
+    assert said == [(3, 3), (1, None), (2, 2)]
+    assert kinds == ["label"] * 3
+
+
+def test_skip_flag_known_answers_and_the_end(context: BrowserContext, tmp_path: Path) -> None:
+    run = run_of(tmp_path, count=3, gold=3)
+    every = {one.id for one in run.tables.read(Triple, "00000")}
+    gold = Gold({name: Rating(1, None) for name in every - campaigns.sampled(run)}, ())
+    desk = desk_of(tmp_path, run, gold)
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        judge(page, "s")
+        page.keyboard.press("f")
+        page.keyboard.type("the boxes are 1 and 2")
+        page.keyboard.press("Enter")
+        expect(page.locator("#flagging")).to_be_hidden()
+        page.keyboard.press("?")
+        expect(page.locator("#help")).to_be_visible()
+        page.keyboard.press("Escape")
+        settled = page.locator("#question:visible, #rest-title:has-text('Thank you'):visible")
+        for _ in range(6):
+            expect(settled).to_have_count(1)
+            page.keyboard.press("1")
+        expect(page.locator("#rest-title")).to_have_text("Thank you: that was all")
+        page.keyboard.press("u")
+        expect(page.locator("#work")).to_be_visible()
+    entries = list(Store(desk.store.shown).entries("judge"))
+    assert [entry.kind for entry in entries[:2]] == ["skip", "flag"]
+    assert entries[1].reason == "the boxes are 1 and 2"
+    assert entries[-1].kind == "undo"
+
+
+def test_a_participant_comes_from_another_site_and_goes_back(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, count=5)
+    ids = "PROLIFIC_PID=61aa0c0ffee0&STUDY_ID=ssssss&SESSION_ID=eeeeee"
+    back = Prolific("C0DE", 2, url="https://localhost/none?cc={code}")
+    desk = desk_of(tmp_path, run, prolific=back)
+    with served(desk) as address:
+        page = context.new_page()
+        # Another name of this machine is another site to a browser.
+        page.goto(address.replace("127.0.0.1", "localhost") + "/static/studio.css")
+        page.evaluate(f"location.href = '{address}/study/judge?{ids}'")
+        page.get_by_role("button", name="I have read this and agree").click()
+        expect(page.locator("#question")).not_to_be_empty()
+        judge(page, "1")
+        page.keyboard.press("1")
+        expect(page.locator("#code")).to_have_text("Your completion code is C0DE")
+        finish = page.locator("#finish")
+        expect(finish).to_have_text("Finish on Prolific")
+        answer = context.request.get(f"{address}/study/judge/complete", max_redirects=0)
+        assert answer.headers["location"].endswith("/none?cc=C0DE")

@@ -1,0 +1,109 @@
+"""`lskd studio`, as people type it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from house_of_studio import run_of
+
+from lskd.runfile import RUN_FILE
+
+HERE = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small run, as `lskd run` leaves it."""
+    run = run_of(tmp_path_factory.mktemp("command"), count=4)
+    (run.own / RUN_FILE).write_text(run.text())
+    return run.own
+
+
+def command(folder: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment.pop("LSKD_STUDIO_TOKEN", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "lskd", "studio", str(folder), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=HERE,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answered(address: str) -> httpx.Response:
+    """Return the answer of a studio that is about to listen."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return httpx.get(address, trust_env=False, follow_redirects=True)
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_the_printed_address_opens_the_studio_and_ctrl_c_ends_it(folder: Path) -> None:
+    started = command(folder, "--port", str(free_port()))
+    assert started.stdout is not None and started.stderr is not None
+    with started:
+        line = started.stdout.readline()
+        assert line.startswith("studio: http://127.0.0.1:")
+        page = answered(line.split()[1])
+        assert page.status_code == 200 and "Explore" in page.text
+        assert (folder / "studio" / "people.sqlite").exists()
+        started.send_signal(signal.SIGINT)
+        assert started.wait(30) == 130
+        assert "Traceback" not in started.stderr.read()
+
+
+def test_the_owners_address_has_the_token(folder: Path) -> None:
+    started = command(folder, "--port", str(free_port()), "--token", "a-secret-of-the-owner")
+    assert started.stdout is not None
+    with started:
+        address = started.stdout.readline().split()[1]
+        assert address.endswith("/enter/a-secret-of-the-owner")
+        assert answered(address).status_code == 200
+        assert answered(address.replace("of-the-owner", "of-nobody")).status_code == 403
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--host", "0.0.0.0"), "can be reached by others: give --token"),
+        (("--token", "short"), "give 16 or more"),
+        (("--student", "."), "no student"),
+        (("--database", "nonsense://x"), "nonsense"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    folder: Path, options: tuple[str, ...], told: str
+) -> None:
+    out, error = command(folder, *options).communicate(timeout=60)
+    assert out == "" and error.startswith("error: ") and told in error
+    assert error.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        started = command(folder, "--port", str(port))
+        _, error = started.communicate(timeout=60)
+    assert started.returncode == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in error and "Traceback" not in error
