@@ -1,4 +1,4 @@
-"""Commands of the lab: make, run, bars, judge, pretrain, serve."""
+"""Commands of the lab: make, run, bars, judge, people, pretrain, serve."""
 
 import sys
 from collections.abc import Sequence
@@ -76,6 +76,12 @@ def run(
         done = take(course, world, Annotators(seed=seed), show)
         sys.stdout.write(f"report: {done.folders['report'] / 'report.html'}\n")
         sys.stdout.write(f"the lab: {finished(done, world)}\n")
+        elsewhere = "" if out is None else f" --out {out}"
+        student = done.folders["distil"] / "student"
+        sys.stdout.write(
+            "look, annotate, compare and ask in a browser: "
+            f"lskd studio {file}{elsewhere} --student {student}\n"
+        )
 
 
 @app.command()
@@ -139,6 +145,51 @@ def judge(
         sys.stdout.write(
             f"{judgments}: {found.triples} triples; {found.acceptable:.1%} are acceptable\n"
         )
+
+
+@app.command()
+def people(
+    file: RunFile,
+    url: Annotated[
+        str, typer.Option(help="What `lskd studio` of the same run printed, its token included.")
+    ] = "http://127.0.0.1:8600/",
+    world: Annotated[
+        Path | None, typer.Option(help="The folder of the world; else that of the run.")
+    ] = None,
+    annotators: Annotated[int, typer.Option(min=1, help="How many judge triples.")] = 4,
+    judges: Annotated[
+        int, typer.Option(min=1, help="How many compare answers; a pair gets three of them.")
+    ] = 4,
+    errors: Annotated[float, typer.Option(min=0, max=1, help="How often one is wrong.")] = 0.05,
+    each: Annotated[int, typer.Option(min=1, help="How many items one does at most.")] = 150,
+    duels: Annotated[int, typer.Option(min=1, help="How many pairs of answers.")] = 100,
+    pause: Annotated[float, typer.Option(min=0, help="Seconds that an item takes.")] = 0.0,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Let simulated people judge and compare at a studio that runs, through its own pages' API.
+
+    They are named "simulated ..." there. Figure 3 and Table 5 come out, in <run>/people.
+    Example: lskd studio runs/lab.toml & lskd lab people runs/lab.toml
+    """
+    from lskd.lab import study
+    from lskd.lab import world as worlds
+    from lskd.lab.annotators import Annotators
+    from lskd.lab.course import WORLD
+    from lskd.lab.people import Habits
+    from lskd.run import load
+
+    with plain_errors():
+        loaded = load(file, changes or [], out)
+        staff = study.Staff(
+            Annotators(count=annotators, errors=errors, seed=loaded.seed),
+            Annotators(count=judges, errors=errors, seed=loaded.seed),
+            Habits(each=each, pause=pause),
+            duels,
+        )
+        known = worlds.read(world or loaded.own / WORLD)
+        found = study.study(url, loaded, known, staff, loaded.own / "people")
+        sys.stdout.write(study.told(found))
 
 
 @app.command()

@@ -7,6 +7,8 @@ scene.py -> drawing.py         a seed becomes a scene, a scene a picture with ex
 combinations.py                what training never shows
 words.py, sayings.py           the lab's sentences, made and read back
 describers.py, teacher.py, server.py, annotators.py    who takes part, each with known mistakes
+opinions.py, rivals.py         what people say of what the studio shows; two systems to compare
+visitor.py, wire.py, people.py, study.py    simulated people at the studio, by HTTP alone
 truth.py                       whether a triple is true of its scene
 world.py, gold/                a world on disk, and the six benchmarks about it
 pretrain/                      the base model, from nothing
