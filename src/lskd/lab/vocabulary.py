@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lskd import table
 from lskd.lab.knowledge import QUESTIONS, knowledge
+from lskd.lab.pretrain.rectangles import NAMES
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE
 from lskd.lab.words import THIRDS
 
@@ -16,7 +17,7 @@ holds gives takes rides sits points stands walks is are there it this of to for 
 does do image describe picture answer question rationale yes no contradiction neutral entailment
 place left right middle side shown seen person people thing everybody needed wanted will most likely
 personx not only how many one two three four five six colour wears standing be been here came comes
-next before why
+next before why rectangle drawn
 """
 
 
@@ -35,6 +36,7 @@ def words() -> list[str]:
         *COLOURS,
         *FURS,
         *KINDS,
+        *NAMES,
     ]
     pieces = (piece for text in texts for piece in re.findall(r"[a-z]+|[^\sa-z{}]", text.lower()))
     return sorted({*pieces, *(str(number) for number in range(24))})

@@ -121,7 +121,7 @@ class Catalogue:
     """Read access to an index that `lskd.studio.index` made."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        self.file = file.absolute()
         definition = self._all("SELECT sql FROM sqlite_master WHERE name = 'asked'", ())[0]["sql"]
         self.full_text = "fts5" in definition.lower()
         self._summed: tuple[int, Summary] | None = None

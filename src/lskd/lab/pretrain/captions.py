@@ -35,11 +35,17 @@ def features(student: Stage1, stills: Sequence[Still], precision: torch.dtype) -
     for start in range(0, len(stills), 64):
         pictures = []
         for number, still in enumerate(stills[start : start + 64], start):
-            pictures.append(still.pixels if number % 2 else still.frames[0].pixels)
+            framing = framing_of(number)
+            pictures.append(still.pixels if framing is None else still.frames[framing].pixels)
         pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(device)
         seen = student.backbone.features(normal(pixels))
         kept.append(seen.to(precision).cpu())
     return torch.cat(kept)
+
+
+def framing_of(number: int) -> int | None:
+    """Return with which rectangles a still is seen, or None if with none: every second one."""
+    return None if number % 2 else 0
 
 
 class Reader(nn.Module):

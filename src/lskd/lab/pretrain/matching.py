@@ -13,11 +13,13 @@ from torch.nn import functional
 
 from lskd.blip2.stage1 import Stage1
 from lskd.blip2.text import Texts, Tokenizer, collate
-from lskd.lab.pretrain.captions import LIMIT
+from lskd.lab.pretrain.captions import LIMIT, framing_of
 from lskd.lab.pretrain.gallery import Still
-from lskd.lab.pretrain.statements import WRONG, statements
+from lskd.lab.pretrain.statements import WRONG, Drawn, of_rectangles, rectangles, statements
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
+
+RECTANGLES = 0.4  # of the statements about a picture that has some
 
 
 class Matcher(nn.Module):
@@ -52,8 +54,12 @@ class MatchTask:
         said: list[str] = []
         for row in rows:
             rng = random.Random(seed_of(seed, row))
-            other = self.stills[rng.choice(rows)].scene
-            said += statements(self.stills[row].scene, other, rng)
+            drawn = drawn_on(self.stills[row], row)
+            if drawn and rng.random() < RECTANGLES:
+                said += of_rectangles(drawn, rng)
+            else:
+                other = self.stills[rng.choice(rows)].scene
+                said += statements(self.stills[row].scene, other, rng)
         device = self.model.student.backbone.ln_vision.weight.device
         texts = collate(self.tokenizer.encode(said, LIMIT)).to(device)
         features = self.seen[torch.tensor(rows)].to(device).float()
@@ -63,3 +69,9 @@ class MatchTask:
         balance = torch.tensor([1.0, float(WRONG)], device=device)
         loss = functional.cross_entropy(logits, wanted, weight=balance)
         return StepLosses(loss, (("itm", loss),))
+
+
+def drawn_on(still: Still, row: int) -> list[Drawn]:
+    """Return the rectangles that are drawn where still `row` is seen."""
+    framing = framing_of(row)
+    return [] if framing is None else rectangles(still.frames[framing].tints)

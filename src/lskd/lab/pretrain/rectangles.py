@@ -30,6 +30,11 @@ TINTS = (
     (0, 0.95, 0.0),
     (0, 0.06, 0.0),
 )
+# What a caption calls a tint.
+NAMES = (
+    "pink", "red", "orange", "yellow", "green", "teal", "azure", "navy", "purple", "brown",
+    "white", "black",
+)  # fmt: skip
 MOST = 6
 
 

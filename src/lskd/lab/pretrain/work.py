@@ -16,16 +16,15 @@ import torch
 from lskd import __version__, table
 from lskd.blip2 import weights
 from lskd.blip2.base import VOCABULARY
-from lskd.blip2.size import QFormerSize, Size, VisionSize
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary
-from lskd.lab.drawing import SIDE
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
 from lskd.lab.pretrain.gallery import Still, stills
 from lskd.lab.pretrain.matching import Matcher, MatchTask
 from lskd.lab.pretrain.patches import Labeller, PatchTask, accuracy
-from lskd.lab.pretrain.rectangles import PATCH
+from lskd.lab.pretrain.shape import size
+from lskd.lab.pretrain.start import begin_with, vocabulary_of
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
 
@@ -55,24 +54,6 @@ class Plan:
     seed: int = 0
 
 
-def size(words: int) -> Size:
-    """Return the size of the lab's models, for a vocabulary of so many words, [DEC] included."""
-    return Size(
-        VisionSize("eva", SIDE, PATCH, width=128, depth=4, heads=4, mlp=384),
-        QFormerSize(
-            width=128,
-            depth=3,
-            heads=4,
-            mlp=256,
-            queries=8,
-            vocabulary=words,
-            positions=64,
-            cross_every=1,
-        ),
-        embedding=64,
-    )
-
-
 def pretrain(
     plan: Plan, folder: Path, tell: Callable[[str], None], start: Path | None = None
 ) -> Path:
@@ -88,7 +69,7 @@ def pretrain(
         torch.manual_seed(plan.seed)
         student = new_student(size(len(tokenizer)), dropout=0.0)
     if start is not None:
-        weights.load(student, start)
+        begin_with(student, vocabulary_of(folder), start)
     tell(f"{sum(w.numel() for w in student.parameters()):,} weights")
     numbers = range(plan.first, plan.first + plan.scenes + HELD_BACK)
     made = stills(numbers, os.cpu_count() or 1, lambda n: None)

@@ -1,0 +1,107 @@
+"""A run of the lab with scores and a corpus by the truth, and a studio about it that is served."""
+
+import socket
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tomli_w
+import uvicorn
+from lab_house import RUN
+
+from lskd import execute, progress, table
+from lskd.human.store import Store
+from lskd.lab.annotators import verdicts
+from lskd.lab.world import World
+from lskd.run import Run, load
+from lskd.studio import campaigns
+from lskd.studio.app import create
+from lskd.studio.desk import lay
+from lskd.studio.safety import Safety
+from lskd.types import Example, Image, Regions, Sample, Score, Triple
+
+
+def run_file(made: World, folder: Path) -> Path:
+    """Write the lab's run file as far as nothing in it needs torch, and return it."""
+    content = tomllib.loads(RUN.read_text())
+    for section in ("critic", "distil", "dataset", "evaluate"):
+        del content[section]
+    content["images"]["source"] = f"{made.folder}/train"
+    content["models"]["scene"]["world"] = str(made.folder)
+    content["models"]["critic"] = {"use": "lskd.lab.controls:RandomCritic"}
+    content["sample"] = {"train": 60, "evaluate": 20}
+    file = folder / "truth.toml"
+    file.write_text(tomli_w.dumps(content))
+    return file
+
+
+def judged_by_truth(made: World, folder: Path, items: int) -> Run:
+    """Return a run whose critic knows the truth: it keeps what is acceptable, and nothing else.
+
+    The first `items` triples of its sample are left in it.
+    """
+    run = load(run_file(made, folder), [], folder / "out")
+    execute.execute(run, execute.Selection(until="sample"), progress.display("plain"))
+    left = items
+    for shard in run.tables.shards(Triple):
+        regions = run.tables.read(Regions, shard)
+        images = {image.id: image for image in run.tables.read(Image, shard)}
+        known = list(verdicts(run.tables.read(Triple, shard), regions, made))
+        scores = [
+            Score(one.id, one.image_id, 0.6 * holds.answer + 0.4 * holds.rationale, None, None)
+            for one, holds in known
+        ]
+        of_image = {row.image_id: row.regions for row in regions}
+        kept = [
+            example(one, images[one.image_id], of_image[one.image_id])
+            for one, holds in known
+            if holds.acceptable
+        ]
+        sample = run.tables.read(Sample, shard)[:left]
+        left -= len(sample)
+        table.write(Score, run.tables.file(Score, shard), scores)
+        table.write(Example, run.tables.file(Example, shard), kept)
+        table.write(Sample, run.tables.file(Sample, shard), sample)
+    return run
+
+
+def example(triple: Triple, image: Image, regions: tuple[object, ...]) -> Example:
+    kept = {name: getattr(triple, name) for name in Triple.__slots__ if name != "reply_id"}
+    return Example(
+        **kept,
+        path=image.path,
+        width=image.width,
+        height=image.height,
+        regions=regions,  # type: ignore[arg-type]
+        score=1.0,
+        source="lskd",
+        split="train",
+    )
+
+
+@contextmanager
+def studio(run: Run, folder: Path, token: str | None = None) -> Iterator[tuple[str, Store]]:
+    """Serve a studio about a run with a store of its own; gives the address that it prints."""
+    store = Store(f"sqlite:///{folder / 'people.sqlite'}")
+    campaigns.opened(run, store)
+    app = create(lay(run, store, safety=Safety(token=token)))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the studio did not start"
+                time.sleep(0.01)
+            path = "/" if token is None else f"/enter/{token}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}{path}", store
+        finally:
+            server.should_exit = True
+            thread.join()
+            store.close()

@@ -1,0 +1,125 @@
+"""Statements of pre-training: what is said is true, what is held against it is not."""
+
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from lskd.blip2 import weights
+from lskd.blip2.base import VOCABULARY
+from lskd.blip2.stage1 import new_student
+from lskd.blip2.text import Tokenizer
+from lskd.lab import vocabulary, words
+from lskd.lab.pretrain.gallery import Still, still
+from lskd.lab.pretrain.rectangles import NAMES, TINTS
+from lskd.lab.pretrain.shape import size
+from lskd.lab.pretrain.start import begin_with, vocabulary_of
+from lskd.lab.pretrain.statements import ANYWHERE as ANYWHERE_FORMS
+from lskd.lab.pretrain.statements import PLACED as PLACED_FORMS
+from lskd.lab.pretrain.statements import (
+    WRONG,
+    Drawn,
+    Told,
+    of_rectangles,
+    rectangles,
+    statements,
+)
+from lskd.lab.scene import Scene
+
+SCENES = 40
+
+
+@pytest.fixture(scope="module")
+def stills() -> list[Still]:
+    return [still(seed) for seed in range(SCENES)]
+
+
+def everything_true(scene: Scene) -> set[str]:
+    """All that the forms can truly say of a scene."""
+    told = [
+        Told(scene, n, words.third(scene, entity.placing.x))
+        for n, entity in enumerate(scene.entities)
+    ]
+    return {form(one) for form in (*PLACED_FORMS, *ANYWHERE_FORMS) for one in told}
+
+
+def test_the_first_statement_is_true_and_what_stands_elsewhere_is_not(stills: list[Still]) -> None:
+    rng = random.Random(0)
+    for one, other in itertools.pairwise(stills):
+        true = everything_true(one.scene)
+        for _ in range(20):
+            right, elsewhere, *rest = statements(one.scene, other.scene, rng)
+            assert right in true
+            assert len(rest) == WRONG - 1
+            placed = any(third in right for third in words.THIRDS)
+            assert not placed or elsewhere not in true, (right, elsewhere)
+
+
+def test_few_of_the_false_statements_happen_to_be_true(stills: list[Still]) -> None:
+    rng = random.Random(1)
+    wrong = true = 0
+    for one, other in itertools.pairwise(stills):
+        known = everything_true(one.scene)
+        for _ in range(20):
+            said = statements(one.scene, other.scene, rng)[1:]
+            wrong += len(said)
+            true += sum(text in known for text in said)
+    assert true / wrong < 0.02
+
+
+def test_no_statement_names_a_region_and_all_words_are_known(
+    stills: list[Still], tmp_path: Path
+) -> None:
+    vocabulary.write(tmp_path / VOCABULARY)
+    tokenizer = Tokenizer(tmp_path / VOCABULARY)
+    unknown = vocabulary_of(tmp_path).index("[UNK]")
+    rng = random.Random(2)
+    said = [t for a in stills for t in statements(a.scene, stills[0].scene, rng)]
+    said += [t for a in stills for f in a.frames for t in of_rectangles(rectangles(f.tints), rng)]
+    assert not any("[" in text for text in said)
+    encoded = tokenizer.encode(said, 64)
+    assert not any(unknown in ids for ids in encoded)
+    assert max(map(len, encoded)) <= 40
+
+
+def test_what_is_said_of_rectangles_is_true_once_and_then_false(stills: list[Still]) -> None:
+    rng = random.Random(3)
+    assert len(NAMES) == len(TINTS)
+    for one in stills:
+        for frame in one.frames:
+            drawn = rectangles(frame.tints)
+            assert {d.tint for d in drawn} == {
+                NAMES[n] for n in range(len(NAMES)) if frame.tints[:, n].any()
+            }
+            right, *wrong = of_rectangles(drawn, rng)
+            there = [f"{d.tint} rectangle" in right and d.third in right for d in drawn]
+            assert any(there)
+            for text in wrong:
+                assert not any(f"{d.tint} rectangle" in text and d.third in text for d in drawn)
+
+
+def test_the_third_of_a_rectangle_is_that_of_its_middle() -> None:
+    tints = torch.zeros(12, 12, len(NAMES), dtype=torch.bool)
+    tints[3:5, 9:12, 1] = True
+    tints[:, 4:8, 4] = True
+    found = rectangles(tints.reshape(-1, len(NAMES)).numpy())
+    assert found == [Drawn("red", "on the right"), Drawn("green", "in the middle")]
+
+
+def test_a_pretraining_begins_with_what_each_word_meant_to_another(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    old, new = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "z"], [
+        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "z"
+    ]  # fmt: skip
+    (tmp_path / VOCABULARY).write_text("\n".join(old) + "\n", encoding="utf-8")
+    other, student = new_student(size(len(old) + 1)), new_student(size(len(new) + 1))
+    weights.save(other, tmp_path)
+    fresh = student.backbone.qformer.embeddings.word_embeddings.weight[5].clone()
+    begin_with(student, [*new, "[DEC]"], tmp_path)
+    theirs = other.backbone.qformer.embeddings.word_embeddings.weight
+    mine = student.backbone.qformer.embeddings.word_embeddings.weight
+    assert torch.equal(mine[[0, 1, 2, 3, 4, 6, 7]], theirs)
+    assert torch.equal(mine[5], fresh)
+    assert torch.equal(student.matching.weight, other.matching.weight)
