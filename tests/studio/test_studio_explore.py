@@ -1,6 +1,7 @@
 """Explore: the index is what the tables are, filters find what they say, pages hold it all."""
 
 import dataclasses
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -86,6 +87,13 @@ CASES: list[tuple[Wanted, Holds]] = [
     (Wanted(text="kit", low=0.5), lambda t, s, k, n: "kite" in t.question and s >= 0.5),
     (Wanted(text="zebra"), lambda t, s, k, n: False),
 ]
+
+
+def test_an_index_is_found_under_a_path_that_begins_here(run: Run, tmp_path: Path) -> None:
+    file = index.make(dataclasses.replace(run, own=tmp_path), lambda text: None)
+    relative = Path(os.path.relpath(file))
+    assert not relative.is_absolute()
+    assert Catalogue(relative).summary().images == 30
 
 
 @pytest.mark.parametrize("order", ["corpus", "best", "worst"])
