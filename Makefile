@@ -32,6 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/pipeline.py
 	$(BIN)/python bench/scoring.py
 	$(BIN)/python bench/evaluation.py
+	PYTHONPATH=tests $(BIN)/python bench/studio.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd import marking, table
+from lskd.blip2.negatives import FURTHER
 from lskd.blip2.pixels import view_picture
 from lskd.distil import ledger
 from lskd.distil.augmentation import fault, named, renumbered, show
@@ -224,25 +225,54 @@ def test_a_swapped_text_names_other_drawn_regions_and_else_says_the_same(tmp_pat
     rows = lessons(tmp_path, ask_of(3, "[0]?", "[0] and [1]", "so [2]"), swaps=1.0, rationales=0.5)
     for seed in range(100):
         lesson = rows.take(0, seed)
-        assert lesson.wrong is not None and lesson.wrong != lesson.text
+        (wrong,) = lesson.wrong
+        assert wrong != lesson.text
         drawn = {one.id for one in lesson.view.regions}
-        assert set(marking.named(lesson.wrong)) <= drawn
-        assert re.sub(r"\d", "#", lesson.wrong) == re.sub(r"\d", "#", lesson.text)
+        assert set(marking.named(wrong)) <= drawn
+        assert re.sub(r"\d", "#", wrong) == re.sub(r"\d", "#", lesson.text)
+
+
+def test_a_misnamed_text_calls_one_drawn_region_by_a_number_that_is_not_drawn(
+    tmp_path: Path,
+) -> None:
+    example = ask_of(3, "[0]?", "[0] and [1]", "so [2]")
+    rows = lessons(tmp_path, example, misnamed=1.0, rationales=0.5)
+    for seed in range(100):
+        lesson = rows.take(0, seed)
+        (wrong,) = lesson.wrong
+        drawn = {one.id for one in lesson.view.regions}
+        assert set(marking.named(lesson.text)) <= drawn
+        (foreign,) = set(marking.named(wrong)) - drawn
+        assert 1 <= foreign - max(drawn) <= FURTHER
+        pairs = zip(re.findall(r"\d+", lesson.text), re.findall(r"\d+", wrong), strict=True)
+        assert len({pair for pair in pairs if pair[0] != pair[1]}) == 1
+        assert re.sub(r"\d+", "#", wrong) == re.sub(r"\d+", "#", lesson.text)
+
+
+def test_a_share_of_rows_is_misnamed_beside_the_swaps_and_none_that_names_no_number(
+    tmp_path: Path,
+) -> None:
+    rows = lessons(tmp_path, ask_of(3, "[0]?", "yes"), swaps=1.0, misnamed=0.4)
+    counts = [len(rows.take(0, seed).wrong) for seed in range(300)]
+    assert set(counts) == {1, 2} and 80 <= counts.count(2) <= 160
+    for example in (ask_of(3, "What?"), phrase(3)):
+        none = lessons(tmp_path, example, misnamed=1.0)
+        assert all(none.take(0, seed).wrong == () for seed in range(30))
 
 
 def test_a_share_of_rows_has_a_swap_and_then_two_regions_are_drawn(tmp_path: Path) -> None:
     rows = lessons(tmp_path, ask_of(3, "[0]?", "yes"), swaps=0.4, rationales=0.0, further=0)
     taken = [rows.take(0, seed) for seed in range(300)]
-    swapped = [lesson for lesson in taken if lesson.wrong is not None]
+    swapped = [lesson for lesson in taken if lesson.wrong]
     assert 80 <= len(swapped) <= 160
     assert {len(lesson.view.regions) for lesson in swapped} == {2}
-    assert {len(lesson.view.regions) for lesson in taken if lesson.wrong is None} == {1}
+    assert {len(lesson.view.regions) for lesson in taken if not lesson.wrong} == {1}
 
 
 def test_nothing_is_swapped_where_it_cannot_be(tmp_path: Path) -> None:
     for example in (ask_of(1, "[0]?"), ask_of(3, "What?"), phrase(3)):
         rows = lessons(tmp_path, example, swaps=1.0)
-        assert all(rows.take(0, seed).wrong is None for seed in range(30))
+        assert all(rows.take(0, seed).wrong == () for seed in range(30))
 
 
 def test_swaps_that_a_critic_rejected_are_drawn_and_are_the_only_ones(tmp_path: Path) -> None:
@@ -251,13 +281,13 @@ def test_swaps_that_a_critic_rejected_are_drawn_and_are_the_only_ones(tmp_path: 
     for seed in range(60):
         lesson = rows.take(0, seed)
         boxes = {one.id: one.box for one in lesson.view.regions}
-        assert lesson.wrong is not None
-        (wrong,), (right,) = marking.named(lesson.wrong), marking.named(lesson.text)
+        (text,) = lesson.wrong
+        (wrong,), (right,) = marking.named(text), marking.named(lesson.text)
         assert boxes[wrong] == example.regions[3].box and boxes[right] == example.regions[0].box
     none = lessons(tmp_path, example, (), swaps=1.0)
-    assert all(none.take(0, seed).wrong is None for seed in range(20))
+    assert all(none.take(0, seed).wrong == () for seed in range(20))
     half = lessons(tmp_path, example, (), swaps=1.0, checked=0.5)
-    assert 20 < sum(half.take(0, seed).wrong is not None for seed in range(100)) < 80
+    assert 20 < sum(half.take(0, seed).wrong != () for seed in range(100)) < 80
 
 
 def test_fixed_views_are_few_and_do_not_change(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lskd import marking
 # "shared"  positives of each other, as in LAVIS when it is given ids; equal texts do not count,
 # "release" negatives of each other, as in the paper's release, whose ids are numbers of rows.
 Kin = Literal["apart", "shared", "release"]
+FURTHER = 4  # numbers beyond those drawn that a text may be made to name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +107,22 @@ def swap(texts: Sequence[str], drawn: Sequence[int], rng: random.Random) -> tupl
         mapping = {n: n for n in named} | permuted
         if any(mapping[n] != n for n in named):
             return tuple(marking.renumber(text, mapping) for text in texts)
+
+
+def misname(
+    texts: Sequence[str], drawn: Sequence[int], rng: random.Random
+) -> tuple[str, ...] | None:
+    """Return the texts with one of the drawn regions that they name called by a number not drawn.
+
+    What they say is then of nothing in the picture. The number is one of the `FURTHER` that follow
+    the largest drawn. None if they name no drawn region.
+    """
+    named = {n for text in texts for n in marking.named(text)}
+    known = sorted(named & set(drawn))
+    if not known:
+        return None
+    free = [n for n in range(max(drawn) + 1, max(drawn) + 1 + FURTHER) if n not in named]
+    if not free:
+        return None
+    mapping = {n: n for n in named} | {rng.choice(known): rng.choice(free)}
+    return tuple(marking.renumber(text, mapping) for text in texts)

@@ -79,8 +79,8 @@ def sheet(
 def _swapped(
     lessons: Sequence[Lesson], encoded: Sequence[Ids], tokenizer: Tokenizer, limit: int
 ) -> list[tuple[int, Ids]]:
-    """Return the rows that have a wrong text, and its ids."""
-    rows = [(row, lesson.wrong) for row, lesson in enumerate(lessons) if lesson.wrong is not None]
+    """Return the rows that have wrong texts, each with the ids of one."""
+    rows = [(row, text) for row, lesson in enumerate(lessons) for text in lesson.wrong]
     wrong = tokenizer.encode([text for _, text in rows], limit)
     both = zip(rows, wrong, strict=True)
     return [(row, ids) for (row, _), ids in both if ids != encoded[row]]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lskd.blip2.negatives import swap
+from lskd.blip2.negatives import misname, swap
 from lskd.distil import augmentation
 from lskd.distil.augmentation import Described, Shown, View, renumbered, show
 from lskd.distil.ledger import Ledger
@@ -28,7 +28,8 @@ class Variety:
 
     `rationales` is the share of texts with a rationale, `swaps` that of rows with a swapped text,
     `checked` the share of these whose swapped text is one that a critic has rejected, if a critic
-    is asked. `views` is how many views an example has, None for a new one each time; `seed` decides
+    is asked; `misnamed` is the share of rows with a text that names a region which is not drawn.
+    `views` is how many views an example has, None for a new one each time; `seed` decides
     which. `further` and `described` as in `augmentation.show`. A `control` is taught the same texts
     without the pointing.
     """
@@ -41,15 +42,16 @@ class Variety:
     views: int | None
     seed: int
     control: Control = "none"
+    misnamed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A row of training; `wrong` is the same text with its ids swapped, or None."""
+    """A row of training; `wrong` are the same text with its ids swapped, or with one not drawn."""
 
     view: View
     text: str
-    wrong: str | None
+    wrong: tuple[str, ...]
 
 
 # Which swapped texts a view has room for: those that a critic has rejected, or any.
@@ -96,8 +98,10 @@ class Lessons:
         drawn = rng.random() < self.variety.rationales
         rationale = drawn if rationale is None else rationale
         text = self._say(renumbered(example, plan.shown), rationale)
-        wrong = None if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
-        return Lesson(plan.shown.view, text, None if wrong == text else wrong)
+        swapped = None if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
+        both = (swapped, self._misnamed(example, plan, rationale, rng))
+        wrong = tuple(one for one in both if one is not None and one != text)
+        return Lesson(plan.shown.view, text, wrong)
 
     def fixed_views(self, row: int) -> Iterator[View]:
         """Yield the views that a row can have, where they are fixed."""
@@ -143,10 +147,22 @@ class Lessons:
                 return None
             wrong = _with(example, rng.choice(fitting))
             return self._say(renumbered(wrong, plan.shown), rationale)
-        right = renumbered(example, plan.shown)
-        said = [right.question, right.answer, *([right.rationale] if rationale else [])]
-        texts = swap(said, plan.shown.drawn, rng)
+        texts = swap(self._said(example, plan, rationale), plan.shown.drawn, rng)
         return None if texts is None else self.wording.text(*texts)
+
+    def _misnamed(
+        self, example: Example, plan: "_Plan", rationale: bool, rng: random.Random
+    ) -> str | None:
+        """Return the text naming a region that is not drawn, if the row is to have one."""
+        if not augmentation.by_id(example) or rng.random() >= self.variety.misnamed:
+            return None
+        texts = misname(self._said(example, plan, rationale), plan.shown.drawn, rng)
+        return None if texts is None else self.wording.text(*texts)
+
+    def _said(self, example: Example, plan: "_Plan", rationale: bool) -> list[str]:
+        """Return the texts of an example by the numbers of a view."""
+        right = renumbered(example, plan.shown)
+        return [right.question, right.answer, *([right.rationale] if rationale else [])]
 
     def _say(self, example: Example, rationale: bool) -> str:
         return self.wording.text(

@@ -46,7 +46,9 @@ class Settings(Section):
     Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
     swapped. If there is a `swap_critic`, it looks at `swap_candidates` of these for each example
     beforehand; a share `swap_checked` of the swaps is then of those that it gives less than
-    `swap_threshold`. A `control` learns the same texts without the pointing: its regions are not
+    `swap_threshold`. A share `misnamed` of rows has its text also held against its view with one
+    region called by a number that is not drawn: from that a student learns soonest what a number
+    is. A `control` learns the same texts without the pointing: its regions are not
     drawn, or texts name them by each other's numbers.
 
     The rest is as in `lskd.training.recipe.Recipe` and `lskd.blip2.objectives.StudentObjective`.
@@ -81,6 +83,7 @@ class Settings(Section):
     swap_candidates: PositiveInt = 4
     swap_checked: Share = 1.0
     swap_threshold: Share = 0.5
+    misnamed: Share = 0.0
     control: Literal["none", "undrawn", "shuffled"] = "none"
 
     kin: Literal["apart", "shared", "release"] = "apart"

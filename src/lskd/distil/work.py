@@ -162,6 +162,7 @@ def _variety(settings: Settings, seed: int) -> Variety:
         views=None if settings.views == "fresh" else settings.views,
         seed=seed,
         control=settings.control,
+        misnamed=settings.misnamed,
     )
 
 
