@@ -191,3 +191,20 @@ def test_training_on_the_cache_is_training_on_the_tower(tmp_path: Path) -> None:
         losses = task.losses(task.model, range(len(lessons)), generator)
         totals.append(torch.stack([value for _, value in losses.parts]))
     torch.testing.assert_close(totals[0], totals[1], atol=1e-6, rtol=0)
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts(tmp_path: Path) -> None:
+    ledger.write(tmp_path / "examples", toys.examples(tmp_path / "pictures", 3))
+    lessons = Lessons(
+        Ledger(Example, tmp_path / "examples"),
+        Variety(0.5, None, "plain", 1.0, 1.0, None, 0),
+        Wording(),
+    )
+    tokenizer, tower = Tokenizer(toys.vocabulary(tmp_path)), Tower()
+    pupil = Pupil(StudentObjective(tower.model, tokenizer.decode_id), cached=False)
+    for weights in ((1.0, 1.0, 1.0), (0.1, 2.0, 0.0)):
+        task = StudentTask(pupil, lessons, tower.eye, tokenizer, 48, weights)
+        found = task.losses(pupil, range(len(lessons)), torch.Generator().manual_seed(5))
+        itc, itm, itg = (value for _, value in found.parts)
+        expected = weights[0] * itc + weights[1] * itm + weights[2] * itg
+        torch.testing.assert_close(found.total, expected, atol=1e-6, rtol=0)

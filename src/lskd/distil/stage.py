@@ -48,8 +48,8 @@ class Settings(Section):
     beforehand; a share `swap_checked` of the swaps is then of those that it gives less than
     `swap_threshold`. A share `misnamed` of rows has its text also held against its view with one
     region called by a number that is not drawn: from that a student learns soonest what a number
-    is. A `control` learns the same texts without the pointing: its regions are not
-    drawn, or texts name them by each other's numbers.
+    is. `loss_weights` are those of ITC, ITM and ITG. A `control` learns the same texts without the
+    pointing: its regions are not drawn, or texts name them by each other's numbers.
 
     The rest is as in `lskd.training.recipe.Recipe` and `lskd.blip2.objectives.StudentObjective`.
     """
@@ -89,6 +89,7 @@ class Settings(Section):
     kin: Literal["apart", "shared", "release"] = "apart"
     hard_negatives: bool = True  # section 2.4, as BLIP-2
     gathered_gradient: bool = True
+    loss_weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 1.0, 1.0)
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1  # LAVIS
     train_vision: bool = False
     train_ln_vision: bool = True  # as LAVIS' freeze_vit leaves it

@@ -42,7 +42,10 @@ class Pupil(nn.Module):
 
 
 class StudentTask:
-    """ITC, ITM and ITG of rows (section 2.4). `sights` gives a view's pixels or cached features."""
+    """ITC, ITM and ITG of rows (section 2.4). `sights` gives a view's pixels or cached features.
+
+    `weights` are those of the three losses in their sum; the paper has each at 1.
+    """
 
     def __init__(
         self,
@@ -51,12 +54,14 @@ class StudentTask:
         sights: Callable[[Sequence[View]], Tensor],
         tokenizer: Tokenizer,
         limit: int,
+        weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         self.model = pupil
         self.lessons = lessons
         self.sights = sights
         self.tokenizer = tokenizer
         self.limit = limit
+        self.weights = weights
 
     def losses(
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
@@ -71,7 +76,9 @@ class StudentTask:
         given = sheet(lessons, self.sights, self.tokenizer, self.limit)
         losses: Losses = model(given, generator)
         parts = (("itc", losses.itc), ("itm", losses.itm), ("itg", losses.itg))
-        return StepLosses(losses.total, parts)
+        weighed = zip(self.weights, parts, strict=True)
+        total = torch.stack([weight * loss for weight, (_, loss) in weighed]).sum()
+        return StepLosses(total, parts)
 
 
 def _to(tensor: Tensor | None, device: torch.device) -> Tensor | None:

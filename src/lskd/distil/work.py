@@ -112,7 +112,14 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
         settings.smoothing,
         settings.hard_negatives,
     )
-    task = StudentTask(Pupil(objective, cached), lessons, sights, begun.tokenizer, settings.tokens)
+    task = StudentTask(
+        Pupil(objective, cached),
+        lessons,
+        sights,
+        begun.tokenizer,
+        settings.tokens,
+        settings.loss_weights,
+    )
     recipe = recipe_of(settings, context.seed)
     fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
 
