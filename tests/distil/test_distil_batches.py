@@ -34,7 +34,7 @@ def made(folder: Path, lessons: Sequence[Lesson], limit: int = 48) -> tuple[Shee
 
 def test_rows_that_look_alike_share_one_view(tmp_path: Path) -> None:
     one, other = view("a"), view("b")
-    lessons = [Lesson(v, RIGHT, None) for v in (one, other, one)]
+    lessons = [Lesson(v, RIGHT, ()) for v in (one, other, one)]
     given, asked = made(tmp_path, lessons)
     assert asked == [one, other]
     assert given.view is not None and given.view.tolist() == [0, 1, 0]
@@ -45,9 +45,9 @@ def test_rows_that_look_alike_share_one_view(tmp_path: Path) -> None:
 def test_rows_of_one_image_and_of_one_text_are_known_as_kin(tmp_path: Path) -> None:
     copy = View(replace(view("a").image, path="copy.png"), ())
     lessons = [
-        Lesson(view("a"), RIGHT, None),
-        Lesson(copy, WRONG, None),
-        Lesson(view("b"), RIGHT.upper(), None),  # the tokenizer makes it the first row's text
+        Lesson(view("a"), RIGHT, ()),
+        Lesson(copy, WRONG, ()),
+        Lesson(view("b"), RIGHT.upper(), ()),  # the tokenizer makes it the first row's text
     ]
     given, _ = made(tmp_path, lessons)
     assert given.images[0] == given.images[1] != given.images[2]
@@ -57,9 +57,9 @@ def test_rows_of_one_image_and_of_one_text_are_known_as_kin(tmp_path: Path) -> N
 def test_wrong_texts_go_with_their_rows_unless_the_cut_makes_them_right(tmp_path: Path) -> None:
     late = "it is red because it is near [0]", "it is red because it is near [1]"
     lessons = [
-        Lesson(view("a"), RIGHT, None),
-        Lesson(view("b"), RIGHT, WRONG),
-        Lesson(view("c"), *late),
+        Lesson(view("a"), RIGHT, ()),
+        Lesson(view("b"), RIGHT, (WRONG,)),
+        Lesson(view("c"), late[0], late[1:]),
     ]
     given, _ = made(tmp_path, lessons)
     assert given.swapped_rows is not None and given.swapped_rows.tolist() == [1, 2]

@@ -23,10 +23,14 @@ from lskd.studio.desk import lay
 from lskd.studio.safety import Safety
 from lskd.types import Example, Image, Regions, Sample, Score, Triple
 
+STUDY = RUN.parent / "lab" / "study.toml"
+
 
 def run_file(made: World, folder: Path) -> Path:
     """Write the lab's run file as far as nothing in it needs torch, and return it."""
     content = tomllib.loads(RUN.read_text())
+    content |= tomllib.loads(STUDY.read_text())
+    del content["extends"]
     for section in ("critic", "distil", "dataset", "evaluate"):
         del content[section]
     content["images"]["source"] = f"{made.folder}/train"

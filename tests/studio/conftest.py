@@ -16,13 +16,13 @@ from lskd.studio.safety import Safety
 CHROMIUM = Path("/usr/bin/chromium")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a run of 30 images with 90 triples in 4 shards."""
     return run_of(tmp_path_factory.mktemp("run"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Give a store of people's work, in SQLite."""
     kept = Store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'people.sqlite'}")
@@ -30,20 +30,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     kept.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio(run: Run, store: Store) -> Iterator[Served]:
     """Give a studio about the small run, open to this machine only."""
     with serve(desk.lay(run, store)) as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio_for(run: Run, store: Store) -> Callable[[Safety], AbstractContextManager[Served]]:
     """Return a function that opens another studio about the same run."""
     return lambda safety: serve(desk.lay(run, store, (), safety))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give a headless Chromium, or skip where there is none."""
     if not CHROMIUM.exists():

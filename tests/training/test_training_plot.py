@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lskd.training.history import Measured, line, read
@@ -49,6 +49,7 @@ def test_a_loss_of_one_part_is_drawn_once() -> None:
 
 
 @given(st.floats(-100, 100), st.floats(0.001, 1e4), st.integers(2, 8))
+@example(1.53125, 0.4375, 2)  # which has no multiple of a half
 def test_ticks_are_few_round_and_within(low: float, span: float, most: int) -> None:
     found = ticks(low, low + span, most)
     assert 0 < len(found) <= most + 1 or span < 1e-3

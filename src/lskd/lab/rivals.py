@@ -30,7 +30,10 @@ def rivals(run: Run, count: int, seed: int) -> list[Answer]:
         raise UserError(f"{run.own} has no scores: `lskd run` it to its end first")
     found = [pair for shard in shards for pair in _pairs(run, shard)]
     if not found:
-        raise UserError(f"{run.own} has no question with two different answers: nothing to compare")
+        raise UserError(
+            f"{run.own} has no question with two different answers: nothing to compare; a run with "
+            "both styles in [generate] has, such as runs/lab/study.toml"
+        )
     # By id, so that the drawing does not hang on the order of shards.
     found.sort(key=lambda pair: pair[0].question_id)
     drawn = random.Random(f"{seed}/rivals").sample(found, min(count, len(found)))

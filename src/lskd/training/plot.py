@@ -77,7 +77,11 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     """Return at most `most` + 1 round numbers from `low` to `high`."""
     span = max(high - low, 1e-12)
     power = 10.0 ** math.floor(math.log10(span / most))
-    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit * most >= span * 0.999)
+    counted = (_multiples(low, high, power * unit) for unit in (1, 2, 5, 10))
+    return next(found for found in counted if len(found) <= most + 1)
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [place * step for place in range(first, last + 1)]
 
