@@ -14,8 +14,9 @@ demo: demo-light $(VENV)/.lab
 demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
+# Two processes, a file of tests each: torch's own threads would get in each other's way.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
