@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from judging import desk_of, run_of, served
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lskd import table
 from lskd.critique import judgments
@@ -18,16 +18,6 @@ from lskd.studio.campaigns import Gold
 from lskd.studio.desk import Desk
 from lskd.studio.terms import Prolific
 from lskd.types import Judgment, Triple
-
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture
