@@ -15,7 +15,7 @@ import httpx
 import PIL.Image
 import pyarrow.parquet as pq
 import pytest
-from compared import STUDENT, TEACHER, TOKEN
+from compared import STUDENT, TOKEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -24,7 +24,7 @@ from lskd.human.work import Claim, Duel, Posed, Rating, Said, left
 from lskd.picture import image_id
 from lskd.studio.compare import turned
 from lskd.studio.desk import Desk
-from lskd.studio.duels import taught
+from lskd.studio.duels import TEACHER, taught
 from lskd.types import Comparison, Example, Image, Mention, Triple
 
 ASPECTS = ("correctness", "informativeness", "plausibility", "overall")
@@ -98,7 +98,12 @@ def test_no_response_to_a_judge_holds_a_systems_name(house: House) -> None:
     link = compared.invited(house.owner, "ann")
     seen: list[httpx.Response] = []
     judge = compared.visitor(house.address, link)
-    judge.event_hooks = {"response": [lambda answer: answer.read() and seen.append(answer)]}
+
+    def kept(answer: httpx.Response) -> None:
+        answer.read()
+        seen.append(answer)
+
+    judge.event_hooks = {"response": [kept]}
     compared.agreed(judge)
     for path in ("/compare?campaign=comparison", "/compare", "/static/compare.js", QUEUE):
         judge.get(path).raise_for_status()
@@ -318,7 +323,7 @@ def test_a_comparison_that_cannot_be_is_refused_in_one_line(
 ) -> None:
     run = house.desk.run
     assert run is not None
-    body = {"name": "comparison", "first": TEACHER, "second": STUDENT}
+    body: dict[str, Any] = {"name": "comparison", "first": TEACHER, "second": STUDENT}
     body |= {"files": [compared.student_file(run)], **changes}
     answer = house.owner.post("/api/compare/campaigns/upload", json=body)
     assert answer.status_code == 400

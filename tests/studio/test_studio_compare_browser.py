@@ -5,10 +5,11 @@ from pathlib import Path
 
 import compared
 import pytest
-from compared import STUDENT, TEACHER
+from compared import STUDENT
 from playwright.sync_api import Browser, Page, expect
 
 from lskd.studio.desk import Desk
+from lskd.studio.duels import TEACHER
 
 
 @pytest.fixture
