@@ -12,6 +12,7 @@ import house
 from lskd import table
 from lskd.audit import leak_file
 from lskd.audit.leak import Leak
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 from lskd.evaluate import summary, work
 from lskd.evaluate.benchmark import Found, Options
@@ -19,7 +20,7 @@ from lskd.evaluate.benchmarks import named
 from lskd.evaluate.outcome import slicings
 from lskd.evaluate.predictions import Contender
 from lskd.evaluate.stage import Settings
-from lskd.evaluate.statistics import Bootstrap, interval
+from lskd.evaluate.statistics import interval
 from lskd.evaluate.trial import read as trials_of
 from lskd.evaluate.work import evaluate
 from lskd.runfile import checked, wrong_models

@@ -9,17 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
-from lskd.evaluate.statistics import (
-    Bootstrap,
-    Interval,
-    by,
-    by_kind,
-    by_number,
-    interval,
-    mcnemar,
-    paired,
-)
+from lskd.evaluate.statistics import Interval, by, by_kind, by_number, interval, mcnemar, paired
 
 FEW = Bootstrap(resamples=200)
 ROWS = st.lists(st.tuples(st.floats(-1, 1), st.sampled_from("abcdefg")))

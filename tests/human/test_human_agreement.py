@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa  # type: ignore[import-untyped]
 
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 from lskd.human.agreement import (
-    Bootstrap,
     Given,
     Interval,
     Level,

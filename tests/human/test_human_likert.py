@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd.human.agreement import Bootstrap, Interval
+from lskd.bootstrap import Bootstrap
+from lskd.human.agreement import Interval
 from lskd.human.likert import HEIGHT, WIDTH, Likert, likert, markdown, svg, write
 from lskd.types import Judgment
 

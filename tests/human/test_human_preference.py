@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
-from lskd.human.agreement import Bootstrap, Interval
+from lskd.bootstrap import Bootstrap
+from lskd.human.agreement import Interval
 from lskd.human.preference import (
     ASPECTS,
     Row,

@@ -142,19 +142,19 @@ def test_a_browser_has_a_second_item_at_hand_in_a_stable_order(url: str) -> None
     ann, bob = store.enrol("Ann"), store.enrol("Bob")
     first = store.next(campaign, ann)
     assert first is not None
-    second = store.next(campaign, ann, beside=first.id)
-    assert second is not None and second != first
+    same, second = store.hand(campaign, ann, 2)
+    assert same == first and second != first
     for _ in range(4):
         # A lease is renewed as long as its holder comes.
         assert store.next(campaign, ann) == first
-        assert store.next(campaign, ann, beside=first.id) == second
+        assert store.hand(campaign, ann, 2) == [first, second]
         assert store.next(campaign, bob) not in (None, first, second)
         time.sleep(0.15)
     store.record(campaign, ann, first.id, "key", GOOD, 1.0)
     assert store.next(campaign, ann) == second
     assert store.undo(campaign, ann) == first
     assert store.next(campaign, ann) == first
-    assert store.next(campaign, ann, beside=first.id) == second
+    assert store.hand(campaign, ann, 2) == [first, second]
     store.close()
 
 

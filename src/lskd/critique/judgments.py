@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lskd.errors import UserError
+from lskd.human.work import HIGHEST, LOWEST
 from lskd.types import Judgment, Reject
 
 COLUMNS = ("triple_id", "annotator", "qa", "rationale")
-LOWEST, HIGHEST = 1, 3  # section 2.3: reject, maybe, accept
 
 
 @dataclass(frozen=True, slots=True)

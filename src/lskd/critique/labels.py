@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lskd.critique.judgments import HIGHEST, LOWEST
+from lskd.human.once import once
+from lskd.human.work import HIGHEST, LOWEST
 from lskd.table import plain
 from lskd.types import Judgment, Reject
 
@@ -48,8 +49,8 @@ def labelled(judgments: Iterable[Judgment], annotators: int = 2) -> Labelled:
     labels: list[Label] = []
     rejects: list[Reject] = []
     for triple_id, given in of_triple.items():
-        clear, doubtful = _one_each(given)
-        rejects += [rejected(one, f"{one.annotator} contradicts it") for one in doubtful]
+        clear, contradicted = once(given, lambda one: None, lambda one: (one.qa, one.rationale))
+        rejects += contradicted
         if len(clear) >= annotators:
             labels.append(label(triple_id, clear))
         else:
@@ -76,18 +77,3 @@ def target(ratings: Sequence[int]) -> float:
 def rejected(judgment: Judgment, reason: str) -> Reject:
     """Return a judgment that is left out, word for word."""
     return Reject(judgment.triple_id, reason, json.dumps(plain(judgment), ensure_ascii=False))
-
-
-def _one_each(judgments: Sequence[Judgment]) -> tuple[list[Judgment], list[Judgment]]:
-    """Return one judgment of each annotator, and all those of annotators who differ from it."""
-    of_person: dict[str, list[Judgment]] = {}
-    for judgment in judgments:
-        of_person.setdefault(judgment.annotator, []).append(judgment)
-    clear: list[Judgment] = []
-    doubtful: list[Judgment] = []
-    for given in of_person.values():
-        if len({(one.qa, one.rationale) for one in given}) == 1:
-            clear.append(given[0])
-        else:
-            doubtful += given
-    return clear, doubtful

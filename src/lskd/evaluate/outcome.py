@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lskd.bootstrap import Bootstrap
 from lskd.evaluate import statistics
 from lskd.evaluate.figures import Figure
 from lskd.evaluate.metrics import Values, mean_of
-from lskd.evaluate.statistics import Bootstrap, Interval, Slicing
+from lskd.evaluate.statistics import Interval, Slicing
 from lskd.evaluate.trial import Key, key
 from lskd.types import Item, Outcome
 

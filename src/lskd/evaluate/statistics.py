@@ -13,21 +13,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lskd import bootstrap
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 from lskd.evaluate.metrics import Values, mean_of
 
 K = TypeVar("K", str, int)
 AT_ONCE = 2**19  # drawn images in memory at a time: 4 MB
 NOTHING = 1e-12  # differences of means below this are rounding
-
-
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """How images are drawn again: how often, from which seed, and how sure an interval is to be."""
-
-    resamples: int = 2000
-    seed: int = 0
-    confidence: float = 0.95
 
 
 USUAL = Bootstrap()
@@ -221,11 +214,7 @@ def _by_image(
 
 def _means(sums: Values, counts: NDArray[np.int64], how: Bootstrap) -> Values:
     """Return the mean over items in each resample of images, (resamples,); empty below two."""
-    if how.resamples < 1 or not 0 < how.confidence < 1:
-        raise UserError(
-            f"resamples = {how.resamples}, confidence = {how.confidence:g}: expected at least 1, "
-            "and more than 0 and less than 1"
-        )
+    bootstrap.check(how)
     number = len(counts)
     if number < 2:
         return np.empty(0)
@@ -247,9 +236,7 @@ def _ends(
 ) -> tuple[float | None, float | None]:
     if value is None or not len(drawn):
         return None, None
-    low, high = np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2))
-    # Rounding may leave the estimate itself outside, and so may very few images.
-    return min(float(low), value), max(float(high), value)
+    return bootstrap.ends(value, drawn, confidence)
 
 
 def _two_sided(drawn: Values) -> float | None:

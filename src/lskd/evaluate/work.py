@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd import table
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 from lskd.evaluate import foreign, outcome, trial
 from lskd.evaluate.calibration import Calibration
@@ -16,7 +17,6 @@ from lskd.evaluate.figures import Figure, calibrations, figures, people
 from lskd.evaluate.predictions import Answers, Scores, contender
 from lskd.evaluate.presets import Figures
 from lskd.evaluate.stage import Entry, Settings
-from lskd.evaluate.statistics import Bootstrap
 from lskd.evaluate.trial import Trial
 from lskd.stage import Context
 from lskd.types import Outcome, Reject

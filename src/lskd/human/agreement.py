@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lskd import bootstrap
+from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -30,16 +32,7 @@ class Given(NamedTuple):
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """How units are drawn again: how often, from which seed, and how sure an interval is to be."""
-
-    resamples: int = 1000
-    seed: int = 0
-    confidence: float = 0.95
-
-
-USUAL = Bootstrap()
+USUAL = Bootstrap(resamples=1000)
 NOTHING = "–"
 
 
@@ -164,11 +157,7 @@ def with_interval(measure: Measure, units: Ratings, how: Bootstrap = USUAL) -> I
     `measure` takes an array of rows; any row of numbers may be a unit, not only ratings. Raises
     UserError for a Bootstrap that makes no sense.
     """
-    if how.resamples < 1 or not 0 < how.confidence < 1:
-        raise UserError(
-            f"resamples = {how.resamples}, confidence = {how.confidence:g}: expected at least 1, "
-            "and more than 0 and less than 1"
-        )
+    bootstrap.check(how)
     rows = table(units)
     number = len(rows)
     value = measure(rows)
@@ -179,10 +168,8 @@ def with_interval(measure: Measure, units: Ratings, how: Bootstrap = USUAL) -> I
     known = [one for one in drawn if one is not None]
     if not known:
         return Interval(value, None, None, number, how.resamples)
-    low, high = np.quantile(known, ((1 - how.confidence) / 2, (1 + how.confidence) / 2))
-    # Rounding may leave the estimate itself outside, and so may very few units.
-    ends = min(float(low), value), max(float(high), value)
-    return Interval(value, *ends, number, how.resamples - len(known))
+    low, high = bootstrap.ends(value, known, how.confidence)
+    return Interval(value, low, high, number, how.resamples - len(known))
 
 
 def said(one: Interval, digits: int = 2, scale: int = 1, signed: bool = False) -> str:

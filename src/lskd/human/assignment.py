@@ -66,14 +66,25 @@ class Answer:
     seconds: float | None
 
 
-def give(connection: sa.Connection, desk: Desk, beside: str | None) -> Posed | None:
-    """Return the item that a person has open, else give them one; None if there is none for them.
+def hand(connection: sa.Connection, desk: Desk, most: int) -> list[Posed]:
+    """Return the items that a person has open, at most 2, and give them what they lack of that.
 
-    Items that most people have already, but fewer than the campaign's overlap, come first. With the
-    id of an item they have, it is another one that they have beside it.
+    Items that most people have already, but fewer than the campaign's overlap, come first. There
+    are fewer where there are no more for this person.
     """
     lease.hold(connection, desk.campaign)
     lease.lapse_old(connection, desk)
+    held: list[Posed] = []
+    while len(held) < most:
+        found = _give(connection, desk, held[-1].id if held else None)
+        if found is None:
+            break
+        held.append(found)
+    return held
+
+
+def _give(connection: sa.Connection, desk: Desk, beside: str | None) -> Posed | None:
+    """Return an item that a person has open, else give them one; another than `beside`."""
     row, now = lease.resumed(connection, desk, beside), time.time()
     if row is not None:
         if row.state == "lapsed":

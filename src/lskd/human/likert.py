@@ -18,17 +18,8 @@ from typing import Literal
 import numpy as np
 
 from lskd import table
-from lskd.human.agreement import (
-    USUAL,
-    Bootstrap,
-    Given,
-    Interval,
-    Table,
-    alpha,
-    arranged,
-    said,
-    with_interval,
-)
+from lskd.bootstrap import Bootstrap
+from lskd.human.agreement import USUAL, Given, Interval, Table, alpha, arranged, said, with_interval
 from lskd.human.once import once
 from lskd.human.work import HIGHEST, LOWEST
 from lskd.types import Judgment, Reject

@@ -16,7 +16,7 @@ def once(
     """Return the rows that count, in order, and those whose annotators contradict themselves.
 
     Equal verdicts of one person on one item count once. Where two differ, neither counts: which of
-    them was meant cannot be known (as for the labels of a critic).
+    them was meant cannot be known.
     """
     groups: dict[tuple[str, Hashable], list[Row]] = {}
     for row in given:

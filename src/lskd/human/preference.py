@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 
 from lskd import table
+from lskd.bootstrap import Bootstrap
 from lskd.human.agreement import (
     NOTHING,
     USUAL,
-    Bootstrap,
     Given,
     Interval,
     Measure,

@@ -115,15 +115,21 @@ class Store:
         """Return the person whose link holds a secret, or None."""
         return self._database.read(lambda connection: people.by_token(connection, token))
 
-    def next(self, name: str, annotator: Annotator, beside: str | None = None) -> Posed | None:
+    def next(self, name: str, annotator: Annotator) -> Posed | None:
         """Return the item of a campaign that a person has open, else give them a new one.
 
         Never one that they had. Those nearest to their overlap come first, and about one of ten is
-        a gold item as long as there are any. None if there is nothing for them now. With the id of
-        an item that they have, it is a second one, for a browser to have at hand.
+        a gold item as long as there are any. None if there is nothing for them now.
+        """
+        return next(iter(self.hand(name, annotator, 1)), None)
+
+    def hand(self, name: str, annotator: Annotator, most: int) -> list[Posed]:
+        """Return at most so many items, 1 or 2, that a person has at hand: as `next`, and another.
+
+        Asked again it returns the same ones, in the same order.
         """
         desk = self._desk(name, annotator)
-        return self._database.write(lambda connection: assignment.give(connection, desk, beside))
+        return self._database.write(lambda connection: assignment.hand(connection, desk, most))
 
     def record(
         self,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lskd.bootstrap import Bootstrap
 from lskd.evaluate import statistics, trial
 from lskd.evaluate.figures import ACCURACY, ORDER, TOP, Figure, figures
 from lskd.evaluate.metrics import Values
 from lskd.evaluate.stage import Settings
-from lskd.evaluate.statistics import Bootstrap
 from lskd.evaluate.work import Evaluation, evaluate
 from lskd.lab.annotators import verdicts
 from lskd.lab.text_only import text_only

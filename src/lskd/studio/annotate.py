@@ -13,10 +13,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
-from lskd.human.work import Annotator, Flag, Rating, Remark, Skip
+from lskd.human.work import Annotator, Rating, Remark, Skip
 from lskd.studio import oversight
 from lskd.studio.desk import Desk
-from lskd.studio.hand import Agreed, Hand, Kept, Label, Opened, Passed, Undo, card, hand
+from lskd.studio.hand import Agreed, Hand, Kept, Label, Opened, Passed, Undo, card, flagged, hand
 from lskd.studio.pages import page
 from lskd.studio.security import annotator, visitor
 from lskd.studio.terms import Consent
@@ -50,12 +50,7 @@ def router(desk: Desk) -> APIRouter:
 
     pages.include_router(answers(desk, consenting.required))
     pages.include_router(oversight.router(desk))
-
-    @pages.post("/api/annotate/{campaign}/consent", status_code=204)
-    def agree(campaign: Campaign, body: Agreed, person: Person) -> None:
-        """Keep that a person agrees to the text that is shown now."""
-        consenting.keep(campaign, person, body.digest)
-
+    pages.include_router(consent("/api/annotate", consenting))
     return pages
 
 
@@ -86,9 +81,7 @@ def answers(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
     @api.post("/flags")
     def flag(campaign: Campaign, body: Passed, person: Willing) -> Kept:
         """Pass an item on, and tell the researcher what is wrong with it."""
-        if not body.reason.strip():
-            raise HTTPException(422, "reason: say what is wrong with the item")
-        return keep(campaign, person, body, Flag(body.reason.strip()))
+        return keep(campaign, person, body, flagged(body))
 
     @api.post("/undo")
     def undo(campaign: Campaign, body: Undo, person: Willing) -> Opened:
@@ -125,3 +118,15 @@ class Consenting:
         if digest != self.consent.digest:
             raise HTTPException(409, "the consent text was changed: reload the page and read it")
         self.store.agree(campaign, person, self.consent.text)
+
+
+def consent(prefix: str, consenting: Consenting) -> APIRouter:
+    """Return the API by which a person agrees to the text of a page, under the page's prefix."""
+    api = APIRouter(prefix=prefix)
+
+    @api.post("/{campaign}/consent", status_code=204)
+    def agree(campaign: Campaign, body: Agreed, person: Person) -> None:
+        """Keep that a person agrees to the text that is shown now."""
+        consenting.keep(campaign, person, body.digest)
+
+    return api

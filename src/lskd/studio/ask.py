@@ -79,7 +79,7 @@ def router(desk: Desk) -> APIRouter:
     """Return the page and what it asks of the studio; for the owner only."""
     pages = APIRouter(dependencies=[Depends(security.owner)])
     examiner = Examiner(desk.students)
-    teller = Teller(desk.run)
+    teller = Teller(desk.run, desk.catalogue)
 
     @pages.get("/ask", include_in_schema=False)
     def shown(request: Request) -> Response:

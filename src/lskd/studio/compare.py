@@ -16,14 +16,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 
 from lskd.errors import UserError
-from lskd.human.work import Annotator, Choice, Duel, Flag, Posed, Remark, Said, Skip, left
+from lskd.human.work import Annotator, Choice, Duel, Posed, Remark, Said, Skip, left
 from lskd.studio import comparisons, prolific
-from lskd.studio.annotate import Campaign, Consenting, Person
+from lskd.studio.annotate import Campaign, Consenting, consent
 from lskd.studio.desk import Desk
 from lskd.studio.hand import (
-    Agreed,
     Body,
-    Corners,
     ItemId,
     Key,
     Passed,
@@ -31,13 +29,15 @@ from lskd.studio.hand import (
     Progress,
     Seconds,
     Undo,
+    flagged,
+    place,
     progress,
 )
 from lskd.studio.pages import page
 from lskd.studio.security import visitor
 from lskd.studio.serving import as_response
 from lskd.studio.terms import OWN_TEXT, Consent, Terms, read_consent
-from lskd.types import Image, Preference, Region
+from lskd.types import Image, Preference
 
 CONSENT = OWN_TEXT.with_name("consent_compare.txt")
 SIDE = 1600  # pixels of a picture's longer side
@@ -125,7 +125,7 @@ def sight(desk: Desk, campaign: str, person: Annotator, posed: Posed) -> Sight:
         image=path,
         width=duel.width,
         height=duel.height,
-        regions=[_place(region) for region in duel.regions],
+        regions=[place(region) for region in duel.regions],
         question=duel.question,
         left=_words(here),
         right=_words(there),
@@ -171,12 +171,7 @@ def router(desk: Desk) -> APIRouter:
     pages.include_router(comparisons.router(desk))
     pages.include_router(answers(desk, consenting.required))
     pages.include_router(pictures(desk, consenting.required))
-
-    @pages.post("/api/compare/{campaign}/consent", status_code=204)
-    def agree(campaign: Campaign, body: Agreed, person: Person) -> None:
-        """Keep that a person agrees to the text that is shown now."""
-        consenting.keep(campaign, person, body.digest)
-
+    pages.include_router(consent("/api/compare", consenting))
     return pages
 
 
@@ -209,9 +204,7 @@ def answers(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
     @api.post("/flags")
     def flag(campaign: Campaign, body: Passed, person: Willing) -> Hand:
         """Pass an item on, and tell the researcher what is wrong with it."""
-        if not body.reason.strip():
-            raise HTTPException(422, "reason: say what is wrong with the item")
-        return keep(campaign, person, body, Flag(body.reason.strip()))
+        return keep(campaign, person, body, flagged(body))
 
     @api.post("/undo")
     def undo(campaign: Campaign, body: Undo, person: Willing) -> Hand:
@@ -267,9 +260,3 @@ def _duel(posed: Posed) -> Duel:
 
 def _words(said: Said) -> Words:
     return Words(answer=said.answer, rationale=said.rationale)
-
-
-def _place(region: Region) -> Place:
-    x0, y0, x1, y1 = region.box
-    polygons = [list(polygon) for polygon in region.polygons]
-    return Place(id=region.id, box=Corners(x0=x0, y0=y0, x1=x1, y1=y1), polygons=polygons)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from lskd.errors import UserError
 from lskd.human import answers, export
@@ -22,11 +22,10 @@ from lskd.studio import duels, results
 from lskd.studio.annotate import Campaign as Name
 from lskd.studio.desk import Desk
 from lskd.studio.duels import File, Pair, System
-from lskd.studio.hand import Progress, progress
-from lskd.studio.oversight import Invited, Link
-from lskd.studio.pages import page
-from lskd.studio.prolific import PREFIX
-from lskd.studio.results import Fault, faults, of_kind, saved
+from lskd.studio.hand import Body, Progress, progress
+from lskd.studio.oversight import Invited, Link, link
+from lskd.studio.pages import page, saved
+from lskd.studio.results import Fault, faults, of_kind
 from lskd.studio.security import owner
 
 JUDGES = 3  # section 3.4: the majority of three
@@ -40,20 +39,14 @@ Form = Literal["parquet", "jsonl", "csv"]
 SystemName = Annotated[str, Field(min_length=1, max_length=answers.LONGEST_NAME)]
 
 
-class Sent(BaseModel):
-    """What all requests have in common: nothing unknown is taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sheet(Sent):
+class Sheet(Body):
     """A file of answers: its name, and all of its text."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     text: Annotated[str, Field(max_length=25_000_000)]
 
 
-class Wanted(Sent):
+class Wanted(Body):
     """A campaign to begin, or to add to: whom to compare, and how many judges an item gets."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -165,13 +158,7 @@ def campaigns(desk: Desk) -> APIRouter:
     @api.post("/{campaign}/links", status_code=201)
     def invite(campaign: Name, body: Invited) -> Link:
         """Make a link for a judge; one that they had before is void from now on."""
-        within = of_kind(desk, campaign, "compare")
-        name = " ".join(body.name.split())
-        if not name or name.startswith(PREFIX):
-            raise HTTPException(422, f"name: give one that does not begin with {PREFIX!r}")
-        person = desk.store.enrol(name)
-        path = f"/a/{person.token}/compare?campaign={quote(within.name, safe='')}"
-        return Link(name=person.name, path=path)
+        return link(desk, of_kind(desk, campaign, "compare"), body, "compare")
 
     @api.get("/{campaign}/export/{form}", response_class=Response)
     def exported(campaign: Name, form: Form) -> Response:

@@ -19,11 +19,13 @@ from lskd.studio.terms import Terms
 class Desk:
     """The parts of a studio.
 
-    `run` is None where there are only students to ask; `students` are looked at and not yet loaded.
+    `run` is None where there are only students to ask, and so is `catalogue`, which asks the index
+    of its tables; `students` are looked at and not yet loaded.
     `photographs` are the run's images and what was uploaded, `terms` what people work under.
     """
 
     run: Run | None
+    catalogue: Catalogue | None
     store: Store
     students: tuple[Enrolled, ...]
     safety: Safety
@@ -46,6 +48,7 @@ def lay(
     safe = safety or Safety()
     check(safe)
     enrolled = enrol(students)
-    find = (lambda name: None) if run is None else Catalogue(index.make(run, say)).image
+    catalogue = None if run is None else Catalogue(index.make(run, say))
+    find = (lambda name: None) if catalogue is None else catalogue.image
     photographs = Photographs(find, safe.upload, safe.pixels)
-    return Desk(run, store, enrolled, safe, photographs, terms or Terms())
+    return Desk(run, catalogue, store, enrolled, safe, photographs, terms or Terms())

@@ -6,7 +6,6 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lskd.run import Run
-from lskd.studio import index
 from lskd.studio.catalogue import Card, Catalogue, Dropped, Page, Summary, Tile
 from lskd.studio.desk import Desk
 from lskd.studio.dossier import Dossier, dossier
@@ -73,10 +72,9 @@ def router(desk: Desk) -> APIRouter:
     def explore(request: Request) -> Response:
         return page(request, "explore.html", run=None if run is None else run.name)
 
-    if run is not None:
-        catalogue = Catalogue(index.make(run, lambda text: None))
-        _add_lists(pages, catalogue)
-        _add_image(pages, run, catalogue)
+    if run is not None and desk.catalogue is not None:
+        _add_lists(pages, desk.catalogue)
+        _add_image(pages, run, desk.catalogue)
     return pages
 
 

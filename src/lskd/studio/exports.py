@@ -15,6 +15,7 @@ from lskd.human import export, label_studio, sheet
 from lskd.human.address import addresses
 from lskd.human.work import Claim
 from lskd.studio.desk import Desk
+from lskd.studio.pages import saved
 
 Form = Literal[
     "judgments.parquet",
@@ -55,8 +56,7 @@ def made(desk: Desk, campaign: str, form: Form) -> Response:
     """
     with tempfile.TemporaryDirectory(prefix="lskd-") as folder:
         data = _content(desk, campaign, form, Path(folder))
-    name = f'attachment; filename="{form}"'
-    return Response(data, media_type=FORMS[form].media, headers={"Content-Disposition": name})
+    return Response(data, media_type=FORMS[form].media, headers=saved(form))
 
 
 def _content(desk: Desk, campaign: str, form: Form, folder: Path) -> bytes:

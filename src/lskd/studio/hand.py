@@ -6,13 +6,14 @@ region: people are to judge by what they see.
 
 from typing import Annotated
 
+from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from lskd.errors import UserError
-from lskd.human.work import Annotator, Claim, Posed, Standing
+from lskd.human.work import Annotator, Claim, Flag, Posed, Standing
 from lskd.studio import prolific
 from lskd.studio.desk import Desk
-from lskd.types import Triple
+from lskd.types import Region, Triple
 
 AHEAD = 2  # items that a browser has at hand: the one in view, and the next
 
@@ -146,20 +147,26 @@ def card(posed: Posed) -> Card:
         image=posed.image_id,
         width=claim.width,
         height=claim.height,
-        regions=[
-            Place(
-                id=one.id,
-                box=Corners(**one.box._asdict()),
-                polygons=[list(p) for p in one.polygons],
-            )
-            for one in claim.regions
-        ],
+        regions=[place(one) for one in claim.regions],
         named=named(triple),
         question=triple.question,
         answer=triple.answer,
         rationale=triple.rationale,
         mentions=[Meaning(phrase=m.phrase, region_id=m.region_id) for m in triple.mentions],
     )
+
+
+def place(region: Region) -> Place:
+    """Return a region as a browser gets it."""
+    polygons = [list(polygon) for polygon in region.polygons]
+    return Place(id=region.id, box=Corners(**region.box._asdict()), polygons=polygons)
+
+
+def flagged(body: Passed) -> Flag:
+    """Return the flag of an item; refuse one that says nothing."""
+    if not body.reason.strip():
+        raise HTTPException(422, "reason: say what is wrong with the item")
+    return Flag(body.reason.strip())
 
 
 def named(triple: Triple) -> list[int]:
@@ -172,13 +179,7 @@ def hand(desk: Desk, campaign: str, person: Annotator) -> Hand:
     standing = desk.store.standing(campaign, person)
     wanted = prolific.wanted(desk.terms, person)
     room = AHEAD if wanted is None else min(AHEAD, wanted - standing.labelled)
-    held: list[Posed] = []
-    while len(held) < room:
-        beside = held[-1].id if held else None
-        found = desk.store.next(campaign, person, beside=beside)
-        if found is None:
-            break
-        held.append(found)
+    held = desk.store.hand(campaign, person, room) if room > 0 else []
     finished = wanted is not None and not held and standing.labelled > 0
     return Hand(
         items=[card(one) for one in held],

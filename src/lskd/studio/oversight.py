@@ -15,14 +15,16 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from lskd.human.agreement import Bootstrap, Interval, alpha, with_interval
+from lskd.bootstrap import Bootstrap
+from lskd.human.agreement import Interval, alpha, with_interval
 from lskd.human.store import Store
 from lskd.human.work import Campaign
 from lskd.studio import exports
 from lskd.studio.campaigns import has_sample
 from lskd.studio.desk import Desk
+from lskd.studio.hand import Body
 from lskd.studio.pages import page
 from lskd.studio.prolific import PREFIX
 from lskd.studio.security import owner
@@ -36,10 +38,9 @@ FLAGS = 20  # the last ones, which are shown
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-class Invited(BaseModel):
+class Invited(Body):
     """The name of a person who is to get a link."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -185,13 +186,7 @@ def router(desk: Desk) -> APIRouter:
     @api.post("/{campaign}/links", status_code=201)
     def invite(campaign: Name, body: Invited) -> Link:
         """Make a link for a person; one that they had before is void from now on."""
-        within = judging(desk, campaign)
-        name = " ".join(body.name.split())
-        if not name or name.startswith(PREFIX):
-            raise HTTPException(422, f"name: give one that does not begin with {PREFIX!r}")
-        person = desk.store.enrol(name)
-        path = f"/a/{person.token}/annotate?campaign={quote(within.name, safe='')}"
-        return Link(name=person.name, path=path)
+        return link(desk, judging(desk, campaign), body, "annotate")
 
     @api.get("/{campaign}/export/{form}", response_class=Response)
     def export(campaign: Name, form: exports.Form) -> Response:
@@ -199,6 +194,16 @@ def router(desk: Desk) -> APIRouter:
         return exports.made(desk, judging(desk, campaign).name, form)
 
     return api
+
+
+def link(desk: Desk, campaign: Campaign, body: Invited, kind: str) -> Link:
+    """Make the link by which a person comes to a page, "annotate" or "compare", of a campaign."""
+    name = " ".join(body.name.split())
+    if not name or name.startswith(PREFIX):
+        raise HTTPException(422, f"name: give one that does not begin with {PREFIX!r}")
+    person = desk.store.enrol(name)
+    path = f"/a/{person.token}/{kind}?campaign={quote(campaign.name, safe='')}"
+    return Link(name=person.name, path=path)
 
 
 def judging(desk: Desk, campaign: str) -> Campaign:
@@ -233,12 +238,13 @@ def overview_of(desk: Desk, campaign: Campaign, known: Known) -> Overview:
         labels=progress.labels,
         gold=progress.gold,
         people=people,
-        qa=_figure(known.qa),
-        rationale=_figure(known.rationale),
+        qa=figure(known.qa),
+        rationale=figure(known.rationale),
         flags=list(known.flags),
         study=f"/study/{quote(campaign.name, safe='')}" if desk.terms.prolific else None,
     )
 
 
-def _figure(interval: Interval) -> Figure:
+def figure(interval: Interval) -> Figure:
+    """Return a figure as a browser gets it."""
     return Figure(value=interval.value, low=interval.low, high=interval.high, units=interval.units)

@@ -44,3 +44,8 @@ def page(request: Request, template: str, **values: Any) -> HTMLResponse:
         **values,
     )
     return HTMLResponse(text, status)
+
+
+def saved(name: str) -> dict[str, str]:
+    """Return the headers by which a browser saves an answer as a file."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

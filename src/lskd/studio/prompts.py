@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from lskd import marking
 from lskd.run import Run
-from lskd.studio import index
 from lskd.studio.catalogue import Catalogue
 from lskd.types import Example, Region, Regions, Triple
 
@@ -29,9 +28,9 @@ class Prompt:
 class Teller:
     """Tells what a run says of its images; of any other image, and without a run, nothing."""
 
-    def __init__(self, run: Run | None) -> None:
+    def __init__(self, run: Run | None, catalogue: Catalogue | None) -> None:
         self._run = run
-        self._catalogue = None if run is None else Catalogue(index.make(run, lambda text: None))
+        self._catalogue = catalogue
 
     def regions(self, image_id: str) -> tuple[Region, ...]:
         """Return the regions of an image, as far as each number is its place in the list.

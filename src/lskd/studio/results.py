@@ -10,15 +10,17 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel
 
+from lskd.bootstrap import Bootstrap
 from lskd.human import likert, preference
-from lskd.human.agreement import Bootstrap, Interval
+from lskd.human.agreement import USUAL
 from lskd.human.likert import Likert
 from lskd.human.preference import Preferences, Rule
 from lskd.human.work import Campaign, CampaignKind
 from lskd.run import Run
 from lskd.studio.annotate import Campaign as Name
 from lskd.studio.desk import Desk
-from lskd.studio.oversight import Figure
+from lskd.studio.oversight import Figure, figure
+from lskd.studio.pages import saved
 from lskd.types import Example, Reject
 
 LIVE = Bootstrap(resamples=200)  # enough for a page; files are made with the usual number
@@ -102,7 +104,7 @@ def router(desk: Desk) -> APIRouter:
     @api.get("/{campaign}/table.md", response_class=Response)
     def table5_file(campaign: Name, rule: Annotated[Rule, Query()] = "leave out") -> Response:
         """Return Table 5 as Markdown."""
-        text = preference.markdown(found(campaign, rule, Bootstrap()))
+        text = preference.markdown(found(campaign, rule, USUAL))
         return Response(text, media_type=MARKDOWN, headers=saved("table5.md"))
 
     @api.get("/{campaign}/figure")
@@ -118,7 +120,7 @@ def router(desk: Desk) -> APIRouter:
     @api.get("/{campaign}/figure.md", response_class=Response)
     def figure3_table(campaign: Name) -> Response:
         """Return Figure 3 as a table in Markdown."""
-        text = likert.markdown(rated(campaign, Bootstrap()))
+        text = likert.markdown(rated(campaign, USUAL))
         return Response(text, media_type=MARKDOWN, headers=saved("figure3.md"))
 
     return api
@@ -137,11 +139,6 @@ def faults(rejects: Iterable[Reject]) -> list[Fault]:
     return [Fault(source=one.source, reason=one.reason) for one in rejects]
 
 
-def saved(name: str) -> dict[str, str]:
-    """Return the headers by which a browser saves an answer as a file."""
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
-
-
 def _kept(run: Run) -> set[str]:
     """Return the ids of the triples that a run accepted."""
     shards = run.tables.shards(Example)
@@ -154,15 +151,15 @@ def _lines(found: Preferences) -> list[Line]:
             first=row.first,
             second=row.second,
             aspect=row.aspect,
-            first_wins=_figure(row.first_wins),
-            second_wins=_figure(row.second_wins),
-            ties=_figure(row.ties),
+            first_wins=figure(row.first_wins),
+            second_wins=figure(row.second_wins),
+            ties=figure(row.ties),
             items=row.items,
             undecided=row.undecided,
             votes=row.votes,
             judges=row.judges,
             p=row.p,
-            agreement=_figure(row.agreement),
+            agreement=figure(row.agreement),
         )
         for row in found.rows
     ]
@@ -173,10 +170,10 @@ def _figure3(found: Likert) -> Figure3:
         criteria=[
             Criterion(
                 criterion=one.criterion,
-                without=_figure(one.without),
-                kept=_figure(one.kept),
-                gain=_figure(one.gain),
-                agreement=_figure(one.agreement),
+                without=figure(one.without),
+                kept=figure(one.kept),
+                gain=figure(one.gain),
+                agreement=figure(one.agreement),
             )
             for one in found.questions
         ],
@@ -184,7 +181,3 @@ def _figure3(found: Likert) -> Figure3:
         kept=found.kept,
         judgments=found.judgments,
     )
-
-
-def _figure(found: Interval) -> Figure:
-    return Figure(value=found.value, low=found.low, high=found.high, units=found.units)
