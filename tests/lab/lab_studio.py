@@ -1,17 +1,14 @@
 """A run of the lab with scores and a corpus by the truth, and a studio about it that is served."""
 
-import socket
-import threading
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import tomli_w
-import uvicorn
 from lab_house import RUN
 
+import studio_server
 from lskd import execute, progress, table
 from lskd.human.store import Store
 from lskd.lab.annotators import verdicts
@@ -92,20 +89,9 @@ def studio(run: Run, folder: Path, token: str | None = None) -> Iterator[tuple[s
     store = Store(f"sqlite:///{folder / 'people.sqlite'}")
     campaigns.opened(run, store)
     app = create(lay(run, store, safety=Safety(token=token)))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the studio did not start"
-                time.sleep(0.01)
-            path = "/" if token is None else f"/enter/{token}"
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}{path}", store
-        finally:
-            server.should_exit = True
-            thread.join()
-            store.close()
+    path = "/" if token is None else f"/enter/{token}"
+    try:
+        with studio_server.served(app) as address:
+            yield f"{address}{path}", store
+    finally:
+        store.close()

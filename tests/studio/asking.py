@@ -1,17 +1,14 @@
 """A studio to ask in: a run of two pictures in hand-made tables, tiny students, a real server."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import PIL.Image
-import uvicorn
 
 import checkpoints
+import studio_server
 from lskd import table
 from lskd.human.store import Store
 from lskd.picture import image_id
@@ -77,19 +74,10 @@ def students_in(folder: Path, names: Sequence[str]) -> list[Path]:
 @contextmanager
 def served(desk: Desk) -> Iterator[str]:
     """Serve a studio on a free port of this machine; gives its address."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create(desk), log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
     try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with studio_server.served(create(desk)) as address:
+            yield address
     finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
         desk.store.close()
 
 

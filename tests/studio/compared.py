@@ -1,9 +1,6 @@
 """A studio to compare in: a run with a few accepted triples, a file of another system, a server."""
 
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +8,8 @@ from typing import Any
 
 import httpx
 import PIL.Image
-import uvicorn
 
+import studio_server
 from lskd import table
 from lskd.human.answers import written
 from lskd.human.store import Store
@@ -100,21 +97,12 @@ def desk_of(folder: Path, pictures: int = 2, token: str | None = None) -> Desk:
 @contextmanager
 def served(desk: Desk) -> Iterator[str]:
     """Serve a studio on a free port of this machine; gives its address."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create(desk), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        while VISITORS:
-            VISITORS.pop().close()
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+    with studio_server.served(create(desk)) as address:
+        try:
+            yield address
+        finally:
+            while VISITORS:
+                VISITORS.pop().close()
 
 
 def visitor(address: str, entrance: str = "/api/csrf") -> httpx.Client:

@@ -1,9 +1,6 @@
 """A small run written by hand, and a studio about it that runs on a free port."""
 
 import contextlib
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +9,8 @@ import fastapi
 import httpx
 import PIL.Image
 import PIL.ImageDraw
-import uvicorn
 
+import studio_server
 from lskd import table
 from lskd.picture import image_id
 from lskd.run import Run, load
@@ -66,21 +63,8 @@ class Served:
 def serve(laid: Desk) -> Iterator[Served]:
     """Run a studio on a free loopback port, in a thread."""
     made = app.create(laid)
-    # With its protocol named, asyncio sends answers at once; else each waits for 40 ms.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(made, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [free]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the studio did not start"
-                time.sleep(0.01)
-            yield Served(f"http://127.0.0.1:{port}", laid, made)
-        finally:
-            server.should_exit = True
-            thread.join(20)
+    with studio_server.served(made) as url:
+        yield Served(url, laid, made)
 
 
 def paint(file: Path, number: int) -> Image:

@@ -1,8 +1,5 @@
 """A studio to judge in: a run with a sample in hand-made tables, a real server, visitors."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +7,8 @@ from pathlib import Path
 import httpx
 import PIL.Image
 import PIL.ImageDraw
-import uvicorn
 
+import studio_server
 from lskd import table
 from lskd.human.store import Store
 from lskd.picture import image_id
@@ -77,23 +74,10 @@ def desk_of(
 @contextmanager
 def served(desk: Desk, port: int = 0) -> Iterator[str]:
     """Serve a studio on a port of this machine, else on a free one; gives its address."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    config = uvicorn.Config(
-        create(desk), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
     try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with studio_server.served(create(desk), port) as address:
+            yield address
     finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
         desk.store.close()
 
 

@@ -1,5 +1,6 @@
 // Judging by keyboard: an item in view, the next one at hand, and answers on their way.
 import { Boxes } from "/static/boxes.js";
+import * as judging from "/static/judging.js";
 import { Outbox, passing, pause } from "/static/outbox.js";
 import { Stopwatch } from "/static/stopwatch.js";
 import { all, api, count, fill, find, forPage, say, told, worded } from "/static/studio.js";
@@ -50,24 +51,15 @@ function reveal(rating) {
   if (qa !== null) find("#reason").scrollIntoView({ block: "nearest" });
 }
 
-function rest(title, text, { code, finished } = {}) {
-  find("#rest-title").textContent = title;
-  find("#rest-text").textContent = text;
-  find("#code").hidden = !code;
-  find("#code code").textContent = code ?? "";
-  find("#finish").hidden = !finished;
-  if (finished) find("#finish").href = finished;
-  find("#rest-undo").hidden = !progress?.labelled;
+function rest(title, text, answer) {
+  judging.rest(title, text, progress?.labelled, answer);
   show(null);
 }
 
 function tell() {
-  const held = outbox.size;
-  find("#waiting").hidden = held === 0 || !outbox.trouble;
-  find("#waiting").textContent = `${held} ${held === 1 ? "answer is" : "answers are"} kept here and sent again`;
-  find("#waiting").title = outbox.trouble?.message ?? "";
+  judging.tellWaiting(outbox);
   if (!progress) return;
-  const labelled = progress.labelled + held;
+  const labelled = progress.labelled + outbox.size;
   const total = progress.wanted ?? progress.labelled + progress.left;
   const parts = [`${count(labelled)} of ${count(Math.max(total, labelled))}`];
   if (progress.gold_seen) parts.push(`known answers ${progress.gold_right} of ${progress.gold_seen}`);
@@ -169,14 +161,8 @@ async function undo() {
 
 async function flag() {
   if (!item || waiting) return;
-  const dialog = find("#flagging");
-  find("#why").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  find("#why").focus();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  const reason = find("#why").value.trim();
-  if (dialog.returnValue === "flag" && reason && item) send("flags", { reason });
+  const reason = await judging.askReason();
+  if (reason && item) send("flags", { reason });
 }
 
 const skip = () => item && !waiting && send("skips", {});
@@ -208,17 +194,8 @@ find("#skip").addEventListener("click", skip);
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);
 find("#every").addEventListener("change", every);
-for (const button of all("[data-reason]")) {
-  button.addEventListener("click", () => {
-    find("#why").value = button.dataset.reason;
-    find("#flagging").close("flag");
-  });
-}
-// A region that is pointed at in the text stands out in the picture.
-for (const place of all(".said, #question")) {
-  place.addEventListener("pointerover", ({ target }) => boxes.light(target.dataset?.region ? [Number(target.dataset.region)] : []));
-  place.addEventListener("pointerleave", () => boxes.light([]));
-}
+judging.wireReasons();
+judging.wireLight(".said, #question", boxes);
 
 outbox.addEventListener("change", tell);
 outbox.addEventListener("refused", ({ detail }) => say(`Not taken: ${detail.message}`, "bad"));

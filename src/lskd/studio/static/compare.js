@@ -1,6 +1,7 @@
 // Comparing by keyboard: two answers in view, four questions in turn. Which system an answer is of
 // is never known here: what is said is left, right or tie.
 import { Boxes } from "/static/boxes.js";
+import * as judging from "/static/judging.js";
 import { Outbox, passing, pause } from "/static/outbox.js";
 import { Stopwatch } from "/static/stopwatch.js";
 import { all, api, count, fill, find, forPage, named, say, told, worded } from "/static/studio.js";
@@ -66,22 +67,13 @@ function mark() {
   });
 }
 
-function rest(title, text, { code, finished } = {}) {
-  find("#rest-title").textContent = title;
-  find("#rest-text").textContent = text;
-  find("#code").hidden = !code;
-  find("#code code").textContent = code ?? "";
-  find("#finish").hidden = !finished;
-  if (finished) find("#finish").href = finished;
-  find("#rest-undo").hidden = !progress?.labelled;
+function rest(title, text, answer) {
+  judging.rest(title, text, progress?.labelled, answer);
   show(null);
 }
 
 function tell() {
-  const held = outbox.size;
-  find("#waiting").hidden = held === 0 || !outbox.trouble;
-  find("#waiting").textContent = `${held} ${held === 1 ? "answer is" : "answers are"} kept here and sent again`;
-  find("#waiting").title = outbox.trouble?.message ?? "";
+  judging.tellWaiting(outbox);
   if (!progress) return;
   const total = Math.max(progress.wanted ?? progress.labelled + progress.left, progress.labelled);
   const speed = progress.mean_seconds === null ? "" : ` · ${progress.mean_seconds.toFixed(1)} s a pair`;
@@ -158,14 +150,8 @@ async function undo() {
 
 async function flag() {
   if (!item || busy) return;
-  const dialog = find("#flagging");
-  find("#why").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  find("#why").focus();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  const reason = find("#why").value.trim();
-  if (dialog.returnValue === "flag" && reason && item) await send("flags", { item: item.id, seconds: seconds(), reason });
+  const reason = await judging.askReason();
+  if (reason && item) await send("flags", { item: item.id, seconds: seconds(), reason });
 }
 
 const skip = () => item && !busy && send("skips", { item: item.id, seconds: seconds() });
@@ -191,17 +177,8 @@ find("#skip").addEventListener("click", told(skip));
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);
 find("#every").addEventListener("change", () => item && (boxes.regions = marked()));
-for (const button of all("[data-reason]")) {
-  button.addEventListener("click", () => {
-    find("#why").value = button.dataset.reason;
-    find("#flagging").close("flag");
-  });
-}
-// A region that is pointed at in a text stands out in the picture.
-for (const place of all(".pair, #question")) {
-  place.addEventListener("pointerover", ({ target }) => boxes.light(target.dataset?.region ? [Number(target.dataset.region)] : []));
-  place.addEventListener("pointerleave", () => boxes.light([]));
-}
+judging.wireReasons();
+judging.wireLight(".pair, #question", boxes);
 
 outbox.addEventListener("change", tell);
 outbox.addEventListener("refused", ({ detail }) => say(`Not taken: ${detail.message}`, "bad"));
