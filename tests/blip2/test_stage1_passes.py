@@ -44,14 +44,27 @@ def test_texts_that_share_a_memory_are_judged_as_if_each_had_its_own(attention: 
     memory = memory_of(student, 2)
     with torch.no_grad():
         shared = student.judge(memory, TEXTS).match
-        own = student.judge(memory.take(torch.tensor([0, 0, 1, 1])), TEXTS).match
+        own = student.judge(memory.seen_by(torch.tensor([0, 0, 1, 1])), TEXTS).match
         alone = [
-            student.judge(memory.take(torch.tensor([row // 2])), TEXTS.take(torch.tensor([row])))
+            student.judge(memory.seen_by(torch.tensor([row // 2])), TEXTS.take(torch.tensor([row])))
             for row in range(4)
         ]
     torch.testing.assert_close(shared, own, atol=1e-5, rtol=1e-5)
     together = torch.cat([verdict.match for verdict in alone])
     torch.testing.assert_close(shared, together, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("views", [[2, 0, 2, 2], [1, 1, 1, 1], [0, 2, 1, 0]])
+def test_rows_may_look_at_any_view_in_any_order(attention: str, views: list[int]) -> None:
+    student = shake(new_student(tiny_size(), attention))  # type: ignore[arg-type]  # parametrised
+    memory = memory_of(student, 3)
+    with torch.no_grad():
+        together = student.judge(memory.seen_by(torch.tensor(views)), TEXTS).match
+        for row, view in enumerate(views):
+            own = Memory({n: (k[[view]], v[[view]]) for n, (k, v) in memory.layers.items()})
+            alone = student.judge(own, TEXTS.take(torch.tensor([row]))).match
+            torch.testing.assert_close(together[[row]], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_padding_changes_nothing() -> None:

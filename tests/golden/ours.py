@@ -102,7 +102,7 @@ def student_states(golden: Golden, student: Stage1) -> Pairs:
     queries, states = qformer.write(memory, Texts(to_write(texts, golden.decode_id), texts.mask))
     ours = {name: kept[:, :, : qformer.size.queries] for name, kept in past.items()}
     matched = qformer.match(
-        memory.take(torch.cat([rows, io["in.img_neg"], rows])),
+        memory.seen_by(torch.cat([rows, io["in.img_neg"], rows])),
         texts.take(torch.cat([rows, rows, io["in.txt_neg"]])),
     )
     head = student.matching(matched[:, : qformer.size.queries])
@@ -205,7 +205,7 @@ def shared_id_matching(golden: Golden, student: Stage1) -> Tensor:
     rows = torch.arange(len(texts))
     memory = student.backbone.remember(student.backbone.features(io["in.image"]))
     verdict = student.judge(
-        memory.take(torch.cat([rows, io["in.imageid_img_neg"], rows])),
+        memory.seen_by(torch.cat([rows, io["in.imageid_img_neg"], rows])),
         texts.take(torch.cat([rows, rows, io["in.imageid_txt_neg"]])),
     )
     return verdict.match

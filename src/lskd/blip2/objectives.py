@@ -105,7 +105,7 @@ class StudentObjective(nn.Module):
         image = backbone.ln_vision(batch.features)
         step = self._prepare(batch, image, backbone.qformer.remember(image))
         writing = Texts(to_write(batch.texts, self.decode_id), batch.texts.mask)
-        memory = step.memory if batch.view is None else step.memory.take(batch.view)
+        memory = step.memory if batch.view is None else step.memory.seen_by(batch.view)
         queries, states = backbone.qformer.write(memory, writing)
         to_texts, to_views = self.similarities(queries, batch.texts, step.numbers)
         if negatives is None:
@@ -147,7 +147,7 @@ class StudentObjective(nn.Module):
 
     def _matching_loss(self, batch: Batch, step: _Step, negatives: Negatives) -> Tensor:
         memory, view, texts, labels = self._matching_rows(batch, step, negatives)
-        verdict = self.student.judge(memory.take(view), texts)
+        verdict = self.student.judge(memory.seen_by(view), texts)
         loss = functional.cross_entropy(verdict.match, labels, reduction="sum")
         return _mean(loss, len(labels))
 

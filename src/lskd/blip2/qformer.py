@@ -7,7 +7,7 @@ projection is half of the operations of a matching pass.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,10 +24,27 @@ Seen = tuple[Tensor, Tensor]  # keys and values, both (views, tokens, width)
 
 
 @dataclass(frozen=True, slots=True)
+class Seats:
+    """Which view each row looks at, where not all views have equally many rows.
+
+    Row r sits at `of`[r], (rows,) int64, of views * `each` seats; seats of one view follow each
+    other, and some stay empty. So keys and values need not be repeated for each row: only queries
+    are moved, which are few.
+    """
+
+    of: Tensor
+    each: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """What the cross-attention of each layer that has one knows of some views."""
+    """What the cross-attention of each layer that has one knows of some views.
+
+    Rows look at it in the order of the views, equally many at each, or as `seats` tells.
+    """
 
     layers: Mapping[int, Seen]
+    seats: Seats | None = None
 
     @property
     def views(self) -> int:
@@ -39,17 +56,18 @@ class Memory:
         """Return where the memory lies."""
         return next(iter(self.layers.values()))[0].device
 
-    def take(self, rows: Tensor) -> "Memory":
-        """Return the memory of some views, (rows,) int64, repeated as often as they are named."""
-        return Memory(
-            {
-                n: (keys.index_select(0, rows), values.index_select(0, rows))
-                for n, (keys, values) in self.layers.items()
-            }
-        )
+    def seen_by(self, rows: Tensor) -> "Memory":
+        """Return the memory for rows of which each looks at a view, (rows,) int64."""
+        counts = torch.bincount(rows, minlength=self.views)
+        order = rows.argsort(stable=True)
+        first = counts.cumsum(0) - counts  # where the rows of each view begin in that order
+        place = torch.empty_like(rows)
+        place[order] = torch.arange(len(rows), device=rows.device) - first[rows[order]]
+        each = int(counts.max())
+        return replace(self, seats=Seats(rows * each + place, each))
 
     def join(self, other: "Memory") -> "Memory":
-        """Return these views, and then those of another memory."""
+        """Return these views, and then those of another memory; nobody looks at them yet."""
         return Memory(
             {
                 n: (torch.cat([keys, other.layers[n][0]]), torch.cat([values, other.layers[n][1]]))
@@ -81,16 +99,31 @@ class _CrossAttention(nn.Module):
         self.dropout: float = replaced.attention.attention_dropout
         self.attention = attention
 
-    def forward(self, hidden_states: Tensor, encoder_hidden_states: Seen, **_: object) -> Tensor:
-        """Return (rows, queries, width). Row r looks at view r // (rows / views)."""
-        keys, values = (self._by_head(seen) for seen in encoder_hidden_states)
-        # Queries do not see each other here, so those of all rows of a view may form one long row:
-        # (rows, queries, width) -> (views, rows / views * queries, width). Nothing is copied.
-        folded = hidden_states.reshape(keys.shape[0], -1, hidden_states.shape[-1])
-        found = self._attend(self._by_head(self.query(folded)), keys, values)
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: tuple[Seen, Seats | None],
+        **_: object,
+    ) -> Tensor:
+        """Return (rows, queries, width); row r looks at view r // (rows / views), or at its seat.
+
+        Queries do not see each other here, so those of all rows of a view may form one long row:
+        (rows, queries, width) -> (views, rows / views * queries, width). Nothing is copied.
+        """
+        seen, seats = encoder_hidden_states
+        keys, values = (self._by_head(states) for states in seen)
+        asked: Tensor = self.query(hidden_states)
+        if seats is not None:
+            empty = asked.new_zeros(len(keys) * seats.each, *asked.shape[1:])
+            asked = empty.index_copy(0, seats.of, asked)
+        folded = asked.reshape(len(keys), -1, asked.shape[-1])
+        found = self._attend(self._by_head(folded), keys, values)
         joined = found.transpose(1, 2).flatten(2)  # (views, heads, n, width / heads) -> (.., width)
-        seen: Tensor = self.output(joined, folded)
-        return seen.reshape(hidden_states.shape)
+        joined = joined.reshape(-1, *asked.shape[1:])
+        if seats is not None:
+            joined = joined.index_select(0, seats.of)
+        looked: Tensor = self.output(joined, hidden_states)
+        return looked
 
     def _by_head(self, states: Tensor) -> Tensor:
         """Return (views, n, width) as (views, heads, n, width / heads)."""
@@ -167,7 +200,7 @@ class QFormer(nn.Module):
     def match(self, memory: Memory, texts: Texts) -> Tensor:
         """Return joint states, (texts, queries + tokens, width): everything sees everything.
 
-        The texts are in the order of the views, equally many for each.
+        The texts are in the order of the views, equally many for each, or sit as the memory says.
         """
         queries = self.size.queries
         seen = texts.mask.new_ones(len(texts), queries)
@@ -178,7 +211,7 @@ class QFormer(nn.Module):
         """Return (views, queries, width) as `look` does, and (texts, tokens, width) to write from.
 
         One pass under the mask of UniLM: queries see queries, and a text sees the queries and its
-        own past. There is one text for each view, whose first id is [DEC].
+        own past. There is one text for each view or seat, whose first id is [DEC].
         """
         queries, tokens = self.size.queries, texts.ids.shape[1]
         rows = torch.arange(queries + tokens, device=texts.ids.device)
@@ -208,7 +241,8 @@ class QFormer(nn.Module):
             mask = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(
                 ~mask, torch.finfo(hidden.dtype).min
             )
-        seen = memory.layers if memory is not None else {}
         for n, layer in enumerate(self.model.encoder.layer):
-            hidden = layer(hidden, mask, seen.get(n), query_length=queries)
+            known = memory is not None and n in memory.layers
+            seen = (memory.layers[n], memory.seats) if memory is not None and known else None
+            hidden = layer(hidden, mask, seen, query_length=queries)
         return hidden

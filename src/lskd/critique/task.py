@@ -50,7 +50,7 @@ class CriticObjective(nn.Module):
         backbone = self.critic.backbone
         device = backbone.ln_vision.weight.device
         memory = backbone.remember(backbone.features(sheet.pixels.to(device)))
-        verdict = self.critic.judge(memory.take(sheet.view.to(device)), sheet.texts.to(device))
+        verdict = self.critic.judge(memory.seen_by(sheet.view.to(device)), sheet.texts.to(device))
         accepted = sheet.accepted.to(device)
         qa = sheet.qa.to(device) if "qa" in self.ratings else None
         rationale = sheet.rationale.to(device) if "rationale" in self.ratings else None
