@@ -1,0 +1,247 @@
+"""Any image-text-to-text model of transformers that chats, as a writer: adapters are trained.
+
+```
+picture -> vision tower and connector (frozen) -> features: kept ---------+
+prompt, target -> chat template -> tokens, of which the target is learnt -+-> language model + LoRA
+```
+
+SmolVLM, Qwen-VL, LLaVA-OneVision, Gemma 3, InternVL and their like: nothing here knows their names.
+`turns.py` spells lines by the model's own template, `pictures.py` looks and gives back what was
+seen, `canvas.py` measures the size at which pictures are seen, `adapter.py` holds the adapters,
+`chat_module.py` has the loss.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+import transformers
+from torch import Tensor
+
+from lskd.checkpoints.checkpoint import Checkpoint, model_of
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+from lskd.stage import batches
+from lskd.training.memory import guarded
+from lskd.writing import adapter, note
+from lskd.writing.canvas import Canvases
+from lskd.writing.chat_module import ChatModule
+from lskd.writing.decode import Asked, ends_of, generated
+from lskd.writing.note import Note, without_none
+from lskd.writing.pictures import Pictures
+from lskd.writing.readers import reader_of
+from lskd.writing.trained import base_of, commit_of
+from lskd.writing.turns import Turns, odd_tag
+from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
+
+USE = "lskd.writing.chat:ChatWriter"
+WANTED = "an image-text-to-text model with a chat template, such as SmolVLM, Qwen-VL or Gemma 3"
+
+BLANK = 64  # pixels
+
+
+class ChatWriter:
+    """A Writer on an image-text-to-text model of transformers; see `Writer`."""
+
+    without_effect = frozenset({"batch", "device", "recompute"})
+
+    def __init__(  # noqa: PLR0913 - one parameter for each key of a run file
+        self,
+        checkpoint: str,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        trained: str | None = None,
+        context: int | None = None,
+        rank: int = 16,
+        alpha: float = 32.0,
+        dropout: float = 0.0,
+        seed: int = 0,
+        recompute: bool = False,
+        batch: int = 8,
+    ) -> None:
+        """Load the weights and put adapters into the language model.
+
+        `context` is the most tokens that are read, the picture's included, None for as many as the
+        model can. `rank`, `alpha` and `dropout` are those of `adapter.Size`, `seed` is for the
+        adapters as they begin. `recompute` makes states again for the gradient; `batch` lines are
+        asked at once. Raises UserError for a checkpoint or a setting that cannot be used.
+        """
+        if batch < 1:
+            raise UserError(f"batch = {batch}: 1 is the least")
+        size = adapter.Size(rank, alpha, dropout)
+        source = Checkpoint(checkpoint, revision, device, dtype)
+        model = model_of(source, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, WANTED)
+        text = model.config.get_text_config()
+        if model.config.is_encoder_decoder or text.is_encoder_decoder:
+            raise UserError(
+                f"{checkpoint}: a {model.config.model_type} model reads its prompt by an encoder; "
+                f"needed is {WANTED}"
+            )
+        processor = reader_of(source)
+        self.tokenizer = processor.tokenizer
+        self.canvases = Canvases(processor.image_processor)
+        ends = ends_of(model, self.tokenizer)
+        turns = Turns(processor, checkpoint, _context(text, context), next(iter(ends), None))
+        pictures = Pictures(model, processor, turns)
+        pictures.place(self.canvas(BLANK, BLANK))  # so that what cannot work is told now
+        self.batch = batch
+        keys = without_none(
+            checkpoint=checkpoint,
+            revision=commit_of(checkpoint, revision),
+            context=context,
+            rank=rank,
+            alpha=alpha,
+            dropout=dropout,
+            seed=seed,
+        )
+        self.note = Note(USE, keys, base_of(checkpoint, revision))
+        if recompute:
+            _recompute(model)
+        held = adapter.adapted(model, size, seed) if trained is None else self._held(model, trained)
+        _stop_at(model, ends, turns.last)
+        self._module = ChatModule(held, turns, pictures)
+
+    @property
+    def module(self) -> ChatModule:
+        """Return the module; its forward is `loss`."""
+        return self._module
+
+    @property
+    def family(self) -> str:
+        """Return the type of the model, for `coordinates.codec_of`."""
+        return str(self.module.model.config.model_type)
+
+    def canvas(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size at which the model sees a picture in most detail."""
+        return self.canvases.canvas(width, height)
+
+    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
+        """Return warnings about pictures of a size, in pixels, that are marked in a style.
+
+        A style of None is for regions that are told by coordinates. No warning is a reason to stop.
+        """
+        marks = None if style is None else self.canvases.doubt(width, height, style)
+        return [doubt for doubt in (marks, odd_tag(self.tokenizer)) if doubt is not None]
+
+    def look(self, pictures: Sequence[PIL.Image.Image]) -> list[Sight]:
+        """Return the features that stand in the place of a picture's tokens, (tokens, width)."""
+        of_size: dict[tuple[int, int], list[int]] = {}
+        for number, picture in enumerate(pictures):
+            of_size.setdefault(picture.size, []).append(number)
+        seen: dict[int, Sight] = {}
+        with self._asking("while pictures are looked at"):
+            for numbers in of_size.values():
+                for some in batches(numbers, self.batch):
+                    sights = self.module.pictures.look([pictures[n] for n in some])
+                    seen.update(zip(some, sights, strict=True))
+        return [seen[number] for number in range(len(pictures))]
+
+    def cuts(self, sights: Sequence[Sight], lines: Sequence[Line], new: int = 0) -> list[Cut]:
+        """Return the lines whose prompts lose their first tokens."""
+        rows = (
+            self.module.row(sights[line.view], line, number, new)
+            for number, line in enumerate(lines)
+        )
+        return [Cut(number, row.cut) for number, row in enumerate(rows) if row.cut]
+
+    def loss(self, sights: Sequence[Sight], lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
+        """Return the targets' negative log-likelihood, and the number of their tokens."""
+        told: tuple[Tensor, Tensor] = self.module(sights, lines)
+        return told
+
+    def write(
+        self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding
+    ) -> list[Written]:
+        """Return what is written after each prompt."""
+        if wrong := [number for number, line in enumerate(lines) if line.target]:
+            raise UserError(f"line {wrong[0]} has a target, so nothing is to be written for it")
+        rows = [
+            self.module.row(sights[line.view], line, number, decoding.tokens)
+            for number, line in enumerate(lines)
+        ]
+        told: dict[int, Written] = {}
+        order = sorted(range(len(rows)), key=lambda n: len(rows[n].before) + len(rows[n].after))
+        with self._asking("while texts are written"):
+            for some in batches(order, self.batch):
+                given = self.module.asked(
+                    [sights[lines[n].view] for n in some], [rows[n] for n in some]
+                )
+                asked = Asked(some, given["input_ids"].shape[1])
+                texts = generated(self.module.model, given, self.tokenizer, decoding, asked)
+                told.update(zip(some, texts, strict=True))
+        return [told[number] for number in range(len(lines))]
+
+    def likelihoods(self, sights: Sequence[Sight], lines: Sequence[Line]) -> list[float]:
+        """Return the mean log-probability of a token of each target."""
+        rows = [
+            self.module.row(sights[line.view], line, number, ended=False)
+            for number, line in enumerate(lines)
+        ]
+        alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+        for number, row in enumerate(rows):
+            if row.target:
+                alike.setdefault((lines[number].view, row.after), []).append(number)
+        values = [math.nan] * len(lines)
+        with self._asking("while likelihoods are measured"):
+            for (view, _), numbers in alike.items():
+                # Targets of like length are read together, so that little is padded.
+                order = sorted(numbers, key=lambda n: len(rows[n].target))
+                told = self.module.behind(sights[view], [rows[n] for n in order], self.batch)
+                for number, value in zip(order, told, strict=True):
+                    values[number] = value
+        return values
+
+    def save(self, folder: Path) -> None:
+        """Write the adapters as PEFT does, and the note; the base stays where it is."""
+        (folder / note.FILE).unlink(missing_ok=True)
+        adapter.save(folder, self.module.held)
+        note.write(folder, self.note)
+
+    def _held(self, model: Any, trained: str) -> Any:
+        """Return the model with trained adapters; raises UserError if they are of another base."""
+        told = note.read(Path(trained))
+        if told.base and self.note.base and told.base != self.note.base:
+            raise UserError(
+                f"{trained} was trained on another base than {self.note.keys['checkpoint']}: the "
+                "files of weights differ; give the base that it was trained on "
+                f"({told.keys.get('checkpoint')})"
+            )
+        return adapter.restored(model, Path(trained))
+
+    @contextmanager
+    def _asking(self, when: str) -> Iterator[None]:
+        """Ask the model as it is after training: nothing drops out, no gradient is kept."""
+        training = self.module.training
+        self.module.eval()
+        try:
+            # Not torch's inference mode: what it makes cannot be learnt from later.
+            with torch.no_grad(), guarded(when, f"lower batch ({self.batch})"):
+                yield
+        finally:
+            self.module.train(training)
+
+
+def _context(text: Any, wanted: int | None) -> int:
+    """Return how many tokens are read; raises UserError for more than there are positions."""
+    most = getattr(text, "max_position_embeddings", None)
+    if wanted is None and most is None:
+        raise UserError("this model does not say how many tokens it reads: set context")
+    if wanted is not None and (wanted < 1 or (most is not None and wanted > most)):
+        raise UserError(f"context = {wanted}: expected 1 to {most or 'any number of'} tokens")
+    return int(wanted if wanted is not None else most or 0)
+
+
+def _recompute(model: Any) -> None:
+    """Have the model make states again for the gradient, under the name of either version."""
+    later = getattr(model, "activation_checkpointing_enable", None)
+    (later or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
+def _stop_at(model: Any, ends: Sequence[int], token: int) -> None:
+    """Have a text end at the token that ends a turn, too: it is what is learnt."""
+    model.generation_config.eos_token_id = list(dict.fromkeys((*ends, token)))

@@ -1,0 +1,189 @@
+"""Mini-GPT4 as a writer: vision tower and Q-Former of BLIP-2 before Vicuna (section 2.4).
+
+In: Vicuna, a BLIP-2, and the file of Mini-GPT4's authors: a `.pth` that has under "model" the
+tensors `llama_proj.weight` and `llama_proj.bias`, and those of the Q-Former where it was trained
+too. Out: a writer on Blip2ForConditionalGeneration, with the picture in mid-prompt and the words
+about it that its authors trained it with.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+import transformers
+from torch import Tensor
+
+from lskd.blip2 import files
+from lskd.blip2.pixels import MEAN, SPREAD
+from lskd.checkpoints.checkpoint import Checkpoint, config_of, model_of, tokenizer_of
+from lskd.errors import UserError
+from lskd.writing import speaking
+from lskd.writing.blip2_module import Blip2Module
+from lskd.writing.eyes import PARTS, Eyes, by_our_names, eyes_of
+from lskd.writing.masks import Layout
+from lskd.writing.note import Note, lasting, without_none
+from lskd.writing.parts import Settings, assembled
+from lskd.writing.trained import base_of, commit_of, read_trained, write_trained
+from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
+
+library: Any = transformers
+
+USE = "lskd.writing.minigpt4:MiniGPT4Writer"
+WANTED = "Vicuna or another LLaMA that writes, such as lmsys/vicuna-13b-v1.5"
+PROJECTION = "language_projection."
+# The words of its authors about the picture, the user's turn and the model's.
+LAYOUT = Layout(before="###Human: <Img>", head="</Img> ", tail=" ###Assistant:", end="###")
+SHOWN = 3  # names in an error
+
+
+class MiniGPT4Writer:
+    """A Writer on Mini-GPT4; see `Writer`."""
+
+    without_effect = frozenset({"batch", "device", "recompute"})
+
+    def __init__(  # noqa: PLR0913 - one parameter for each key of a run file
+        self,
+        checkpoint: str,
+        projection: str,
+        blip2: str,
+        vision: str | None = None,
+        size: str = "vit_g",
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        trained: str | None = None,
+        image: int | None = None,
+        context: int | None = None,
+        ln_vision: bool = False,
+        recompute: bool = False,
+        batch: int = 8,
+    ) -> None:
+        """Load the weights.
+
+        `checkpoint` is Vicuna, `projection` the file of Mini-GPT4's authors; `blip2`, `vision` and
+        `size` are those of `eyes.eyes_of`, the others of `parts.Settings`. Raises UserError for a
+        file or a setting that cannot be used.
+        """
+        source = Checkpoint(checkpoint, revision, device, dtype)
+        text = config_of(source)
+        if text.model_type != "llama":
+            raise UserError(f"{checkpoint} is a {text.model_type} model; needed is {WANTED}")
+        mapped = _mapped(Path(projection), text.hidden_size)
+        eyes = eyes_of(blip2, vision, size)
+        language = model_of(source, library.MODEL_FOR_CAUSAL_LM_MAPPING, WANTED)
+        model = _joined(eyes, language, {**eyes.weights, **mapped}, f"{blip2} with {projection}")
+        images = library.BlipImageProcessorPil(image_mean=MEAN, image_std=SPREAD)
+        self.parts = assembled(
+            model.to(source.place),
+            tokenizer_of(source),
+            images,
+            LAYOUT,
+            Settings(image, context, ln_vision, recompute, batch),
+        )
+        keys = without_none(
+            checkpoint=lasting(checkpoint),
+            projection=lasting(projection),
+            blip2=lasting(blip2),
+            vision=None if vision is None else lasting(vision),
+            size=lasting(size),
+            revision=commit_of(checkpoint, revision),
+            image=image,
+            context=context,
+            ln_vision=ln_vision,
+        )
+        self.note = Note(USE, keys, base_of(checkpoint, revision))
+        if trained is not None:
+            read_trained(Path(trained), model, self.note)
+
+    @property
+    def module(self) -> Blip2Module:
+        """Return the module; its forward is `loss`."""
+        return self.parts.module
+
+    def canvas(self, width: int, height: int) -> tuple[int, int]:
+        """Return the side of the square that every picture is brought to, twice."""
+        return self.parts.side, self.parts.side
+
+    def look(self, pictures: Sequence[PIL.Image.Image]) -> list[Sight]:
+        """Return features before the norm behind the tower, (patches and one, width), of each."""
+        return speaking.look(self.parts, pictures)
+
+    def cuts(self, sights: Sequence[Sight], lines: Sequence[Line], new: int = 0) -> list[Cut]:
+        """Return the lines whose prompts lose their first tokens."""
+        return speaking.cuts(self.parts, lines, new)
+
+    def loss(self, sights: Sequence[Sight], lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
+        """Return the targets' negative log-likelihood, and the number of their tokens."""
+        told: tuple[Tensor, Tensor] = self.module(sights, lines)
+        return told
+
+    def write(
+        self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding
+    ) -> list[Written]:
+        """Return what is written after each prompt, up to the sign that its authors end it with."""
+        return speaking.write(self.parts, sights, lines, decoding)
+
+    def likelihoods(self, sights: Sequence[Sight], lines: Sequence[Line]) -> list[float]:
+        """Return the mean log-probability of a token of each target."""
+        return speaking.likelihoods(self.parts, sights, lines)
+
+    def save(self, folder: Path) -> None:
+        """Write what was trained and the note; Vicuna and BLIP-2 stay where they are."""
+        write_trained(folder, self.module.model, self.note)
+
+
+def _mapped(path: Path, width: int) -> dict[str, Tensor]:
+    """Return the tensors of the authors' file by transformers' names.
+
+    `width` is the language model's. Raises UserError if the file is not theirs, or does not fit.
+    """
+    tensors = by_our_names(files.read(path))
+    weight = tensors.get(f"{PROJECTION}weight")
+    if weight is None or f"{PROJECTION}bias" not in tensors:
+        raise UserError(
+            f"{path} is no projection of Mini-GPT4: it has no llama_proj.weight and llama_proj.bias"
+        )
+    if weight.shape[0] != width:
+        raise UserError(
+            f"{path} leads to a language model of width {weight.shape[0]}, not {width}: give the "
+            "file that belongs to this size of Vicuna"
+        )
+    known = (*PARTS, PROJECTION)
+    if unknown := sorted(name for name in tensors if not name.startswith(known)):
+        raise UserError(f"{path} holds tensors that Mini-GPT4 has not, as {unknown[0]}")
+    return tensors
+
+
+def _joined(eyes: Eyes, language: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
+    """Return one model of its parts, frozen and in evaluation mode."""
+    config = library.Blip2Config(
+        vision_config=eyes.vision.to_dict(),
+        qformer_config=eyes.qformer.to_dict(),
+        text_config=language.config.to_dict(),
+        num_query_tokens=eyes.queries,
+    )
+    with torch.device("meta"):  # its weights come from the files
+        model = library.Blip2ForConditionalGeneration(config)
+    model.language_model = language
+    rest = {
+        name: weight
+        for name, weight in model.named_parameters()
+        if not name.startswith("language_model.")
+    }
+    wrong = sorted(
+        name
+        for name, weight in rest.items()
+        if name not in tensors or tensors[name].shape != weight.shape
+    )
+    if wrong:
+        more = " ..." if len(wrong) > SHOWN else ""
+        raise UserError(
+            f"{where}: {len(wrong)} weights of tower, Q-Former and projection are missing or of "
+            f"another size ({', '.join(wrong[:SHOWN])}{more})"
+        )
+    found = {name: tensors[name].to(language.dtype) for name in rest}
+    model.load_state_dict(found, strict=False, assign=True)
+    model.vision_model.post_layernorm.eps = eyes.eps
+    return model.eval().requires_grad_(False)
