@@ -6,7 +6,17 @@ from pathlib import Path
 
 from lskd.errors import UserError
 from lskd.run import Run
-from lskd.types import Copy, Fit, Image, Outcome, Record, Regions, Reject, Student
+from lskd.types import (
+    Copy,
+    Fit,
+    GenerativeStudent,
+    Image,
+    Outcome,
+    Record,
+    Regions,
+    Reject,
+    Student,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,9 @@ def about(row: Record, image: Image) -> bool:
         # Ids of replies and triples begin with that of their image.
         return row.source in (image.path, image.source) or row.source.startswith(image.id)
     # A critic, a student and a figure are about no image in particular.
-    return not isinstance(row, Fit | Student | Outcome) and row.image_id == image.id
+    if isinstance(row, Fit | Student | GenerativeStudent | Outcome):
+        return False
+    return row.image_id == image.id
 
 
 def regions(run: Run, shard: str, image: Image) -> Regions:

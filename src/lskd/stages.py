@@ -5,6 +5,7 @@ from typing import Any
 from lskd import corpus, images
 from lskd.critique import fit, sample, score
 from lskd.distil import stage as distil
+from lskd.distil.generative import stage as generative
 from lskd.evaluate import stage as evaluate
 from lskd.generate import parse, replies
 from lskd.report import dataset
@@ -25,6 +26,7 @@ STAGES: tuple[Stage[Any], ...] = (
     score.STAGE,
     corpus.STAGE,
     distil.STAGE,
+    generative.STAGE,
     evaluate.STAGE,
     dataset.STAGE,
     report.STAGE,

@@ -353,6 +353,19 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerativeStudent:
+    """A student that writes, and was trained (section 2.4). Made by `generative`.
+
+    `folder` holds it, `digest` tells it from others. `examples` were trained on in `steps` steps.
+    """
+
+    folder: str
+    digest: str
+    examples: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One question of a benchmark, in the words of its authors. Made by readers in `evaluate`.
 
@@ -447,6 +460,7 @@ Record = (
     | Score
     | Example
     | Student
+    | GenerativeStudent
     | Item
     | Prediction
     | Outcome

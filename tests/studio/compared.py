@@ -13,12 +13,13 @@ import studio_server
 from lskd import table
 from lskd.human.answers import written
 from lskd.human.store import Store
+from lskd.human.teacher import TEACHER
 from lskd.picture import image_id
 from lskd.run import Run
 from lskd.stages import STAGES
 from lskd.studio.app import create
 from lskd.studio.desk import Desk, lay
-from lskd.studio.duels import TEACHER, taught
+from lskd.studio.duels import taught
 from lskd.studio.safety import Safety
 from lskd.types import Box, Example, Image, Region
 

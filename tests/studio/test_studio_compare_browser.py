@@ -8,8 +8,8 @@ import pytest
 from compared import STUDENT
 from playwright.sync_api import Browser, Page, expect
 
+from lskd.human.teacher import TEACHER
 from lskd.studio.desk import Desk
-from lskd.studio.duels import TEACHER
 
 
 @pytest.fixture

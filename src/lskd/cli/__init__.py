@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from lskd import __version__
-from lskd.cli import audits, benchmarks, corpora, evaluations, lab, runs, studio
+from lskd.cli import (
+    asking,
+    audits,
+    benchmarks,
+    corpora,
+    evaluations,
+    lab,
+    runs,
+    studio,
+    verbalizers,
+)
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
@@ -45,12 +55,16 @@ app.command()(runs.report)
 app.command(name="export")(corpora.export_corpus)
 app.command(name="import")(corpora.import_corpus)
 app.command()(corpora.mark)
-app.command()(corpora.ask)
+app.command()(asking.ask)
+app.command()(asking.answers)
 app.command()(corpora.labels)
 app.command()(audits.audit)
 app.command()(evaluations.evaluate)
 app.command()(benchmarks.benchmarks)
+app.command()(verbalizers.captioner)
+app.command()(verbalizers.narrator)
 app.command()(studio.studio)
+app.command()(studio.judgments)
 app.add_typer(lab.app)
 
 

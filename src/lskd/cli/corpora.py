@@ -1,4 +1,4 @@
-"""Commands about pictures and corpora: export, import, mark, labels, ask."""
+"""Commands about pictures and corpora: export, import, mark, labels."""
 
 import math
 import sys
@@ -9,12 +9,10 @@ import PIL
 import typer
 
 from lskd.cli.options import (
-    AsJson,
     Changes,
     RunFile,
     one_of,
     plain_errors,
-    printed,
     write_picture,
 )
 from lskd.errors import UserError
@@ -167,41 +165,3 @@ def corners(text: str) -> Any:
     if not (box.width > 0 and box.height > 0):
         raise UserError(f"--box {text!r}: x1 must be over x0, and y1 over y0")
     return box
-
-
-def ask(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A student's folder.")],
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[CHOICE]... QUESTION", help="The question, which names boxes as [0]."
-        ),
-    ],
-    choices: Annotated[
-        list[str], typer.Option(metavar="CHOICE", help="An answer; others may follow it.")
-    ],
-    box: Annotated[
-        list[str],
-        typer.Option(metavar="X0,Y0,X1,Y1", help="Corners in pixels; the first box is [0]."),
-    ],
-    png: Annotated[Path, typer.Option(help="Where the marked picture goes.")] = Path("asked.png"),
-    as_json: AsJson = False,
-) -> None:
-    """Rank answers to a question about places of a picture.
-
-    Example: lskd ask out/photos/distil/student photo.jpg --box 10,20,200,300
-    --choices "It is a party." "It is raining." "Why is [0] smiling?"
-    """
-    from lskd.distil.ask import ask as rank
-
-    with plain_errors():
-        # An option takes one word; what follows it stands before the question.
-        *further, question = words
-        ranking = rank(student, image, box, question, [*choices, *further], png)
-        if as_json:
-            printed({"choices": list(ranking.choices), "marked": str(ranking.marked)})
-            return
-        for choice, score in ranking.choices:
-            sys.stdout.write(f"{score:.3f}  {choice}\n")
-        sys.stdout.write(f"{ranking.marked}\n")

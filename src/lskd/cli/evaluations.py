@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from lskd.evaluate.work import Evaluation
 
 STUDENT = "lskd.evaluate.scorers.stage1:StudentScorer"
+# By the class that reads a student: who scores texts by it, and by which head.
+SCORERS = {
+    "lskd.distil.generative.student:GenerativeStudent": (
+        "lskd.evaluate.scorers.generative:GenerativeScorer",
+        "likelihood",
+    )
+}
 
 
 def evaluate(
@@ -117,11 +124,14 @@ def entry_of(path: Path, model: str) -> Any:
 
     if not path.is_dir():
         return {"preset": model}
-    words = note.read(path).text
+    about = note.read(path)
+    words = about.text
+    use, score = SCORERS.get(about.use, (STUDENT, "itm"))
     return {
-        "use": STUDENT,
+        "use": use,
         "folder": model,
         "protocol": {
+            "score": score,
             "answer_text": words.answer.replace("{answer}", "{choice}"),
             "rationale_text": words.rationale.replace("{rationale}", "{choice}"),
         },
@@ -217,5 +227,7 @@ def _add(found: dict[str, Any], name: str, entry: Any) -> None:
 def _short(path: Path) -> str:
     """Return a name: that of the run for a student in a run's folder, else the last part."""
     name = path.name.removesuffix(".toml")
-    run = path.absolute().parent.parent.name
-    return run if path.parent.name == "distil" and run else name
+    run, stage = path.absolute().parent.parent.name, path.parent.name
+    if stage == "generative" and run:
+        return f"{run}-generative"
+    return run if stage == "distil" and run else name

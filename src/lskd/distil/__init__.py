@@ -8,5 +8,6 @@ is said) -> lessons.py (a row of training) -> batches.py (tensors) -> task.py ->
 ```
 
 `stage.py` holds the settings, `work.py` puts the parts together, `student.py` writes and reads the
-folder of a student, `ask.py` asks one about a picture.
+folder of a student, `ask.py` asks one about a picture. `generative/` is the stage of students that
+write; it shares examples, augmentation and files that grow (`disk.py`).
 """

@@ -22,11 +22,15 @@ FILE, REJECTS = "examples.jsonl", "rejects"
 class Choice:
     """Which examples are wanted.
 
-    Those of `split`; `cut` returns how many of some examples have texts that will lose their end.
+    Those of `split`; `cut` returns how many of some examples have texts that will lose a part, and
+    `lose` says which. `faults` returns for each of some sound examples why it is not wanted all the
+    same, or None.
     """
 
     split: str
     cut: Callable[[Sequence[Example]], int]
+    lose: str = "are longer than `tokens`: their texts lose their end"
+    faults: Callable[[Sequence[Example]], Sequence[str | None]] | None = None
 
 
 def prepared(tables: Tables, folder: Path, choice: Choice, context: Context) -> Ledger[Example]:
@@ -39,7 +43,7 @@ def prepared(tables: Tables, folder: Path, choice: Choice, context: Context) -> 
         ledger.write(file, _sound(tables, folder, choice, context))
     kept: Ledger[Example] = Ledger(Example, file)
     if not len(kept):
-        raise UserError(_nothing(tables, folder, choice.split))
+        raise UserError(_nothing(tables, folder, choice.split, context.stage))
     return kept
 
 
@@ -54,6 +58,9 @@ def _sound(tables: Tables, folder: Path, choice: Choice, context: Context) -> It
         rows = tables.read(Example, shard)
         wanted = [example for example in rows if example.split == choice.split]
         kept, refused = _checked(wanted)
+        if choice.faults is not None and kept:
+            kept, more = _parted(kept, choice.faults(kept))
+            refused += more
         table.write(Reject, _rejects(folder, shard), refused)
         other, left_out = other + len(rows) - len(wanted), left_out + len(refused)
         cut += choice.cut(kept)
@@ -62,7 +69,7 @@ def _sound(tables: Tables, folder: Path, choice: Choice, context: Context) -> It
     for number, what in (
         (other, f"are not of the split {choice.split!r}"),
         (left_out, "cannot be trained on: see the stage's rejects"),
-        (cut, "are longer than `tokens`: their texts lose their end"),
+        (cut, choice.lose),
     ):
         if number:
             context.say(f"{number} examples {what}")
@@ -84,6 +91,15 @@ def _checked(examples: Sequence[Example]) -> tuple[list[Example], list[Reject]]:
     return kept, refused
 
 
+def _parted(
+    examples: Sequence[Example], faults: Sequence[str | None]
+) -> tuple[list[Example], list[Reject]]:
+    """Return the examples without a fault, and why the others are left out."""
+    both = list(zip(examples, faults, strict=True))
+    kept = [example for example, fault in both if fault is None]
+    return kept, [Reject(one.id, fault, one.path) for one, fault in both if fault is not None]
+
+
 def _image_fault(example: Example) -> str | None:
     """Return why an example's image cannot be used, or None.
 
@@ -98,13 +114,13 @@ def _image_fault(example: Example) -> str | None:
     return None
 
 
-def _nothing(tables: Tables, folder: Path, split: str) -> str:
+def _nothing(tables: Tables, folder: Path, split: str, stage: str) -> str:
     total = sum(tables.count(Example, shard) for shard in tables.shards(Example))
     if not total:
         return "there are no examples to train on: lower corpus.threshold, or raise corpus.keep"
     refused = [reject for s in tables.shards(Example) for reject in rejects(folder, s)]
     if not refused:
-        return f"none of the {total} examples is of the split {split!r}: set distil.split"
+        return f"none of the {total} examples is of the split {split!r}: set {stage}.split"
     first = refused[0]
     return (
         f"no example can be trained on: {len(refused)} of {total} were left out, the first "

@@ -11,12 +11,9 @@ precision of work and of storage, and lskd's version: another tower never meets 
 is written after its block, so a kill loses what was not finished and nothing else.
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +25,7 @@ from torch import Tensor
 from lskd import __version__
 from lskd.blip2.stage1 import Backbone
 from lskd.distil.augmentation import View
+from lskd.distil.disk import held, plainly, write_at
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
 
@@ -105,7 +103,8 @@ class FeatureCache:
         self._check_room(more, limits.gigabytes)
         if not more:
             return
-        with self._held():
+        with held(self.folder):
+            self._read_keys()  # what another process has added until now
             waiting: dict[bytes, View] = {}
             for view in views():
                 if (name := key(view)) not in self._slots:
@@ -141,7 +140,7 @@ class FeatureCache:
                 f"the features of {len(self) + more} views take {self.gigabytes(more):.3g} GB, "
                 f"more than cache_gb = {most:g}: raise it, lower views, or set views to 'fresh'"
             )
-        with _plainly(self.folder):
+        with plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
         if more * self.bytes > free:
@@ -151,27 +150,14 @@ class FeatureCache:
                 "lower views"
             )
 
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        """Fill alone; what another process has added until now is seen."""
-        with _plainly(self.folder), (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(
-                    f"another lskd fills {self.folder}: wait for it, or choose another cache folder"
-                ) from error
-            self._read_keys()
-            yield
-
     def _append(self, waiting: Mapping[bytes, View], features: Features) -> None:
         """Write blocks, and then the keys that say that they are there."""
         seen = features(list(waiting.values()))
         numbers = seen.detach().to("cpu", self.kind).contiguous()
         bits = numbers.view(torch.uint16) if self.kind == torch.bfloat16 else numbers
         start = len(self._slots)
-        _write(self._features, start * self.bytes, bits.numpy().tobytes())
-        _write(self._keys, start * KEY, b"".join(waiting))
+        write_at(self._features, start * self.bytes, bits.numpy().tobytes())
+        write_at(self._keys, start * KEY, b"".join(waiting))
         self._slots.update({name: start + n for n, name in enumerate(waiting)})
 
 
@@ -195,28 +181,3 @@ def digest(backbone: Backbone, note: str) -> str:
 def note_of(style: MarkStyle, precision: str) -> str:
     """Return what decides features beside tower and view."""
     return f"{style} {precision}"
-
-
-def _write(path: Path, place: int, data: bytes) -> None:
-    """Write at a place of a file and wait until it is on the disk."""
-    with _plainly(path):
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            rest = memoryview(data)
-            while rest:
-                written = os.pwrite(opened, rest, place)
-                rest, place = rest[written:], place + written
-            os.fdatasync(opened)
-        finally:
-            os.close(opened)
-
-
-@contextlib.contextmanager
-def _plainly(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; the features that are there are "
-            "kept, run the same command again when there is room"
-        ) from error

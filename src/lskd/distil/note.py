@@ -22,7 +22,8 @@ class About:
     `use` is the class that reads the folder. `marking` and `image`, a side in pixels, are how
     pictures are to be shown, `text` and `tokens`, the longest text, how it is to be spoken to;
     `base` is what the student was trained from, `fingerprint` a hash of all that decided its
-    weights.
+    weights. `coordinates` names the way in which regions are told in prompts
+    (`lskd.writing.coordinates`) instead of drawn, None where they are drawn.
     """
 
     use: str
@@ -33,13 +34,16 @@ class About:
     seed: int
     fingerprint: str
     text: Wording
+    coordinates: str | None = None
     lskd: str = __version__
 
 
 def write(folder: Path, about: About) -> None:
     """Write the note; raises UserError if the disk is full."""
+    # TOML has no word for none.
+    said = {name: value for name, value in table.plain(about).items() if value is not None}
     with table.draft(folder / FILE) as unfinished:
-        unfinished.write_text(tomli_w.dumps(table.plain(about)), encoding="utf-8")
+        unfinished.write_text(tomli_w.dumps(said), encoding="utf-8")
 
 
 def read(folder: Path) -> About:
@@ -47,8 +51,8 @@ def read(folder: Path) -> About:
     path = folder / FILE
     if not path.is_file():
         raise UserError(
-            f"{folder} is no student: it has no {FILE}; give a folder that the stage distil has "
-            "made, as out/<run>/distil/student"
+            f"{folder} is no student: it has no {FILE}; give a folder that the stage distil or "
+            "generative has made, as out/<run>/distil/student"
         )
     try:
         return TypeAdapter(About).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))

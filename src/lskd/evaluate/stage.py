@@ -29,7 +29,7 @@ from lskd.evaluate.protocol import Protocol
 from lskd.protocols import Scorer
 from lskd.stage import Context, Model, Names, Parts, Section, Stage
 from lskd.table import Tables
-from lskd.types import Image, Outcome, Reject, Student
+from lskd.types import GenerativeStudent, Image, Outcome, Reject, Student
 
 NAME = re.compile(r"\w[\w.+@-]*")
 
@@ -169,7 +169,7 @@ def _over_preset(
 STAGE = Stage(
     name="evaluate",
     settings=Settings,
-    reads=(Student,),
+    reads=(Student, GenerativeStudent),
     writes=(Outcome, Reject),
     whole=whole,
     files=files,

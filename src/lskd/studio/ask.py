@@ -1,4 +1,4 @@
-"""The Ask page: a picture, regions and a question come in; each student's ranking goes out.
+"""The Ask page: a picture, regions and a question come in; what each student says goes out.
 
 Pictures are the run's own, by id, or uploads, which stay in memory. Nothing asked is kept.
 """
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 
 from lskd import marking
+from lskd.distil.ask import Told
 from lskd.errors import UserError
 from lskd.studio import security
 from lskd.studio.desk import Desk
@@ -52,9 +53,13 @@ class Asked(Question):
 
 
 class Reply(BaseModel):
-    """A student's choices, the best match first, and what it saw, as the address of a JPEG."""
+    """A student's choices, the best match first, its own answer if it writes, and what it saw.
+
+    `view` is the address of a JPEG.
+    """
 
     ranked: tuple[Ranked, ...]
+    wrote: Told | None
     view: str | None
 
 
@@ -87,6 +92,7 @@ def router(desk: Desk) -> APIRouter:
             request,
             "ask.html",
             students=desk.students,
+            writing=any(student.may_write for student in desk.students),
             has_images=desk.run is not None,
             limit=f"{desk.safety.upload // 1_000_000} MB",
             longest=LONGEST,
@@ -105,19 +111,22 @@ def router(desk: Desk) -> APIRouter:
     @pages.post("/api/ask/marked")
     def marked(asked: Question) -> Marked:
         """Return the picture with its regions drawn, if the question can be asked at all."""
-        pixels, regions = _posed(desk, teller, asked)
+        may_write = any(student.may_write for student in desk.students)
+        pixels, regions = _posed(desk, teller, asked, may_write)
         return Marked(picture=_address(_marked(pixels, regions)))
 
     @pages.post("/api/ask/answer")
     def answered(asked: Asked) -> Reply:
-        """Return what a student says of each choice."""
-        pixels, regions = _posed(desk, teller, asked)
+        """Return what a student says of each choice, and its own answer if it writes."""
+        known = examiner.students.get(asked.student)
+        may_write = known is not None and known.may_write
+        pixels, regions = _posed(desk, teller, asked, may_write)
         try:
             answer = examiner.ask(asked.student, pixels, regions, asked.question, asked.choices)
         except Busy as error:
             raise HTTPException(503, str(error)) from error
         view = None if answer.view is None else _address(answer.view)
-        return Reply(ranked=answer.ranked, view=view)
+        return Reply(ranked=answer.ranked, wrote=answer.wrote, view=view)
 
     return pages
 
@@ -143,9 +152,11 @@ def _pixels(desk: Desk, image_id: str) -> PIL.Image.Image:
     return pixels
 
 
-def _posed(desk: Desk, teller: Teller, asked: Question) -> tuple[PIL.Image.Image, list[Region]]:
+def _posed(
+    desk: Desk, teller: Teller, asked: Question, may_write: bool
+) -> tuple[PIL.Image.Image, list[Region]]:
     """Return pixels and regions of a question; raises UserError if it cannot be asked."""
-    check_words(len(asked.boxes), asked.question, asked.choices)
+    check_words(len(asked.boxes), asked.question, asked.choices, may_write)
     pixels = _pixels(desk, asked.image_id)
     known = teller.regions(asked.image_id)
     regions = [_region(number, Box(*box), known) for number, box in enumerate(asked.boxes)]

@@ -1,8 +1,8 @@
 """Which systems can be compared, and what they answer: files of answers, the teacher, students.
 
 The teacher's answers are the run's own accepted triples, which it wrote from verbalizations and
-never saw the pixels. A student of this version ranks choices and writes no answer, so it takes part
-by a file of answers that something else wrote for it.
+never saw the pixels. A student takes part by a file of answers: `lskd answers` has one that writes
+make it; one that ranks choices has none of its own.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lskd.errors import UserError
-from lskd.export.names import Name, cut
 from lskd.human import answers, duels
 from lskd.human.answers import Answer
 from lskd.human.duels import Joined
+from lskd.human.teacher import TEACHER, answer_of
 from lskd.run import Run
 from lskd.studio.students import Enrolled
 from lskd.types import Example, Image, Reject
 
-TEACHER = "teacher"
 MOST = 5_000  # questions of one campaign; three judges would be months at them
 
 
@@ -57,8 +56,9 @@ def systems(run: Run | None, students: Sequence[Enrolled]) -> tuple[System, ...]
     known = [System(TEACHER, "teacher", count, fault)]
     for student in students:
         fault = (
-            "a student of this version ranks choices and writes no answer: give a file of answers "
-            "that you made with it"
+            f"its answers come as a file: lskd answers RUN.toml --student {student.folder}"
+            if student.may_write
+            else "it ranks choices and writes no answer: give a file of answers made with it"
         )
         known.append(System(student.name, "student", 0, fault))
     return tuple(known)
@@ -67,13 +67,12 @@ def systems(run: Run | None, students: Sequence[Enrolled]) -> tuple[System, ...]
 def taught(run: Run, wanted: Collection[str] | None = None) -> Iterator[Answer]:
     """Yield the teacher's answers: each accepted triple answers its own question, named by its id.
 
-    With `wanted`, only those questions. Where texts name a region by a phrase, "[the woman]", its
-    number is put beside it, "the woman [2]". Memory holds one shard.
+    With `wanted`, only those questions. Memory holds one shard.
     """
     for shard in run.tables.shards(Example):
         for example in run.tables.read(Example, shard):
             if wanted is None or example.id in wanted:
-                yield _taught(example)
+                yield answer_of(example)
 
 
 def joined(run: Run | None, files: Sequence[File], pair: Pair) -> Joined:
@@ -114,31 +113,3 @@ def _lacks(name: str, known: Sequence[str]) -> str:
 def _images(run: Run) -> Iterator[Image]:
     for shard in run.tables.shards(Image):
         yield from run.tables.read(Image, shard)
-
-
-def _taught(example: Example) -> Answer:
-    return Answer(
-        question_id=example.id,
-        image=example.image_id,
-        width=example.width,
-        height=example.height,
-        regions=example.regions,
-        question=_numbered(example, example.question),
-        system=TEACHER,
-        answer=_numbered(example, example.answer),
-        rationale=_numbered(example, example.rationale),
-        source=f"triple {example.id}",
-    )
-
-
-def _numbered(example: Example, text: str) -> str:
-    if example.style == "id":
-        return text
-    return "".join(
-        piece.text
-        if isinstance(piece, Name) and not piece.phrase
-        else f"{piece.phrase} [{piece.region_ids[0]}]"
-        if isinstance(piece, Name)
-        else piece
-        for piece in cut(text, example.mentions)
-    )

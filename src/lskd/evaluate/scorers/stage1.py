@@ -100,7 +100,7 @@ class StudentScorer:
     ) -> None:
         """Load a student; raises UserError for a folder that holds none of BLIP-2's stage 1."""
         batching, pool = Batching(batch_views, batch_texts), pool_of(workers)
-        kind = named(_use(Path(folder)))
+        kind = named(use_of(Path(folder)))
         student = kind(folder, device=None if device == "auto" else device)
         if not isinstance(getattr(student, "model", None), Stage1):
             raise UserError(
@@ -175,8 +175,11 @@ class Blip2Scorer:
         return self.reader.shortened(panels)
 
 
-def _use(folder: Path) -> str:
-    """Return the class that reads a student's folder, as its note says."""
+def use_of(folder: Path) -> str:
+    """Return the class that reads a student's folder, as its note says.
+
+    Raises UserError if it has no such note.
+    """
     try:
         use = tomllib.loads((folder / NOTE).read_text(encoding="utf-8"))["use"]
     except (OSError, ValueError, KeyError) as error:

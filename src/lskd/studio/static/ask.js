@@ -1,4 +1,4 @@
-// The Ask page: a picture with regions and a question go in, each student's ranking comes out.
+// The Ask page: a picture with regions and a question go in, what each student says comes out.
 import { card, percent } from "./ask_card.js";
 import { MOST_BOXES, fragment, parsed } from "./ask_link.js";
 import { Boxes } from "./boxes.js";
@@ -182,13 +182,27 @@ async function askOne(one, body, mine) {
   fill(place, make("p", { class: "working" }, "Looks at the picture …"));
   try {
     const student = one.dataset.student;
-    const { ranked, view } = await api("/api/ask/answer", { body: { ...body, student } });
+    const { ranked, wrote, view } = await api("/api/ask/answer", { body: { ...body, student } });
     if (mine !== asking) return;
-    answered.answers.push({ name: student, ranked });
-    fill(place, ranking(ranked), view ? saw(view) : null);
+    answered.answers.push({ name: student, ranked, wrote });
+    fill(place, wrote ? written(wrote) : null, ranked.length ? ranking(ranked) : null, view ? saw(view) : null);
   } catch (error) {
     if (mine === asking) fill(place, make("p", { class: "error" }, error.message));
   }
+}
+
+// What a student wrote, with what is amiss; a number in it that is drawn nowhere shows as such.
+function written(wrote) {
+  const sure = (share) => (share === null ? "" : percent(share));
+  const names = wrote.undrawn.map((id) => `[${id}]`).join(", ");
+  return make("div", { class: "wrote" },
+    make("p", { class: "own" }, wrote.answer ? worded(wrote.answer, boxes.regions) : make("i", {}, "It wrote nothing.")),
+    wrote.rationale ? make("p", {}, worded(wrote.rationale, boxes.regions)) : null,
+    make("div", { class: "figures" },
+      make("span", {}, "confidence ", make("b", {}, sure(wrote.confidence) || "unknown")),
+      wrote.rationale ? make("span", {}, `of its reason ${sure(wrote.rationale_confidence)}`) : null),
+    names ? make("p", { class: "amiss" }, `It names ${names}, which is not drawn.`) : null,
+    wrote.unfinished ? make("p", { class: "amiss" }, "A text became too long and was ended.") : null);
 }
 
 function ranking(ranked) {

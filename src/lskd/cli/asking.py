@@ -1,0 +1,175 @@
+"""Commands that have students speak: ask, answers."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lskd import table
+from lskd.cli.options import AsJson, Changes, Out, RunFile, plain_errors, printed
+from lskd.errors import MissingExtra, UserError
+from lskd.run import load
+
+if TYPE_CHECKING:
+    from lskd.distil.ask import Told
+
+Beams = Annotated[int, typer.Option(min=1, help="Write the likeliest text of N beams; 1: greedy.")]
+Temperature = Annotated[
+    float | None, typer.Option(help="Draw the words at random, at this temperature.")
+]
+TopP = Annotated[float, typer.Option(help="Draw from the fewest words that make this share.")]
+Tokens = Annotated[
+    int | None, typer.Option(min=1, help="The most tokens of a text; else the student's own.")
+]
+Seed = Annotated[int, typer.Option(help="Decides what is drawn.")]
+
+
+def ask(
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A student's folder.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[CHOICE]... QUESTION", help="The question, which names boxes as [0]."
+        ),
+    ],
+    choices: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHOICE",
+            help="An answer; others may follow it. Without any the student writes its own.",
+        ),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Corners in pixels; the first box is [0]."),
+    ] = None,
+    png: Annotated[Path, typer.Option(help="Where the marked picture goes.")] = Path("asked.png"),
+    beams: Beams = 1,
+    temperature: Temperature = None,
+    top_p: TopP = 1.0,
+    tokens: Tokens = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a student about places of a picture: it ranks answers, or writes one with its rationale.
+
+    Example: lskd ask out/photos/distil/student photo.jpg --box 10,20,200,300
+    --choices "It is a party." "It is raining." "Why is [0] smiling?"
+
+    Example: lskd ask out/photos/generative/student photo.jpg --box 10,20,200,300
+    "Why is [0] smiling?"
+    """
+    from lskd.distil import ask as asking
+
+    with plain_errors():
+        # An option takes one word; what follows it stands before the question.
+        *further, question = words
+        if choices:
+            ranking = asking.ask(student, image, box or [], question, [*choices, *further], png)
+            if as_json:
+                printed({"choices": list(ranking.choices), "marked": str(ranking.marked)})
+                return
+            for choice, score in ranking.choices:
+                sys.stdout.write(f"{score:.3f}  {choice}\n")
+            sys.stdout.write(f"{ranking.marked}\n")
+            return
+        if further:
+            raise UserError(
+                f"{further[0]!r} stands before the question: put --choices before answers to rank"
+            )
+        how = asking.Manner(beams, temperature, top_p, tokens, seed)
+        telling = asking.tell(student, image, box or [], question, png, how)
+        if as_json:
+            printed({**table.plain(telling.told), "marked": str(telling.marked)})
+            return
+        sys.stdout.write("".join(f"{line}\n" for line in said(telling.told)))
+        sys.stdout.write(f"{telling.marked}\n")
+
+
+def said(told: "Told") -> list[str]:
+    """Return an answer and its rationale as lines, each with its confidence, and what is amiss."""
+    lines = [f"{_sure(told.confidence)}  {told.answer}"]
+    if told.rationale:
+        lines.append(f"{_sure(told.rationale_confidence)}  {told.rationale}")
+    if told.undrawn:
+        lines.append(f"names {_tags(told.undrawn)}, which is not drawn")
+    if told.unfinished:
+        lines.append("a text was ended because it became too long: raise --tokens")
+    return lines
+
+
+def answers(
+    file: RunFile,
+    student: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="[NAME=]DIR",
+            help="A student that writes, as often as you like; else the run's own.",
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Questions in the form of files of answers; else those of the run's examples.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Ask only the questions of examples of this split.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Ask at most N questions.")] = 300,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Where files go; else <run>/answers.")
+    ] = None,
+    panel: Annotated[int, typer.Option(min=0, help="How many questions the page shows.")] = 12,
+    beams: Beams = 1,
+    temperature: Temperature = None,
+    top_p: TopP = 1.0,
+    tokens: Tokens = None,
+    seed: Seed = 0,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Have students answer questions about a run's pictures, to be compared with the teacher.
+
+    Writes a file of answers for each system, which the studio's page Compare takes (Table 5), and
+    panel.html, which shows them side by side (Figure 5). What was answered before is kept.
+
+    Example: lskd answers runs/photos.toml --student mine=out/photos/generative/student
+    """
+    from lskd.distil.ask import Manner
+
+    with plain_errors():
+        try:
+            from lskd.distil.generative import answers as answering
+        except ModuleNotFoundError as error:
+            library = (error.name or "").partition(".")[0]
+            if library == "lskd":
+                raise
+            raise MissingExtra("asking students", library, "train") from error
+        run = load(file, changes or [], out)
+        own = run.folders["generative"] / "student"
+        pupils = answering.pupils([str(one) for one in student or [own]])
+        wanted = answering.Wanted(split, limit, seed, questions)
+        asked = answering.asked(run.tables, wanted)
+        if questions is None and any(one.folder.absolute() == own.absolute() for one in pupils):
+            _told("the run's own student was trained on these: better take a run of other pictures")
+        manner = Manner(beams, temperature, top_p, tokens, seed)
+        folder = to or run.own / "answers"
+        made = answering.write(pupils, asked, manner, folder, _told, panel)
+        for path in made:
+            sys.stdout.write(f"{path}\n")
+
+
+def _told(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _sure(confidence: float | None) -> str:
+    return "  -  " if confidence is None else f"{confidence:.3f}"
+
+
+def _tags(numbers: tuple[int, ...]) -> str:
+    return ", ".join(f"[{number}]" for number in numbers)

@@ -1,0 +1,151 @@
+"""The commands that train verbalizers: captioner, narrator."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lskd import progress, table
+from lskd.cli.options import AsJson, one_of, plain_errors, printed
+
+if TYPE_CHECKING:
+    from lskd.verbalize.training.settings import Kind
+    from lskd.verbalize.training.work import Made, Plan
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What is trained, on what.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set steps=2000"),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="The folder; else out/<name of the recipe>.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Read the corpora and tell what would be done; train nothing."),
+]
+Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
+
+
+def captioner(
+    recipe: Recipe,
+    changes: Changes = None,
+    out: Out = None,
+    dry_run: DryRun = False,
+    log: Log = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a region captioner on what people said of places: RefCOCO, Sherlock, Visual Genome.
+
+    A run takes it by one line of [models]: captioner = { use =
+    "lskd.verbalize.training.trained:TrainedCaptioner", folder = "out/regions/captioner" }. The same
+    command again goes on where it was stopped.
+
+    Example: lskd captioner runs/regions.toml --set steps=2000
+    """
+    with plain_errors():
+        _trained("captioner", recipe, changes or [], out, dry_run, log, as_json)
+
+
+def narrator(
+    recipe: Recipe,
+    changes: Changes = None,
+    out: Out = None,
+    dry_run: DryRun = False,
+    log: Log = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a narrator on what people told of whole pictures: Localized Narratives.
+
+    A run takes it by one line of [models]: narrator = { use =
+    "lskd.verbalize.training.trained:TrainedNarrator", folder = "out/stories/narrator" }. The same
+    command again goes on where it was stopped.
+
+    Example: lskd narrator runs/stories.toml --dry-run
+    """
+    with plain_errors():
+        _trained("narrator", recipe, changes or [], out, dry_run, log, as_json)
+
+
+def _trained(
+    kind: "Kind",
+    recipe: Path,
+    changes: list[str],
+    out: Path | None,
+    dry_run: bool,
+    log: str,
+    as_json: bool,
+) -> None:
+    from lskd.verbalize.training import settings as recipes
+
+    show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+    settings = recipes.read(recipe, kind, changes)
+    folder = Path("out") / recipe.stem if out is None else out
+    # torch is not wanted by who only asks what a command takes.
+    from lskd.verbalize.training import work
+
+    if dry_run:
+        found = work.plan(settings, kind, folder, _say)
+        if as_json:
+            printed(table.plain(found))
+        else:
+            _planned(found, kind, folder, settings.steps * settings.batch)
+        return
+    with show.stage(kind, None) as bar:
+        made = work.make(settings, kind, folder, bar.say)
+    if as_json:
+        printed({**table.plain(made), "folder": str(made.folder)})
+    else:
+        _shown(made)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _planned(found: "Plan", kind: str, folder: Path, drawn: int) -> None:
+    """Print what a recipe would do."""
+    shown = Table("corpus", "places", "pictures", "texts", "held out", "share", "seen each")
+    for one in found.shares:
+        count = one.count
+        shown.add_row(
+            escape(count.corpus),
+            f"{count.learnt:,}",
+            f"{count.pictures:,}",
+            f"{count.texts:,}",
+            f"{count.held_out:,}",
+            f"{one.share:.1%}",
+            f"{one.epochs:.3g} times",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(shown)
+    console.print(f"prompt: {found.prompt!r}", markup=False, highlight=False)
+    where = "is there already" if found.made else "would be written"
+    console.print(
+        f"{drawn:,} rows would be learnt from; {folder / kind} {where}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _shown(made: "Made") -> None:
+    """Print the figures of an evaluation, and where the verbalizer is."""
+    if made.figures:
+        shown = Table("measure", "corpus", "value", "95 % interval", "places", "pictures")
+        for one in made.figures:
+            interval = "" if one.low is None else f"{one.low:.3f} to {one.high:.3f}"
+            value = "" if one.value is None else f"{one.value:.3f}"
+            shown.add_row(
+                one.measure,
+                escape(one.corpus),
+                value,
+                interval,
+                f"{one.places:,}",
+                f"{one.pictures:,}",
+            )
+        Console(width=None if sys.stdout.isatty() else 120).print(shown)
+    sys.stdout.write(f"{made.folder}\n")

@@ -1,0 +1,54 @@
+"""Files that grow: written at a place, safe on the disk before anything says so, by one at a time.
+
+What was seen before a kill, or before the disk was full, is kept.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lskd.errors import UserError
+
+
+def write_at(path: Path, place: int, data: bytes) -> None:
+    """Write at a place of a file and wait until it is on the disk.
+
+    Raises UserError if the disk is full or the file cannot be written.
+    """
+    with plainly(path):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                written = os.pwrite(opened, rest, place)
+                rest, place = rest[written:], place + written
+            os.fdatasync(opened)
+        finally:
+            os.close(opened)
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Fill a folder alone; raises UserError where another process does."""
+    with plainly(folder), (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another lskd fills {folder}: wait for it, or choose another cache folder"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Tell what the system says of a path in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; the features that are there are "
+            "kept, run the same command again when there is room"
+        ) from error

@@ -1,0 +1,113 @@
+"""Whether the texts of examples fit into what a model reads: what is cut is counted, and told.
+
+A prompt can lose its beginning, a target nothing. An example whose target has no room beside the
+picture is left out with its reason.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from lskd import picture
+from lskd.distil import augmentation
+from lskd.distil.generative.prompts import Prompts
+from lskd.distil.generative.rows import lines_of
+from lskd.errors import UserError
+from lskd.marking import MarkStyle
+from lskd.types import Example, Image
+from lskd.writing.pointing import Pictured, Pointing
+from lskd.writing.writer import Line, Sight, Writer
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """A writer that can tell why marks of pictures, or names in texts, may be of no use."""
+
+    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
+        """Return warnings about pictures of a size in pixels; a style of None draws no marks."""
+        ...
+
+
+class Fitting:
+    """Holds texts against the room that a writer has beside a picture.
+
+    How much room a picture takes is seen of one, the first: where a family gives more to large
+    pictures, that is an estimate. `doubts` are the warnings that a writer has of the pictures.
+    """
+
+    def __init__(
+        self,
+        writer: Callable[[], Writer],
+        pointing: Callable[[], Pointing],
+        prompts: Prompts,
+        prefixes: bool,
+    ) -> None:
+        """Keep what gives the writer, which is asked for when the first examples come.
+
+        `prefixes` says whether whole texts are cut at random, too.
+        """
+        self.writer = writer
+        self.pointing = pointing
+        self.prompts = prompts
+        self.prefixes = prefixes
+        self.doubts: dict[str, None] = {}  # warnings about pictures, each once, in order
+        self._sights: list[Sight] = []
+
+    def cut(self, some: Sequence[Example]) -> int:
+        """Return how many examples have a prompt that loses its beginning."""
+        lines, owners = self._lines(some)
+        if not lines:
+            return 0
+        self._doubt({(one.width, one.height) for one in some})
+        cuts = self.writer().cuts(self._seen(some), lines)
+        return len({owners[one.line] for one in cuts})
+
+    def faults(self, some: Sequence[Example]) -> list[str | None]:
+        """Return for each example why nothing can be learnt from it, or None."""
+        return [self._fault(one) for one in some] if not self._all_fit(some) else [None] * len(some)
+
+    def _doubt(self, sizes: set[tuple[int, int]]) -> None:
+        """Keep what the writer has to say against pictures of some sizes."""
+        writer, pointing = self.writer(), self.pointing()
+        if isinstance(writer, Doubting):
+            style = pointing.style if pointing.codec is None else None
+            for width, height in sorted(sizes):
+                self.doubts |= dict.fromkeys(writer.doubts(width, height, style))
+
+    def _all_fit(self, some: Sequence[Example]) -> bool:
+        lines, _ = self._lines(some)
+        if not all(one.answer.strip() for one in some):
+            return False
+        try:
+            self.writer().cuts(self._seen(some), lines)
+        except UserError:
+            return False
+        return True
+
+    def _fault(self, example: Example) -> str | None:
+        if not example.answer.strip():
+            return "its answer is empty, so there is nothing to learn to write"
+        try:
+            self.writer().cuts(self._seen([example]), self._lines([example])[0])
+        except UserError as error:
+            return f"is too long for the student: {error}"
+        return None
+
+    def _lines(self, some: Sequence[Example]) -> tuple[list[Line], list[int]]:
+        """Return the lines of examples, and which example each is of."""
+        lines, owners = [], []
+        for number, example in enumerate(some):
+            for said in lines_of(example, self.prompts, self.prefixes):
+                size = example.width, example.height
+                places = tuple(augmentation.visible(example).values())
+                prompt = self.pointing().prompt(said.prompt, places, size)
+                lines.append(Line(0, prompt, said.target))
+                owners.append(number)
+        return lines, owners
+
+    def _seen(self, some: Sequence[Example]) -> list[Sight]:
+        if not self._sights and some:
+            first = some[0]
+            image = Image(first.image_id, first.path, first.width, first.height)
+            bare = self.pointing().picture(Pictured(picture.load(image), ()))
+            self._sights = self.writer().look([bare])
+        return self._sights

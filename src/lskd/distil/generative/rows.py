@@ -1,0 +1,186 @@
+"""A row of training: an example under a view of it, what is given and what is to be written.
+
+Everything is a function of (the row's number, a seed). With a fixed number of views, neighbouring
+examples of one image share theirs, so that a picture is looked at once for all of them.
+"""
+
+import random
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lskd.distil import augmentation
+from lskd.distil.augmentation import Described, Shown, View, renumbered, show
+from lskd.distil.generative.prompts import Prompts
+from lskd.distil.ledger import Ledger
+from lskd.distil.lessons import Control, controlled
+from lskd.types import Example
+from lskd.writing.pointing import Pointing
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How rows are varied.
+
+    A share `prefixes` of rows is a whole text cut in two at random; of the others, which ask for
+    the answer, a share `rationales` asks for the rationale, too. `views` is how many views an
+    example has, None for a new one each time; at most `together` neighbouring examples share them.
+    `seed` decides which. `further`, `described` and `control` are as in `distil.lessons`.
+    """
+
+    prefixes: float
+    rationales: float
+    further: int | None
+    described: Described
+    views: int | None
+    together: int
+    seed: int
+    control: Control = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is given, and what is to be written after it."""
+
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of training: a view, and one text or two about it."""
+
+    view: View
+    said: tuple[Said, ...]
+
+
+class Rows:
+    """The rows of a training, read from disk when they are asked for."""
+
+    def __init__(
+        self, examples: Ledger[Example], variety: Variety, prompts: Prompts, pointing: Pointing
+    ) -> None:
+        self.examples = examples
+        self.variety = variety
+        self.prompts = prompts
+        self.pointing = pointing
+        # The first row of each group of examples that share their views, and one past the last.
+        self._starts = _groups(examples, variety.together)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, row: int, seed: int) -> Row:
+        """Return a row as this seed varies it."""
+        rng, variety = random.Random(seed), self.variety
+        example = self.examples[row]
+        if variety.views is None:
+            drawn = show(example, rng, variety.further, variety.described)
+            shown = controlled(drawn, variety.control, rng)
+        else:
+            shown = self._fixed(row, example, rng.randrange(variety.views))
+        said = self._said(renumbered(example, shown), rng)
+        size = example.width, example.height
+        return Row(
+            self._looked_at(shown.view),
+            tuple(
+                replace(one, prompt=self.pointing.prompt(one.prompt, shown.view.regions, size))
+                for one in said
+            ),
+        )
+
+    def fixed_views(self, row: int) -> Iterator[View]:
+        """Yield the views that a row can have, where they are fixed."""
+        assert self.variety.views is not None
+        example = self.examples[row]
+        for number in range(self.variety.views):
+            yield self._looked_at(self._fixed(row, example, number).view)
+
+    def _looked_at(self, view: View) -> View:
+        """Return a view as the writer sees it: what is told by coordinates is not drawn."""
+        return view if self.pointing.codec is None else replace(view, regions=())
+
+    def _fixed(self, row: int, example: Example, number: int) -> Shown:
+        """Return a view that an example shares with those beside it; it draws what all name."""
+        first, others = self._beside(row)
+        rng = random.Random(f"{self.variety.seed}/{first}/{number}")
+        also = frozenset().union(*map(augmentation.named, others))
+        if not drawn(example, self.variety.described):
+            also = frozenset()
+        shown = show(example, rng, self.variety.further, self.variety.described, also=also)
+        return controlled(shown, self.variety.control, rng)
+
+    def _beside(self, row: int) -> tuple[str, list[Example]]:
+        """Return the id of the first example of a row's group, and those of it that are drawn."""
+        group = self._starts[row]
+        some = [self.examples[number] for number in range(group, self._ends(row))]
+        return some[0].id, [one for one in some if drawn(one, self.variety.described)]
+
+    def _ends(self, row: int) -> int:
+        group, end = self._starts[row], row + 1
+        while end < len(self._starts) and self._starts[end] == group:
+            end += 1
+        return end
+
+    def _said(self, example: Example, rng: random.Random) -> tuple[Said, ...]:
+        if rng.random() < self.variety.prefixes:
+            wording = self.prompts.wording
+            text = wording.text(example.question, example.answer, example.rationale)
+            return (cut(text, rng),)
+        answer = Said(self.prompts.answer(example.question), example.answer)
+        if rng.random() >= self.variety.rationales or not example.rationale.strip():
+            return (answer,)
+        before = self.prompts.rationale(example.question, example.answer)
+        return (answer, Said(before, example.rationale))
+
+
+def lines_of(example: Example, prompts: Prompts, prefixes: bool) -> tuple[Said, ...]:
+    """Return the longest that can be asked of an example.
+
+    Its answer, its rationale and, if there are random `prefixes`, all behind its first word.
+    """
+    asked = [Said(prompts.answer(example.question), example.answer)]
+    if prefixes:
+        text = prompts.wording.text(example.question, example.answer, example.rationale)
+        first, _, rest = text.strip().partition(" ")
+        asked.append(Said(first, rest) if rest.strip() else Said("", text.strip()))
+    if example.rationale.strip():
+        before = prompts.rationale(example.question, example.answer)
+        asked.append(Said(before, example.rationale))
+    return tuple(asked)
+
+
+def cut(text: str, rng: random.Random) -> Said:
+    """Return a text cut in two after its first word or later, at half of its words at most.
+
+    So the official release does it. A tag, as "[0, 2]", is never cut.
+    """
+    words = text.split()
+    depth, ends = 0, []
+    for end, word in enumerate(words[:-1], start=1):
+        depth += word.count("[") - word.count("]")
+        if depth <= 0:
+            ends.append(end)
+    near = [end for end in ends if end <= max(1, len(words) // 2)] or ends[:1]
+    if not near:
+        return Said("", text.strip())
+    end = rng.choice(near)
+    return Said(" ".join(words[:end]), " ".join(words[end:]))
+
+
+def drawn(example: Example, described: Described) -> bool:
+    """Return whether regions are drawn for an example."""
+    return augmentation.by_id(example) or described == "drawn"
+
+
+def _groups(examples: Ledger[Example], most: int) -> "array[int]":
+    """Return for each example the first of its group: neighbours of one image, `most` at most."""
+    starts: array[int] = array("q")
+    last: Example | None = None
+    for number in range(len(examples)):
+        one = examples[number]
+        alike = last is not None and (last.path, last.regions) == (one.path, one.regions)
+        begins = not alike or number - starts[-1] >= most
+        starts.append(number if begins else starts[-1])
+        last = one
+    return starts

@@ -1,0 +1,195 @@
+"""The stage's work: the parts are put together, the student is trained and written."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+
+from lskd import __version__, picture
+from lskd.distil import examples, note
+from lskd.distil.augmentation import View
+from lskd.distil.examples import Choice
+from lskd.distil.generative import student
+from lskd.distil.generative.fitting import Fitting
+from lskd.distil.generative.rows import Rows, Variety
+from lskd.distil.generative.sights import Limits, SightCache
+from lskd.distil.generative.stage import Settings
+from lskd.distil.generative.task import WriterTask
+from lskd.distil.note import About
+from lskd.fingerprint import checkpoints, effective, effective_model
+from lskd.stage import Context, Parts
+from lskd.table import Tables
+from lskd.training.loop import fit
+from lskd.training.memory import guarded
+from lskd.training.recipe import Recipe
+from lskd.types import Example, GenerativeStudent
+from lskd.writing.coordinates import codec_of
+from lskd.writing.pointing import Pictured, Pointing
+from lskd.writing.writer import Sight, Writer
+
+STUDENT, TRAINING, SIGHTS = "student", "training", "sights"
+USE = "lskd.distil.generative.student:GenerativeStudent"
+LOSE = "are longer than the student reads: their prompts lose their beginning"
+DOUBTS = 5  # warnings that are told: those of more sizes of pictures are alike
+SQUARE = 1024  # pixels: of a square picture's canvas a student's note tells the side
+KINDS = {"bf16": torch.bfloat16, "float32": torch.float32}
+
+
+def train(settings: Settings, context: Context, tables: Tables) -> Parts:
+    """Train a student unless it is there, and yield for each shard what could not be used.
+
+    What belongs to a training lies in a folder named by its fingerprint, so that a killed one goes
+    on, and one on other examples never takes up its checkpoints.
+    """
+    # The base may be large: it is loaded only where something is left to do.
+    base = functools.cache(lambda: context.build(Writer, settings.student))
+    fingerprint = fingerprint_of(settings, context.seed, tables)
+    folder = context.folder / TRAINING / fingerprint
+    pointing = functools.cache(lambda: _pointing(settings, base()))
+    fitting = Fitting(base, pointing, settings.prompts, settings.prefixes > 0)
+    choice = Choice(settings.split, fitting.cut, LOSE, fitting.faults)
+    kept = examples.prepared(tables, folder, choice, context)
+    for doubt in [*fitting.doubts][:DOUBTS]:
+        context.say(f"careful: {doubt}")
+    made = context.folder / STUDENT
+    if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
+        rows = Rows(kept, _variety(settings, context.seed), settings.prompts, pointing())
+        _fit(base(), rows, settings, context, folder)
+        student.write(made, base(), _about(settings, pointing(), context.seed, fingerprint))
+        context.say(f"the student is in {made}, its losses in {folder}")
+    told = [GenerativeStudent(made.as_posix(), fingerprint, len(kept), settings.steps)]
+    for shard in tables.shards(Example):
+        yield shard, [*told, *examples.rejects(folder, shard)]
+        told = []
+
+
+def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
+    """Return a hash of all that decides a student."""
+    return _digest(
+        {
+            "settings": effective(settings),
+            "seed": seed,
+            "examples": tables.digest((Example,)),
+            "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+        }
+    )
+
+
+def recipe_of(settings: Settings, seed: int) -> Recipe:
+    """Return how long, how fast and how exactly the student is trained."""
+    own = {field.name for field in dataclasses.fields(Recipe)} - {"warmup", "seed"}
+    warmup = settings.steps // 10 if settings.warmup is None else settings.warmup
+    given = {name: getattr(settings, name) for name in own}
+    return Recipe(**given, warmup=warmup, seed=seed)
+
+
+class Eye:
+    """Draws the pictures of views, with `workers` threads."""
+
+    def __init__(self, pointing: Pointing, workers: int) -> None:
+        self.pointing = pointing
+        self._pool = ThreadPoolExecutor(workers)
+
+    def __call__(self, views: Sequence[View]) -> list[PIL.Image.Image]:
+        """Return marked pictures; raises UserError for an image that cannot be read."""
+        return list(self._pool.map(self._picture, views))
+
+    def _picture(self, view: View) -> PIL.Image.Image:
+        return self.pointing.picture(Pictured(picture.load(view.image), view.regions))
+
+
+def _fit(writer: Writer, rows: Rows, settings: Settings, context: Context, folder: Path) -> None:
+    """Train a writer in place."""
+    eye = Eye(rows.pointing, settings.workers)
+    recipe = recipe_of(settings, context.seed)
+    tell, tick = context.say, lambda steps: None
+    if settings.views == "fresh":
+        fresh = WriterTask(writer, rows, eye, writer.look)
+        fit(fresh, len(rows), recipe, folder, tell, tick)
+        return
+    cache = _filled(writer, rows, settings, context, eye)
+    fixed = WriterTask(writer, rows, cache, _as_they_are)
+    fit(fixed, len(rows), recipe, folder, tell, tick)
+
+
+def _as_they_are(sights: list[Sight]) -> list[Sight]:
+    return sights
+
+
+def _filled(
+    writer: Writer, rows: Rows, settings: Settings, context: Context, eye: Eye
+) -> SightCache:
+    """Return a cache that has all views of all rows."""
+    folder = context.folder / SIGHTS if settings.cache is None else Path(settings.cache)
+    decisive = {
+        "student": effective_model(settings.student),
+        "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+        "marking": None if rows.pointing.codec else settings.marking,
+        "precision": settings.precision,
+        "storage": settings.storage,
+    }
+    cache = SightCache(folder / _digest(decisive))
+
+    def views() -> Iterator[View]:
+        return (view for row in range(len(rows)) for view in rows.fixed_views(row))
+
+    def look(some: Sequence[View]) -> list[Sight]:
+        device = next(writer.module.parameters()).device
+        bf16 = settings.precision == "bf16"
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            seen = writer.look(eye(some))
+        return [sight.to(torch.device("cpu"), KINDS[settings.storage]) for sight in seen]
+
+    limits = Limits(settings.cache_gb, settings.cache_batch)
+    with guarded("while views are looked at", f"lower cache_batch ({settings.cache_batch})"):
+        cache.fill(views, look, limits, context.say)
+    return cache
+
+
+def _variety(settings: Settings, seed: int) -> Variety:
+    return Variety(
+        prefixes=settings.prefixes,
+        rationales=settings.rationales,
+        further=settings.further,
+        described=settings.described,
+        views=None if settings.views == "fresh" else settings.views,
+        together=settings.together,
+        seed=seed,
+        control=settings.control,
+    )
+
+
+def _pointing(settings: Settings, writer: Writer) -> Pointing:
+    """Return how the writer is pointed at regions; raises UserError for an unknown way."""
+    if settings.coordinates is None:
+        return Pointing(settings.marking, writer.canvas)
+    family = str(getattr(writer, "family", ""))
+    return Pointing(settings.marking, writer.canvas, codec_of(settings.coordinates, family))
+
+
+def _about(settings: Settings, pointing: Pointing, seed: int, fingerprint: str) -> About:
+    return About(
+        use=USE,
+        marking=settings.marking,
+        image=pointing.canvas(SQUARE, SQUARE)[0],
+        tokens=settings.tokens,
+        base=str(settings.student.keys.get("checkpoint", settings.student.use)),
+        seed=seed,
+        fingerprint=fingerprint,
+        text=settings.prompts.wording,
+        coordinates=None if pointing.codec is None else pointing.codec.name,
+    )
+
+
+def _digest(decisive: Mapping[str, Any]) -> str:
+    """Return a hash of what is given, and of lskd's version."""
+    whole = {**decisive, "lskd": ".".join(__version__.split(".")[:2])}
+    text = json.dumps(whole, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,210 @@
+"""The stage `generative`: what it trains, what it leaves out and says why, and how it goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import generative_house
+import pytest
+import toys
+from generative_house import Hall
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from torch import Tensor
+
+import generative_students
+from lskd.distil import note
+from lskd.distil.generative.stage import STAGE
+from lskd.distil.generative.student import GenerativeStudent
+from lskd.types import GenerativeStudent as Row
+from lskd.types import Reject
+
+TRAIN = """
+import sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+import generative_house
+
+hall = generative_house.Hall(Path({root!r}), Path({base!r}))
+hall.train(**{changes!r})
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generative_students.write_base(tmp_path_factory.mktemp("bases") / "base")
+
+
+def trained(hall: Hall) -> dict[str, Tensor]:
+    (file,) = hall.student.glob("writer/*.safetensors")
+    tensors: dict[str, Tensor] = load_file(file)
+    return tensors
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+
+
+def test_a_student_is_made_and_needs_nothing_of_its_run_but_the_base(
+    base: Path, tmp_path: Path
+) -> None:
+    hall = generative_house.hall(tmp_path / "run", base)
+    said: list[str] = []
+    (row,) = hall.train(said)
+    about = note.read(hall.student)
+    assert row == Row(hall.student.as_posix(), about.fingerprint, 9, 4)
+    assert (about.marking, about.image, about.tokens) == ("clear", 32, 6)
+    assert about.use == generative_students.USE and about.base == str(base)
+    assert any(line.startswith("step 4 of 4: loss") for line in said)
+    assert list(hall.folder.glob("training/*/losses.svg"))
+    moved = hall.student.rename(tmp_path / "student")
+    example = toys.examples(tmp_path / "new", 1, seed=9)[0]
+    student = GenerativeStudent(moved)
+    told = student.answer(toys_picture(example.path), example.regions, example.question)
+    assert told.answer and told.confidence is not None and 0 < told.confidence < 1
+
+
+def toys_picture(path: str) -> Any:
+    import PIL.Image
+
+    with PIL.Image.open(path) as opened:
+        return opened.convert("RGB")
+
+
+def test_the_same_settings_train_nothing_again_and_others_do(base: Path, tmp_path: Path) -> None:
+    hall = generative_house.hall(tmp_path, base)
+    hall.train()
+    before = trained(hall)
+    said: list[str] = []
+    hall.train(said, workers=2, log_every=1)
+    assert said == [] and equal(before, trained(hall))
+    hall.train(said, prefixes=1.0)
+    assert not equal(before, trained(hall))
+    assert len(list((hall.folder / "training").iterdir())) == 2
+
+
+def test_fixed_views_are_kept_and_looked_at_once(base: Path, tmp_path: Path) -> None:
+    hall = generative_house.hall(tmp_path, base)
+    said: list[str] = []
+    hall.train(said, views=1)
+    # A view for the two examples by id of each picture, and an empty one for that by phrase.
+    assert any("of 6 views will take about" in line for line in said)
+    hall.train(said, views=1, steps=5)
+    assert any(line.startswith("all 6 views were seen before") for line in said)
+    hall.train(said, views=1, steps=5, marking="release")
+    assert len(list((hall.folder / "sights").iterdir())) == 2
+
+
+def test_what_was_kept_trains_to_the_same_bits_as_what_is_kept_elsewhere(
+    base: Path, tmp_path: Path
+) -> None:
+    one = generative_house.hall(tmp_path / "one", base)
+    other = Hall(tmp_path / "other", base)
+    other.fill(toys.examples(tmp_path / "one" / "pictures", 3))
+    one.train(views=2)
+    other.train(views=2, cache=str(tmp_path / "cache"), cache_batch=1)
+    assert equal(trained(one), trained(other))
+    assert not (other.folder / "sights").exists()
+
+
+def test_a_killed_training_ends_in_the_same_bits(base: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"steps": 60, "save_every": 4, "prefixes": 0.3, "accumulate": 2}
+    hall = generative_house.hall(tmp_path / "killed", base)
+    here = Path(__file__).parent
+    script = TRAIN.format(
+        paths=[str(here), str(here.parent)], root=str(hall.root), base=str(base), changes=changes
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    while not list(hall.folder.glob("training/*/checkpoints/00000012.pt")):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not hall.student.exists()
+    said: list[str] = []
+    hall.train(said, **changes)
+    assert any(line.startswith("going on after step") for line in said)
+
+    whole = Hall(tmp_path / "whole", base)
+    whole.fill(toys.examples(hall.root / "pictures", 3))
+    whole.train(**changes)
+    assert equal(trained(hall), trained(whole))
+
+
+def test_what_cannot_be_learnt_is_left_out_with_its_reason(base: Path, tmp_path: Path) -> None:
+    opt = generative_students.write_base(tmp_path / "opt", "opt")  # it reads 128 tokens
+    hall = Hall(tmp_path / "run", opt)
+    examples = toys.examples(tmp_path / "pictures", 2)
+    long = generative_house.longer(examples[0], 200)
+    empty = replace(examples[1], id="empty", answer=" ")
+    gone = replace(examples[2], id="gone", path=str(tmp_path / "gone.png"))
+    hall.fill([*examples, long, empty, gone])
+    rejects = {row.source: row.reason for row in hall.train() if isinstance(row, Reject)}
+    assert "is too long for the student" in rejects[long.id]
+    assert rejects["empty"] == "its answer is empty, so there is nothing to learn to write"
+    assert "its image cannot be read" in rejects["gone"] and len(rejects) == 3
+
+
+def test_a_whole_text_that_is_too_long_to_be_cut_at_random_is_left_out(tmp_path: Path) -> None:
+    opt = generative_students.write_base(tmp_path / "opt", "opt")
+    hall = Hall(tmp_path / "run", opt)
+    examples = toys.examples(tmp_path / "pictures", 2)
+    wordy = replace(examples[0], id="wordy", question="why " * 150 + examples[0].question)
+    hall.fill([*examples, wordy])
+    left_out = [row.source for row in hall.train(prefixes=0.1) if isinstance(row, Reject)]
+    assert left_out == ["wordy"]
+
+
+def test_prompts_that_lose_their_beginning_are_counted_and_told(tmp_path: Path) -> None:
+    opt = generative_students.write_base(tmp_path / "opt", "opt")
+    hall = Hall(tmp_path / "run", opt)
+    examples = toys.examples(tmp_path / "pictures", 2)
+    wordy = replace(examples[0], id="wordy", question="why " * 150 + examples[0].question)
+    hall.fill([*examples, wordy])
+    said: list[str] = []
+    assert not [row for row in hall.train(said) if isinstance(row, Reject)]
+    assert (
+        "1 examples are longer than the student reads: their prompts lose their beginning" in said
+    )
+
+
+def test_coordinates_are_told_in_the_way_that_the_note_keeps(base: Path, tmp_path: Path) -> None:
+    hall = generative_house.hall(tmp_path, base)
+    hall.train(coordinates="thousand")
+    student = GenerativeStudent(hall.student)
+    assert student.pointing.codec is not None and student.pointing.codec.name == "thousand"
+    example = toys.examples(tmp_path / "new", 1, seed=9)[0]
+    pixels = toys_picture(example.path)
+    choices = ["[0] is red.", "[0] is blue."]
+    scores = student.rank(pixels, example.regions, "What is [0]?", choices)
+    swapped = [replace(one, id=1 - one.id) if one.id < 2 else one for one in example.regions]
+    assert scores != student.rank(pixels, swapped, "What is [0]?", choices)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"warmup": 9}, "warmup = 9 is longer than steps = 4"),
+        ({"answer_text": "{answer} to {question}"}, "expected it to end with {answer}"),
+        ({"rationale_text": "{answer} {rationale}"}, "rationale_text"),
+        ({"prefixes": 1.5}, "prefixes"),
+        ({"weights": "x"}, "weights"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    base: Path, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Hall(tmp_path, base).settings(**changes)
+    assert told in str(raised.value)
+
+
+def test_the_stage_can_be_looked_at_without_torch() -> None:
+    code = "import sys, lskd.stages; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert STAGE.optional and STAGE.writes == (Row, Reject)
