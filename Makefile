@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo demo-light test lint check bench clean
+.PHONY: demo demo-light test packages lint check bench clean
 
 # First eight photographs become a corpus, then a student is trained and evaluated in the lab.
 demo: demo-light $(VENV)/.lab
@@ -15,8 +15,12 @@ demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
 # Two processes, a file of tests each: torch's own threads would get in each other's way.
-test: lint
+test: packages lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# PostgreSQL and Chromium, where they are missing and may be installed; never fails.
+packages:
+	@.ci/packages
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -102,7 +103,12 @@ def programs() -> Path | None:
     on_path = shutil.which("postgres")
     folders += [Path(on_path).resolve().parent] if on_path else []
     whole = [f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()]
-    return max(whole, key=str, default=None)
+    return max(whole, key=version, default=None)
+
+
+def version(folder: Path) -> list[int]:
+    """Return the numbers in a path such as /usr/lib/postgresql/15/bin."""
+    return [int(number) for number in re.findall(r"\d+", str(folder))]
 
 
 def another_user() -> pwd.struct_passwd | None:
@@ -123,15 +129,17 @@ def cluster(durable: bool) -> Iterator[Cluster]:
     found = programs()
     if found is None:
         pytest.skip("no PostgreSQL here: neither postgres on PATH nor in its usual folders")
-    folder = Path(tempfile.mkdtemp(prefix="lskd-postgres-"))
     become: list[str] = []
+    user = another_user() if os.getuid() == 0 else None
     if os.getuid() == 0:
-        user, setpriv = another_user(), shutil.which("setpriv")
+        setpriv = shutil.which("setpriv")
         if user is None or setpriv is None:
             pytest.skip("PostgreSQL does not run as root, and there is no setpriv to be another")
-        os.chown(folder, user.pw_uid, user.pw_gid)
         ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         become = [setpriv, *ids]
+    folder = Path(tempfile.mkdtemp(prefix="lskd-postgres-"))
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
     ours = Cluster(found, folder, become, durable)
     try:
         ours.initialise()

@@ -1,20 +1,38 @@
-"""Command `studio`: the web app, for as long as it runs."""
+"""Commands of people's work: `studio`, the web app, and `judgments`, what was said elsewhere."""
 
+import json
 import logging
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lskd import table
 from lskd.cli.options import Changes, Out, RunFile, plain_errors
 from lskd.errors import MissingExtra, UserError
 from lskd.run import Run, load
+from lskd.types import Reject
 
 if TYPE_CHECKING:
     from lskd.human.store import Store
+    from lskd.studio.elsewhere import Said
 
 EVERYWHERE = ("0.0.0.0", "::")
+SHOWN = 5  # rejects that are told one by one
+Database = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where people's work is kept, as postgresql+psycopg://name@host/studio; else "
+        "<run>/studio/people.sqlite.",
+    ),
+]
+Overlap = Annotated[
+    int | None, typer.Option(min=1, help="How many people judge each triple; else 2.")
+]
 
 
 def studio(
@@ -27,23 +45,14 @@ def studio(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Where people's work is kept, as postgresql+psycopg://name@host/studio; else "
-            "<run>/studio/people.sqlite.",
-        ),
-    ] = None,
+    database: Database = None,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="LSKD_STUDIO_TOKEN", help="The owner's secret, of 16 characters or more."
         ),
     ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(min=1, help="How many people judge each triple; else 2.")
-    ] = None,
+    overlap: Overlap = None,
     gold: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Judgments that are known, to see how people do."),
@@ -74,17 +83,12 @@ def studio(
     Example: lskd studio runs/photos.toml --student out/photos/distil/student
     """
     with plain_errors():
-        try:
+        with _extra("the studio"):
             import uvicorn
 
             from lskd.human.store import Store
             from lskd.studio import app, desk, terms
             from lskd.studio.safety import Safety, check
-        except ModuleNotFoundError as error:
-            name = error.name or ""
-            if name.partition(".")[0] == "lskd":
-                raise
-            raise MissingExtra("the studio", name, "ui") from error
         safety = Safety(host=host, token=token)
         check(safety)
         promised = terms.Terms(
@@ -94,9 +98,7 @@ def studio(
             else terms.Prolific(prolific, each, study, completed or terms.COMPLETED),
         )
         run = load(file, changes or [], out)
-        home = (run.own / "studio").absolute()
-        home.mkdir(parents=True, exist_ok=True)
-        store = Store(database or f"sqlite:///{home / 'people.sqlite'}")
+        store = Store(database or _beside(run))
         try:
             _put(run, store, gold, overlap)
             laid = desk.lay(run, store, student or [], safety, _told, promised)
@@ -111,6 +113,112 @@ def studio(
                 raise UserError(f"cannot listen on {host} port {port}: is it taken?") from error
         finally:
             store.close()
+
+
+def judgments(
+    file: RunFile,
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Label Studio's export (.json), a sheet (.csv), or a table (.parquet, .jsonl).",
+        ),
+    ],
+    campaign: Annotated[str, typer.Option(help="The campaign that they belong to.")] = "judge",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS",
+            help="What a sheet calls a column, as qa=Answer.qa: of triple_id, annotator, qa, "
+            "rationale, image_id and seconds.",
+        ),
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all that cannot be used there, as JSON lines."),
+    ] = None,
+    database: Database = None,
+    overlap: Overlap = None,
+    changes: Changes = None,
+    out: Out = None,
+) -> None:
+    """Bring judgments into the studio that people made with other tools; again adds nothing.
+
+    Example: lskd judgments runs/photos.toml export.json
+    """
+    with plain_errors():
+        with _extra("the studio's database"):
+            from lskd.human.store import Store
+            from lskd.studio import elsewhere
+        named = elsewhere.columns(column or [])
+        # All files are read before anything is kept: a wrong name leaves nothing half done.
+        said = [elsewhere.read(one, named) for one in results]
+        run = load(file, changes or [], out)
+        store = Store(database or _beside(run))
+        try:
+            if campaign == "judge":
+                _put(run, store, None, overlap)
+            useless = []
+            for path, one in zip(results, said, strict=True):
+                useless += _brought(store, campaign, path, one)
+        finally:
+            store.close()
+        _tell_rejects(useless, rejects)
+
+
+def _brought(store: "Store", campaign: str, path: Path, said: "Said") -> list[Reject]:
+    """Add what a file says, tell what became of it, and return what is of no use."""
+    from lskd.studio import elsewhere
+
+    took = store.take(campaign, said.judgments)
+    useless = [*said.rejects, *took.rejects]
+    if useless and not took.new and not took.known:
+        first = useless[0]
+        raise UserError(
+            f"{path}: none of its {len(useless)} judgments can be used; the first is of "
+            f"{first.source}: {first.reason}"
+        )
+    sys.stdout.write(
+        f"{path}: {took.new} new judgments, {took.known} there already, {len(useless)} of no use\n"
+    )
+    moved = elsewhere.moved(said.drawn, store.posed(campaign))
+    if moved:
+        _told(
+            f"{path}: {moved} annotations changed regions. Judgments hold none: see "
+            "lskd.human.label_studio_export.read"
+        )
+    return useless
+
+
+def _tell_rejects(useless: Sequence[Reject], file: Path | None) -> None:
+    """Tell the first few of what is of no use, and write all of it where a file is named."""
+    for one in useless[:SHOWN]:
+        _told(f"{one.source}: {one.reason}")
+    if file is not None:
+        with table.draft(file) as unfinished:
+            lines = [json.dumps(table.plain(one), ensure_ascii=False) for one in useless]
+            unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    elif len(useless) > SHOWN:
+        _told(f"and {len(useless) - SHOWN} more: --rejects FILE writes all")
+
+
+@contextmanager
+def _extra(what: str) -> Iterator[None]:
+    """Tell what to install where a library is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = error.name or ""
+        if name.partition(".")[0] == "lskd":
+            raise
+        raise MissingExtra(what, name, "ui") from error
+
+
+def _beside(run: Run) -> str:
+    """Return the URL of the database in a run's own folder, which is made."""
+    home = (run.own / "studio").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{home / 'people.sqlite'}"
 
 
 def _put(run: Run, store: "Store", file: Path | None, overlap: int | None) -> None:

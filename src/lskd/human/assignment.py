@@ -1,11 +1,12 @@
 """Who gets which item, and what they say of it: the transactions of human work.
 
-Each function works on a connection in which a transaction has begun, and holds the campaign until
-that ends, so that of all that is done to one campaign nothing overlaps. A person has one item open,
-or two where the browser fetches one ahead. Each is a lease: when it is old it lapses, and the item
-may be given to others; as long as it was not, the person may still answer it.
+Each function works on a connection in which a transaction has begun, and holds the person until
+that ends; of an item, `lease` says what keeps people apart. A person has one item open, or two
+where the browser fetches one ahead. Each is a lease: when it is old it lapses, and the item may be
+given to others; as long as it was not, the person may still answer it.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -72,41 +73,24 @@ def hand(connection: sa.Connection, desk: Desk, most: int) -> list[Posed]:
     Items that most people have already, but fewer than the campaign's overlap, come first. There
     are fewer where there are no more for this person.
     """
-    lease.hold(connection, desk.campaign)
-    lease.lapse_old(connection, desk)
-    held: list[Posed] = []
-    while len(held) < most:
-        found = _give(connection, desk, held[-1].id if held else None)
+    lease.hold(connection, desk.annotator)
+    held = lease.resumed(connection, desk, most)
+    if held.late and len(held.rows) < most:
+        lease.lapse_old(connection, desk)
+        held = lease.resumed(connection, desk, most)
+    oldest = next((row.since for row in held.rows if row.state == "open"), math.inf)
+    now = time.time()
+    if oldest < now - desk.lease / 2:
+        lease.renew(connection, desk, now - oldest)
+    rows = [row for row in held.rows if row.state == "open" or lease.reopen(connection, desk, row)]
+    given = held.given
+    while len(rows) < most:
+        found = lease.fresh(connection, desk, given)
         if found is None:
             break
-        held.append(found)
-    return held
-
-
-def _give(connection: sa.Connection, desk: Desk, beside: str | None) -> Posed | None:
-    """Return an item that a person has open, else give them one; another than `beside`."""
-    row, now = lease.resumed(connection, desk, beside), time.time()
-    if row is not None:
-        if row.state == "lapsed":
-            lease.assign(connection, row.number, desk.annotator.id, state="open", since=now)
-            lease.count(connection, row.number, taken=1)
-        elif row.since < now - desk.lease / 2:
-            lease.renew(connection, desk, now - row.since)
-        return posed(desk.campaign.kind, row)
-    row = lease.fresh(connection, desk)
-    if row is None:
-        return None
-    connection.execute(
-        assignments.insert().values(
-            annotator=desk.annotator.id,
-            item=row.number,
-            campaign=desk.campaign.id,
-            state="open",
-            since=now,
-        )
-    )
-    lease.count(connection, row.number, taken=1)
-    return posed(desk.campaign.kind, row)
+        rows.append(found)
+        given += 1
+    return [posed(desk.campaign.kind, row) for row in rows]
 
 
 def record(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry:
@@ -115,28 +99,33 @@ def record(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry:
     Raises UserError for an item that is not theirs, or no longer, and for a verdict of another
     kind than the campaign's.
     """
-    lease.hold(connection, desk.campaign)
-    known = _by_key(connection, desk, answer.key)
-    if known is not None:
-        if (known.item_id, known.campaign) != (answer.item_id, desk.campaign.name):
-            raise UserError(f"the key {answer.key!a} was used for the item {known.item_id!r}")
-        return known
     verdict = _verdict(desk.campaign.kind, answer.remark)
-    row = _theirs(connection, desk, answer.item_id)
-    entry = _added(connection, desk, row.number, answer)
+    row = _asked(connection, desk, answer)
+    if row is None or row.is_known or row.state not in ("open", "lapsed"):
+        # Sent twice at once, the key may have come in since that statement began.
+        known = _by_key(connection, desk, answer)
+        if known is not None:
+            return known
+    row = _theirs(desk, answer.item_id, row)
+    made = added(connection, desk, row.number, answer)
     gold = codec.verdict(desk.campaign.kind, row.gold)
     lease.assign(
         connection,
         row.number,
         desk.annotator.id,
-        state=entry.kind,
-        entry=entry.number,
+        state=made.kind,
+        entry=made.number,
         seconds=answer.seconds,
         right=None if verdict is None or gold is None else agrees(verdict, gold),
     )
     had, has = int(row.state == "open"), int(verdict is not None)
     lease.count(connection, row.number, labels=has, taken=has - had)
-    return entry
+    return made
+
+
+_LAST = lease.locking(
+    lease.MINE.where(assignments.c.entry.is_not(None)).order_by(assignments.c.entry.desc()).limit(1)
+)
 
 
 def undo(connection: sa.Connection, desk: Desk, key: str) -> Posed | None:
@@ -144,12 +133,11 @@ def undo(connection: sa.Connection, desk: Desk, key: str) -> Posed | None:
 
     What they had open lapses. Raises UserError where others have taken a skipped item since.
     """
-    lease.hold(connection, desk.campaign)
-    opened = lease.resumed(connection, desk)
-    if _by_key(connection, desk, key) is not None:
-        return None if opened is None else posed(desk.campaign.kind, opened)
-    done = lease.mine(desk).where(assignments.c.entry.is_not(None))
-    row = connection.execute(done.order_by(assignments.c.entry.desc()).limit(1)).first()
+    lease.hold(connection, desk.annotator)
+    if entry(connection, desk, key) is not None:
+        opened = lease.resumed(connection, desk, 1).rows
+        return posed(desk.campaign.kind, opened[0]) if opened else None
+    row = connection.execute(_LAST, desk.named()).first()
     if row is None:
         return None
     if row.state != "label" and not lease.has_room(desk, row):
@@ -158,7 +146,7 @@ def undo(connection: sa.Connection, desk: Desk, key: str) -> Posed | None:
             "on; go on with the next"
         )
     lease.let_go(connection, desk)
-    _added(connection, desk, row.number, Answer(row.id, key, None, None))
+    added(connection, desk, row.number, Answer(row.id, key, None, None))
     lease.assign(
         connection,
         row.number,
@@ -184,20 +172,44 @@ def entry_of(row: Row) -> Entry:
     """Return the entry of a row of the query `ENTRY`."""
     columns: list[Any]
     *columns, campaign_kind = row
-    entry = Entry(*columns)
-    return replace(entry, verdict=codec.verdict(campaign_kind, row.verdict))
+    found = Entry(*columns)
+    return replace(found, verdict=codec.verdict(campaign_kind, row.verdict))
 
 
-def _by_key(connection: sa.Connection, desk: Desk, key: str) -> Entry | None:
-    row = connection.execute(
-        ENTRY.where(entries.c.annotator == desk.annotator.id, entries.c.key == key)
-    ).first()
+_IS_KEY = entries.c.annotator == lease.PERSON, entries.c.key == sa.bindparam("of_key")
+_ASKED = lease.locking(
+    lease.MINE.join(annotators, annotators.c.id == assignments.c.annotator)
+    .where(items.c.id == sa.bindparam("of_item"))
+    .add_columns(sa.exists().where(*_IS_KEY).label("is_known")),
+    annotators,
+)
+
+
+def _asked(connection: sa.Connection, desk: Desk, answer: Answer) -> Row | None:
+    """Return the item of an answer, locked with the person, and whether the key is known."""
+    named = desk.named(of_item=answer.item_id, of_key=answer.key)
+    return connection.execute(_ASKED, named).first()
+
+
+_BY_KEY = ENTRY.where(*_IS_KEY)
+
+
+def entry(connection: sa.Connection, desk: Desk, key: str) -> Entry | None:
+    """Return the entry that a person made under a key."""
+    row = connection.execute(_BY_KEY, desk.named(of_key=key)).first()
     return None if row is None else entry_of(row)
 
 
-def _theirs(connection: sa.Connection, desk: Desk, item_id: str) -> Row:
+def _by_key(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry | None:
+    """Return the entry that an answer made when it was sent before."""
+    known = entry(connection, desk, answer.key)
+    if known is None or (known.item_id, known.campaign) == (answer.item_id, desk.campaign.name):
+        return known
+    raise UserError(f"the key {answer.key!a} was used for the item {known.item_id!r}")
+
+
+def _theirs(desk: Desk, item_id: str, row: Row | None) -> Row:
     """Return the item that a person has open, or that lapsed and was not given away."""
-    row = connection.execute(lease.mine(desk).where(items.c.id == item_id)).first()
     if row is None:
         raise UserError(f"the item {item_id!a} was not given to {desk.annotator.name!r}")
     if row.state not in ("open", "lapsed"):
@@ -219,7 +231,10 @@ def _verdict(kind: CampaignKind, remark: Remark | None) -> Verdict | None:
     return remark
 
 
-def _added(connection: sa.Connection, desk: Desk, item: int, answer: Answer) -> Entry:
+_ADD = entries.insert().returning(entries.c.number)
+
+
+def added(connection: sa.Connection, desk: Desk, item: int, answer: Answer) -> Entry:
     """Add an entry to the journal and return it."""
     remark = answer.remark
     verdict = _verdict(desk.campaign.kind, remark)
@@ -228,20 +243,9 @@ def _added(connection: sa.Connection, desk: Desk, item: int, answer: Answer) -> 
         kind = "skip" if isinstance(remark, Skip) else "flag"
     reason = remark.reason if isinstance(remark, Skip | Flag) else ""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    number = connection.scalar(
-        entries.insert()
-        .values(
-            item=item,
-            annotator=desk.annotator.id,
-            kind=kind,
-            verdict=None if verdict is None else codec.text(verdict),
-            reason=reason,
-            seconds=answer.seconds,
-            at=at,
-            key=answer.key,
-        )
-        .returning(entries.c.number)
-    )
+    new = {"item": item, "annotator": desk.annotator.id, "kind": kind, "reason": reason, "at": at}
+    said = {"verdict": None if verdict is None else codec.text(verdict), "seconds": answer.seconds}
+    number = connection.scalar(_ADD, {**new, **said, "key": answer.key})
     assert number is not None
     names = desk.campaign.name, answer.item_id, desk.annotator.name
     return Entry(number, *names, kind, verdict, reason, answer.seconds, at, answer.key)

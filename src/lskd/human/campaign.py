@@ -73,7 +73,9 @@ def put(connection: sa.Connection, campaign: Campaign, posed: Sequence[Posed]) -
 
     Raises UserError for an item of another kind, or that is there with other content.
     """
-    lease.hold(connection, campaign)
+    # Whoever else adds to the campaign waits; SQLite has seen to that by its BEGIN.
+    alone = sa.select(campaigns.c.id).where(campaigns.c.id == campaign.id)
+    connection.execute(alone.with_for_update(key_share=True))
     known = sa.select(items.c.id, items.c.digest).where(items.c.campaign == campaign.id)
     there: dict[str, str] = {item: digest for item, digest in connection.execute(known)}
     new: dict[str, Mapping[str, Any]] = {}

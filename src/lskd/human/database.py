@@ -1,9 +1,9 @@
 """A URL becomes a database; work on it runs in transactions that hold under threads and processes.
 
 SQLite and PostgreSQL go through the same code. A write on SQLite begins with `BEGIN IMMEDIATE`, so
-that no other writes between its reads and its writes; on PostgreSQL the caller locks the row of the
-campaign. What a lock or a lost connection stops is done again from its beginning, a bounded number
-of times: all work given to `write` must be such that doing it twice is doing it once.
+that no other writes between its reads and its writes; on PostgreSQL the caller locks the rows that
+it is about. What a lock or a lost connection stops is done again from its beginning, a bounded
+number of times: all work given to `write` must be such that doing it twice is doing it once.
 """
 
 import contextlib
@@ -21,12 +21,17 @@ from lskd.human import schema
 
 T = TypeVar("T")
 FORMS = "sqlite:///people.sqlite, postgresql+psycopg://user:password@host/database"
-TRIES = 8  # with the waits between them about six seconds: a server is back from a restart
+TRIES = 9  # with the waits between them about 12 seconds: a server is back from a restart
 FIRST_WAIT = 0.05  # seconds; doubled with every try
 WAIT = 30.0  # seconds that a writer waits for the others
 POOL = 32  # connections, kept once made; PostgreSQL's own default allows 100 to all
 # SQLSTATE: a serialization failure, a deadlock, a lock that was not free.
 LOCKED = {"40001", "40P01", "55P03"}
+# What a driver says that knows no SQLSTATE: SQLite, and psycopg of a server that is not up yet.
+COMES_BACK = (
+    *("database is locked", "Connection refused", "starting up"),
+    *("not yet accepting connections", "in recovery mode", "shutting down"),
+)
 # Other errors of a database are defects of this code.
 DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 PAGE = 1000  # rows
@@ -42,7 +47,7 @@ class Database:
         parsed = _parsed(url)
         self.shown = _shown(parsed)
         self._engine = _engine(parsed, self.shown)
-        self._writing = self._engine.execution_options(immediate=True)
+        self._reading, self._writing = _ways(self._engine)
         # SQLite makes writers poll, which is slow and unfair; threads of one process queue here.
         self._turn: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if parsed.get_backend_name() == "sqlite" else contextlib.nullcontext()
@@ -61,8 +66,8 @@ class Database:
             raise EndpointError(_said(error, self.shown)) from error
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Return what `work` finds in one transaction."""
-        return self._told(lambda: self._in_transaction(self._engine, work))
+        """Return what `work` finds; on SQLite in one transaction, else statement by statement."""
+        return self._told(lambda: self._in_transaction(self._reading, work))
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Return what `work` returns, once all that it wrote is on the disk."""
@@ -76,12 +81,19 @@ class Database:
     @contextlib.contextmanager
     def stream(self, query: sa.Select[Any]) -> Iterator[sa.Result[Any]]:
         """Give the rows of a query, which may be more than memory holds; they are one snapshot."""
-        options = {"stream_results": True, "yield_per": PAGE}
-        try:
-            with self._again(self._engine.connect) as connection:
-                yield connection.execution_options(**options).execute(query)
-        except DOWN as error:
-            raise EndpointError(_said(error, self.shown)) from error
+        with contextlib.ExitStack() as opened:
+
+            def live() -> sa.Connection:
+                opened.close()  # that of the last try
+                connection = opened.enter_context(self._engine.connect())
+                connection.execute(sa.select(1))  # one that was lost shows before rows come
+                return connection
+
+            try:
+                options = {"stream_results": True, "yield_per": PAGE}
+                yield self._again(live).execution_options(**options).execute(query)
+            except DOWN as error:
+                raise EndpointError(_said(error, self.shown)) from error
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -144,12 +156,22 @@ def _engine(url: sa.URL, shown: str) -> sa.Engine:
             url,
             pool_size=POOL,
             max_overflow=0,
-            pool_pre_ping=True,
             connect_args={"connect_timeout": 10},
         )
     except ModuleNotFoundError as error:
         raise MissingExtra(f"the database {shown}", "psycopg", "ui") from error
     return engine
+
+
+def _ways(engine: sa.Engine) -> tuple[sa.Engine, sa.Engine]:
+    """Return the same database for reading and for writing.
+
+    PostgreSQL sees each statement of a transaction by its own light (READ COMMITTED), so for
+    reading it needs none; to begin and to end one takes two round trips.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine, engine.execution_options(immediate=True)
+    return engine.execution_options(isolation_level="AUTOCOMMIT"), engine
 
 
 def _sqlite(url: sa.URL, shown: str) -> sa.Engine:
@@ -187,7 +209,7 @@ def _passing(error: sa.exc.DBAPIError) -> bool:
     if isinstance(error, sa.exc.IntegrityError):
         return True
     told = str(error.orig)
-    return "database is locked" in told or "Connection refused" in told or "starting up" in told
+    return any(words in told for words in COMES_BACK)
 
 
 def _said(error: sa.exc.SQLAlchemyError, shown: str) -> str:

@@ -28,23 +28,24 @@ def enrol(connection: sa.Connection, name: str, study: Study | None, token: str)
 
     Raises UserError if the name is another person's.
     """
-    person = annotators.c.name == name
-    if study is not None:
-        person = annotators.c.participant == study.participant
+    same_name = annotators.c.name == name
+    person = same_name if study is None else annotators.c.participant == study.participant
     changed = {
         "token_hash": hashed(token),
         "study": study and study.study,
         "session": study and study.session,
     }
-    row = connection.execute(sa.select(annotators).where(person)).first()
+    # In one statement: who enrols at the same moment is there in both ways, or in neither.
+    found = sa.select(annotators, person.label("is_theirs")).where(sa.or_(person, same_name))
+    rows = connection.execute(found).all()
+    row = next((row for row in rows if row.is_theirs), None)
     if row is not None:
         if study is None and row.participant is not None:
             raise UserError(f"{name!r} is the name of a participant of Prolific: take another")
         theirs = annotators.c.id == row.id
         connection.execute(annotators.update().where(theirs).values(changed))
         return Annotator(row.id, row.name, token)
-    same_name = sa.select(annotators.c.id).where(annotators.c.name == name)
-    if connection.execute(same_name).first() is not None:
+    if rows:
         raise UserError(f"{name!r} is the name of somebody else: take another")
     participant = study and study.participant
     new = annotators.insert().values(name=name, participant=participant, **changed)
@@ -53,16 +54,18 @@ def enrol(connection: sa.Connection, name: str, study: Study | None, token: str)
     return Annotator(number, name, token)
 
 
+_BY_TOKEN = sa.select(annotators).where(annotators.c.token_hash == sa.bindparam("of_token"))
+
+
 def by_token(connection: sa.Connection, token: str) -> Annotator | None:
     """Return the person whose link holds a secret, or None."""
-    theirs = annotators.c.token_hash == hashed(token)
-    row = connection.execute(sa.select(annotators).where(theirs)).first()
+    row = connection.execute(_BY_TOKEN, {"of_token": hashed(token)}).first()
     return None if row is None else Annotator(row.id, row.name, token)
 
 
 def agree(connection: sa.Connection, campaign: Campaign, annotator: Annotator, text: str) -> None:
     """Keep that a person agrees to a text, word for word; agreeing again changes nothing."""
-    lease.hold(connection, campaign)
+    lease.hold(connection, annotator)
     if agreed(connection, campaign, annotator, text):
         return
     connection.execute(

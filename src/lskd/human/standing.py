@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from lskd.human import assignment, codec
 from lskd.human.database import Database
+from lskd.human.lease import PERSON, PLACES, WITHIN
 from lskd.human.schema import annotators, assignments, entries, items
 from lskd.human.work import (
     Annotator,
@@ -20,25 +21,33 @@ from lskd.human.work import (
 )
 from lskd.types import Comparison, Judgment
 
+_NORMAL = items.c.is_gold == sa.false()
+_ROOM = items.c.taken < PLACES
+_FREE = (
+    sa.select(sa.func.count())
+    .select_from(items)
+    .where(items.c.campaign == WITHIN, _NORMAL, _ROOM)
+    .correlate(None)
+)
 
-def members(
-    connection: sa.Connection, campaign: Campaign, annotator: int | None = None
-) -> tuple[Member, ...]:
-    """Return how far everybody is who was given an item, by name; or one annotator alone."""
+
+def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
+
+
+def _members() -> sa.Select[Any]:
     mine = assignments.c
-    done = mine.entry.is_not(None)
-    normal = items.c.is_gold == sa.false()
-    room = items.c.taken < campaign.overlap
     # Of the items with room those are not left which they had; the open one is, without room too.
     beside = sa.case(
-        (sa.and_(normal, room, done), -1),
-        (sa.and_(normal, ~room, mine.state == "open"), 1),
+        (sa.and_(_NORMAL, _ROOM, mine.entry.is_not(None)), -1),
+        (sa.and_(_NORMAL, ~_ROOM, mine.state == "open"), 1),
         else_=0,
     )
     labelled = mine.state == "label"
-    query = (
+    return (
         sa.select(
             annotators.c.name,
+            _FREE.scalar_subquery(),
             _number(labelled),
             _number(mine.state == "skip"),
             _number(mine.state == "flag"),
@@ -50,57 +59,45 @@ def members(
         .select_from(assignments)
         .join(items, items.c.number == mine.item)
         .join(annotators, annotators.c.id == mine.annotator)
-        .where(mine.campaign == campaign.id)
+        .where(mine.campaign == WITHIN)
         .group_by(annotators.c.name)
         .order_by(annotators.c.name)
     )
-    if annotator is not None:
-        query = query.where(mine.annotator == annotator)
-    free = with_room(connection, campaign)
-    return tuple(Member(name, _standing(free, row)) for name, *row in connection.execute(query))
+
+
+_MEMBERS = _members()
+_MEMBER = _MEMBERS.where(assignments.c.annotator == PERSON)
+
+
+def members(connection: sa.Connection, campaign: Campaign) -> tuple[Member, ...]:
+    """Return how far everybody is who was given an item, by name."""
+    rows = connection.execute(_MEMBERS, {"within": campaign.id, "places": campaign.overlap})
+    return tuple(Member(name, _standing(rest)) for name, *rest in rows)
 
 
 def of(connection: sa.Connection, campaign: Campaign, annotator: Annotator) -> Standing:
     """Return how far one person is, who may not have begun."""
-    for member in members(connection, campaign, annotator.id):
-        return member.standing
-    return Standing(0, 0, 0, with_room(connection, campaign), 0, 0, None)
+    named = {"within": campaign.id, "places": campaign.overlap, "person": annotator.id}
+    for _, *rest in connection.execute(_MEMBER, named):
+        return _standing(rest)
+    return Standing(0, 0, 0, connection.scalar(_FREE, named) or 0, 0, 0, None)
 
 
-def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.sum(sa.case((condition, 1), else_=0))
-
-
-def _standing(free: int, row: list[Any]) -> Standing:
+def _standing(row: list[Any]) -> Standing:
     *counts, seconds = row
-    labelled, skipped, flagged, beside, right, seen = (int(count) for count in counts)
+    free, labelled, skipped, flagged, beside, right, seen = (int(count) for count in counts)
     mean = None if seconds is None else float(seconds)
     return Standing(labelled, skipped, flagged, free + beside, right, seen, mean)
 
 
-def with_room(connection: sa.Connection, campaign: Campaign) -> int:
-    """Return the number of items that fewer people have than should, gold items not counted."""
-    found = connection.scalar(
-        sa.select(sa.func.count())
-        .select_from(items)
-        .where(
-            items.c.campaign == campaign.id,
-            items.c.is_gold == sa.false(),
-            items.c.taken < campaign.overlap,
-        )
-    )
-    return found or 0
-
-
 def progress(connection: sa.Connection, campaign: Campaign) -> Progress:
     """Return how far a campaign is."""
-    normal = items.c.is_gold == sa.false()
-    complete = sa.and_(normal, items.c.labels >= campaign.overlap)
+    complete = sa.and_(_NORMAL, items.c.labels >= campaign.overlap)
     query = sa.select(
-        _number(normal),
+        _number(_NORMAL),
         _number(complete),
-        sa.func.sum(sa.case((normal, items.c.labels), else_=0)),
-        _number(~normal),
+        sa.func.sum(sa.case((_NORMAL, items.c.labels), else_=0)),
+        _number(~_NORMAL),
     ).where(items.c.campaign == campaign.id)
     found, done, labels, gold = (int(count or 0) for count in connection.execute(query).one())
     return Progress(found, done, labels, gold, members(connection, campaign))

@@ -6,10 +6,11 @@ never changed. Threads may share a store, and processes a database.
 
 import math
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lskd.errors import MissingExtra, UserError
 from lskd.human import codec
+from lskd.human.once import once
 from lskd.human.work import (
     Annotator,
     Campaign,
@@ -26,9 +27,10 @@ from lskd.human.work import (
 from lskd.types import Comparison, Judgment
 
 try:
-    from lskd.human import assignment, campaign, people, standing
+    from lskd.human import assignment, campaign, intake, people, standing
     from lskd.human.assignment import Answer
     from lskd.human.database import Database
+    from lskd.human.intake import Taken
     from lskd.human.lease import Desk
 except ModuleNotFoundError as error:
     if error.name != "sqlalchemy":
@@ -36,6 +38,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("the database of human work", "SQLAlchemy", "ui") from error
 
 LEASE = 30 * 60.0  # seconds that an item waits for the person who has it open
+AT_ONCE = 200  # judgments in a transaction, so that people who work meanwhile need not wait long
 
 
 class Store:
@@ -165,6 +168,33 @@ class Store:
         desk = self._desk(name, annotator)
         return self._database.write(lambda connection: assignment.undo(connection, desk, made))
 
+    def take(self, name: str, judgments: Iterable[Judgment]) -> Taken:
+        """Add what people said elsewhere to a campaign of judging, and return what became of it.
+
+        Each judgment becomes a label of the person of that name, whether or not its item has room;
+        taken again, it adds nothing. Where a person contradicts themselves, here or within what is
+        given, the judgments given are rejects, as are those of no item of the campaign. Raises
+        UserError for a campaign in which nothing is judged.
+        """
+        within = self._of_kind(name, "judge")
+        given = list(judgments)
+        kept, rejects = once(given, lambda one: one.triple_id, lambda one: (one.qa, one.rationale))
+        new, known = 0, len(given) - len(kept) - len(rejects)
+        for who, said in _by_person(kept):
+            for start in range(0, len(said), AT_ONCE):
+                part = said[start : start + AT_ONCE]
+                took = self._took(within, who, part)
+                new, known = new + took.new, known + took.known
+                rejects += took.rejects
+        return Taken(new, known, tuple(rejects))
+
+    def _took(self, within: Campaign, who: str, said: Sequence[Judgment]) -> Taken:
+        try:
+            codec.name("name of an annotator", who)
+        except UserError as error:
+            return Taken(0, 0, tuple(intake.reject(one, str(error)) for one in said))
+        return self._database.write(lambda c: intake.take(c, within, who, said))
+
     def agree(self, name: str, annotator: Annotator, text: str) -> None:
         """Keep that a person agrees to a text before they work in a campaign; once is enough."""
         within = self.found(name)
@@ -215,3 +245,11 @@ class Store:
         if found.kind != kind:
             raise UserError(f"the campaign {name!r} is of kind {found.kind!r}, not {kind!r}")
         return found
+
+
+def _by_person(judgments: Sequence[Judgment]) -> list[tuple[str, list[Judgment]]]:
+    """Return the judgments of each person, in order."""
+    groups: dict[str, list[Judgment]] = {}
+    for one in judgments:
+        groups.setdefault(one.annotator, []).append(one)
+    return list(groups.items())
