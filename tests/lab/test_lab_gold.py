@@ -21,7 +21,7 @@ from lskd.lab.combinations import is_held_out
 from lskd.lab.drawing import render
 from lskd.lab.gold import coco, snli_ve, whole
 from lskd.lab.gold.regions import apart
-from lskd.lab.knowledge import ASKS, QUESTIONS
+from lskd.lab.knowledge import ASKS, INFERRED, QUESTIONS
 from lskd.lab.scene import Scene, draw, sight
 from lskd.lab.vocabulary import words
 from lskd.lab.words import answer, phrase, rationale
@@ -155,7 +155,7 @@ def test_sherlock_gives_each_of_five_regions_its_own_two_of_the_same_ten(
         per_image.setdefault(item.image_id, []).append(item)
         staged = world.by_id[item.image_id]
         (region,) = item.regions
-        own = {answer(staged.scene, staged.boxes.index(region.box), ask) for ask in ASKS}
+        own = {answer(staged.scene, staged.boxes.index(region.box), ask) for ask in INFERRED}
         first, second = item.ratings
         assert [rating == 3 for rating in first] == [choice in own for choice in item.choices]
         assert set(first) == {1.0, 3.0}
@@ -192,8 +192,8 @@ def test_visualcomets_events_tell_the_place_alone_and_only_the_first_candidate_i
         assert staged.scene.entities[asked].is_person
         place = staged.scene.place
         assert re.fullmatch(rf"\[{region}\] is at an? {place}", item.question)
-        own = [answer(staged.scene, asked, ask) for ask in ASKS]
-        right = answer(staged.scene, asked, next(a for a in ASKS if a == asks[item.kind]))
+        own = [answer(staged.scene, asked, ask) for ask in INFERRED]
+        right = answer(staged.scene, asked, next(a for a in INFERRED if a == asks[item.kind]))
         assert item.choices[0].endswith(f" {re.sub('^(to|will) ', '', right)}")
         assert item.right == (0,)
         assert len(item.choices) == 50 == len(set(item.choices))
@@ -211,7 +211,7 @@ def test_visualcomet_offers_all_inferences_about_other_people_of_the_image(
         asked = entity_of(staged, item, item.pointed[0])
         for number, entity in enumerate(scene.entities):
             if entity.is_person and sight(scene, number) != sight(scene, asked):
-                for ask in ASKS:
+                for ask in INFERRED:
                     tail = re.sub(r"^(to|will) ", "", answer(scene, number, ask))
                     assert any(choice.endswith(tail) for choice in item.choices[1:])
 
@@ -362,12 +362,12 @@ def test_an_earlier_attempt_is_written_over(world: World, tmp_path: Path) -> Non
 def test_entities_set_apart_share_no_answer(seed: int, count: int) -> None:
     scene = draw(seed)
     staged = Staged("test/000000.png", "test", "", scene, ())
-    chosen = apart(staged, ASKS, count, random.Random(seed))
+    chosen = apart(staged, INFERRED, count, random.Random(seed))
     distinct = len({sight(scene, number) for number in range(len(scene.entities))})
     assert (chosen is None) == (distinct < count)
     if chosen is not None:
-        said = [answer(scene, number, ask) for number in chosen for ask in ASKS]
-        assert len(set(said)) == len(ASKS) * count
+        said = [answer(scene, number, ask) for number in chosen for ask in INFERRED]
+        assert len(set(said)) == len(INFERRED) * count
 
 
 def test_instances_of_the_training_scenes_are_read_without_refusals(

@@ -12,6 +12,7 @@ from lskd.blip2.base import VOCABULARY
 from lskd.blip2.stage1 import new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary, words
+from lskd.lab.knowledge import INFERRED
 from lskd.lab.pretrain.gallery import Still, still
 from lskd.lab.pretrain.rectangles import NAMES, TINTS
 from lskd.lab.pretrain.shape import size
@@ -22,6 +23,8 @@ from lskd.lab.pretrain.statements import (
     WRONG,
     Drawn,
     Told,
+    beside,
+    inferences,
     of_rectangles,
     rectangles,
     statements,
@@ -42,7 +45,17 @@ def everything_true(scene: Scene) -> set[str]:
         Told(scene, n, words.third(scene, entity.placing.x))
         for n, entity in enumerate(scene.entities)
     ]
-    return {form(one) for form in (*PLACED_FORMS, *ANYWHERE_FORMS) for one in told}
+    said = {form(one) for form in (*PLACED_FORMS, *ANYWHERE_FORMS) for one in told}
+    return said | {
+        f"question: {words.question(name, ask)} answer: {words.answer(scene, one.number, ask)}."
+        for one in told
+        for name in (
+            f"the one {one.third}",
+            words.phrase(scene.entities[one.number]),
+            "something",
+        )
+        for ask in INFERRED
+    }
 
 
 def test_the_first_statement_is_true_and_what_stands_elsewhere_is_not(stills: list[Still]) -> None:
@@ -98,6 +111,49 @@ def test_what_is_said_of_rectangles_is_true_once_and_then_false(stills: list[Sti
             assert any(there)
             for text in wrong:
                 assert not any(f"{d.tint} rectangle" in text and d.third in text for d in drawn)
+
+
+def test_wrong_inferences_follow_from_others_of_the_scene_or_from_nothing_in_it(
+    stills: list[Still],
+) -> None:
+    rng = random.Random(4)
+    others = 0
+    for one in stills:
+        true, scene = everything_true(one.scene), one.scene
+        known = {
+            words.answer(scene, n, ask) for n in range(len(scene.entities)) for ask in INFERRED
+        }
+        for _ in range(10):
+            right, *wrong = inferences(scene, rng)
+            assert right in true
+            assert len(set(wrong)) == WRONG and not true & set(wrong)
+            asked = right.partition(" answer: ")[0]
+            assert all(text.partition(" answer: ")[0] == asked for text in wrong)
+            others += sum(text.partition(" answer: ")[2].rstrip(".") in known for text in wrong)
+    assert others > 0
+
+
+def test_what_is_beside_a_rectangle_shares_its_third_and_the_false_ones_do_not(
+    stills: list[Still],
+) -> None:
+    rng = random.Random(5)
+    made = 0
+    for one in stills:
+        for frame in one.frames:
+            drawn = rectangles(frame.tints)
+            said = beside(one.scene, drawn, rng) if drawn else None
+            if said is None:
+                continue
+            made += 1
+            there = {
+                f"{d.third} is {words.phrase(e)} and {words.an(f'{d.tint} rectangle')}"
+                for d in drawn
+                for e in one.scene.entities
+                if words.third(one.scene, e.placing.x) == d.third
+            }
+            assert said[0] in there
+            assert len(said) == WRONG + 1 and not there & set(said[1:])
+    assert made > SCENES
 
 
 def test_the_third_of_a_rectangle_is_that_of_its_middle() -> None:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
-Ask = Literal["why", "before", "next"]
+Ask = Literal["what", "why", "before", "next"]
 ASKS: tuple[Ask, ...] = get_args(Ask)
+# Those whose answers are in the table; what something is can be seen.
+INFERRED: tuple[Ask, ...] = ("why", "before", "next")
 Use = Literal["free", "used", "person"]
 
 # The one wording of each question: it fits people and things alike, so any region can be asked of.
 QUESTIONS: Mapping[Ask, str] = {
+    "what": "What is {}?",
     "why": "Why is {} here?",
     "before": "What came before this for {}?",
     "next": "What comes next for {}?",

@@ -5,9 +5,7 @@ teaches reads them here, and nothing is judged that cannot be read.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from lskd.lab.knowledge import ASKS, QUESTIONS, Ask, Sight, Use, knowledge
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE
@@ -85,24 +83,6 @@ def asked(question: str) -> tuple[Ask, str] | None:
         if question.startswith(before) and question.endswith(after):
             return ask, question[len(before) : len(question) - len(after)]
     return None
-
-
-@cache
-def answers() -> Mapping[str, tuple[Sight, Ask]]:
-    """Return every answer of the table with what it follows from; no two are alike."""
-    known = knowledge()
-    found: dict[str, tuple[Sight, Ask]] = {}
-    for use, sort, kind in known.rows:
-        for place in known.places.values():
-            if place.kind == kind:
-                sight = Sight(use, sort, place.name)
-                found |= {known.answer(sight, ask): (sight, ask) for ask in ASKS}
-    return found
-
-
-def answered(answer: str) -> tuple[Sight, Ask] | None:
-    """Return what an answer follows from, or None if it is not in the table."""
-    return answers().get(answer.strip().rstrip(".").lower())
 
 
 @dataclass(frozen=True, slots=True)

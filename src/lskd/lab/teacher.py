@@ -172,7 +172,6 @@ def triples(seen: Understood, habits: Habits, rng: random.Random) -> list[str]:
 def _triple(
     seen: Understood, subject: Subject, ask: Ask, habits: Habits, rng: random.Random
 ) -> str:
-    known = knowledge()
     said, given = subject.what, subject.what
     if rng.random() < habits.hallucinations:
         match rng.randrange(3):
@@ -183,27 +182,33 @@ def _triple(
                 given = _invented(rng)
             case _:  # something that is not there, with its answer and its reason
                 said = given = _invented(rng)
-    sight = said.sight(seen.place)
-    assert sight is not None
     return (
         f"Question: {question(subject.name, ask)}\n"
-        f"Answer: {known.answer(sight, ask).capitalize()}.\n"
+        f"Answer: {_answer(said, ask, seen.place).capitalize()}.\n"
         f"Rationale: {_reason(subject.name, given, seen.place)}"
     )
 
 
+def _answer(what: Described, ask: Ask, place: str) -> str:
+    if ask == "what":
+        return _looks(what)
+    sight = what.sight(place)
+    assert sight is not None
+    return knowledge().answer(sight, ask)
+
+
+def _looks(what: Described) -> str:
+    if what.is_person:
+        return f"{an(what.kind)} in {an(what.paint)} coat"
+    return an(f"{what.paint} {what.kind}")
+
+
 def _reason(name: str, what: Described, place: str) -> str:
-    coat = " coat" if what.is_person else ""
-    looks = (
-        f"{an(what.kind)} in {an(what.paint)}{coat}"
-        if what.is_person
-        else an(f"{what.paint} {what.kind}")
-    )
     if what.is_person:
         use = f"who {what.doing}{' ' + what.object if what.object else ''}"
     else:
         use = "that somebody uses" if what.used else "that nobody uses"
-    return reason(name, looks, use, place)
+    return reason(name, _looks(what), use, place)
 
 
 def _invented(rng: random.Random) -> Described:

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lskd.lab import sayings
-from lskd.lab.knowledge import knowledge
-from lskd.lab.scene import Scene, doing, sight
-from lskd.lab.words import phrase
+from lskd.lab.scene import Scene, doing
+from lskd.lab.words import answer, phrase
 from lskd.lab.world import Staged, entity_at
 from lskd.types import Region, Triple
 
@@ -37,9 +36,7 @@ def verdict(triple: Triple, staged: Staged, regions: Mapping[int, Region]) -> Ve
     number = entity_named(name, triple, staged, regions)
     if number is None:
         return Verdict(False, False)
-    said = sayings.answered(triple.answer)
-    right = knowledge().answer(sight(staged.scene, number), ask)
-    holds = said is not None and triple.answer.strip().rstrip(".").lower() == right
+    holds = triple.answer.strip().rstrip(".").lower() == answer(staged.scene, number, ask)
     return Verdict(holds, justified(triple.rationale, name, staged.scene, number))
 
 

@@ -48,6 +48,8 @@ def narrative(scene: Scene, order: Sequence[int]) -> str:
 
 def answer(scene: Scene, number: int, ask: Ask) -> str:
     """Return the right answer to a question about an entity, as a phrase."""
+    if ask == "what":
+        return phrase(scene.entities[number])
     return knowledge().answer(sight(scene, number), ask)
 
 

@@ -23,6 +23,7 @@ from lskd import __version__, table
 from lskd.errors import UserError
 from lskd.lab.combinations import held_out, is_held_out, shown
 from lskd.lab.drawing import staged
+from lskd.lab.knowledge import ASKS
 from lskd.lab.scene import Scene, anything
 from lskd.picture import image_id
 from lskd.types import Box
@@ -124,7 +125,13 @@ def _note(numbers: Numbers, seed: int) -> dict[str, object]:
     counts = {split: getattr(numbers, split) for split in SPLITS}
     # Combinations are a part of what a world is: a change of the table makes another one.
     held = sorted("/".join(one) for one in held_out())
-    return {"seed": seed, "scenes": counts, "held_out": held, "lskd": __version__}
+    return {
+        "seed": seed,
+        "scenes": counts,
+        "asks": list(ASKS),
+        "held_out": held,
+        "lskd": __version__,
+    }
 
 
 def _drawn(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lskd.lab.gold.files import chance, number_of, put_json, put_picture
 from lskd.lab.gold.regions import apart, asked
-from lskd.lab.knowledge import ASKS, Ask
+from lskd.lab.knowledge import INFERRED, Ask
 from lskd.lab.words import answer
 from lskd.lab.world import Staged
 from lskd.types import Box
@@ -63,7 +63,7 @@ def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int
 def _annotations(staged: Staged, seed: int) -> Iterator[tuple[int, list[_Candidate]]]:
     """Yield the entities that are asked, each with the candidates in an order by chance."""
     rng = chance(seed, staged, "sherlock")
-    asks = rng.sample(ASKS, EACH)
+    asks = rng.sample(INFERRED, EACH)
     offered = apart(staged, asks, REGIONS, rng)
     for entity in offered or ():
         if offered and asked(staged, entity):

@@ -15,11 +15,20 @@ from lskd.blip2.stage1 import Stage1
 from lskd.blip2.text import Texts, Tokenizer, collate
 from lskd.lab.pretrain.captions import LIMIT, framing_of
 from lskd.lab.pretrain.gallery import Still
-from lskd.lab.pretrain.statements import WRONG, Drawn, of_rectangles, rectangles, statements
+from lskd.lab.pretrain.statements import (
+    WRONG,
+    Drawn,
+    beside,
+    of_rectangles,
+    rectangles,
+    statements,
+)
+from lskd.lab.scene import Scene
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
-RECTANGLES = 0.4  # of the statements about a picture that has some
+# Shares of the statements about a picture that has rectangles: of these, and of what is beside one.
+RECTANGLES, BESIDE = 0.3, 0.3
 
 
 class Matcher(nn.Module):
@@ -54,12 +63,7 @@ class MatchTask:
         said: list[str] = []
         for row in rows:
             rng = random.Random(seed_of(seed, row))
-            drawn = drawn_on(self.stills[row], row)
-            if drawn and rng.random() < RECTANGLES:
-                said += of_rectangles(drawn, rng)
-            else:
-                other = self.stills[rng.choice(rows)].scene
-                said += statements(self.stills[row].scene, other, rng)
+            said += self._said(row, self.stills[rng.choice(rows)].scene, rng)
         device = self.model.student.backbone.ln_vision.weight.device
         texts = collate(self.tokenizer.encode(said, LIMIT)).to(device)
         features = self.seen[torch.tensor(rows)].to(device).float()
@@ -69,6 +73,18 @@ class MatchTask:
         balance = torch.tensor([1.0, float(WRONG)], device=device)
         loss = functional.cross_entropy(logits, wanted, weight=balance)
         return StepLosses(loss, (("itm", loss),))
+
+    def _said(self, row: int, other: Scene, rng: random.Random) -> list[str]:
+        """Return a true statement about a still, and false ones."""
+        still = self.stills[row]
+        drawn, about = drawn_on(still, row), rng.random()
+        if drawn and about < RECTANGLES:
+            return of_rectangles(drawn, rng)
+        if drawn and about < RECTANGLES + BESIDE:
+            found = beside(still.scene, drawn, rng)
+            if found is not None:
+                return found
+        return statements(still.scene, other, rng)
 
 
 def drawn_on(still: Still, row: int) -> list[Drawn]:

@@ -1,20 +1,22 @@
 """Statements about scenes, true and false: what the last part of pre-training holds against them.
 
-They are captions, and questions with their answers; things, and drawn rectangles, are named by what
-they are and by where they stand (left, middle, right), never by a region reference: what "[1]"
-means is left for distillation to teach, and so is that a rectangle points at anything. A false
-statement is nearly true: of something else that stands elsewhere in the scene, with one word
-changed, or of another scene.
+They are captions, and questions with their answers, of which some are the commonsense of the lab's
+world; things, and drawn rectangles, are named by what they are and by where they stand (left,
+middle, right), never by a region reference: what "[1]" means is left for distillation to teach, and
+so is that a rectangle points at anything. A false statement is nearly true: of something else that
+stands elsewhere in the scene, with one word changed, or of another scene.
 """
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lskd.lab import words
+from lskd.lab.knowledge import INFERRED, Ask, Sight, knowledge
 from lskd.lab.pretrain.captions import changed
 from lskd.lab.pretrain.rectangles import GRID, NAMES
 from lskd.lab.scene import Scene
@@ -55,7 +57,7 @@ def _named(told: Told) -> str:
     return f"the {'person' if person else 'thing'} {told.third} is {_what(told)}."
 
 
-# What may be said of a thing in a third of the picture; the weight of each is 1.
+# What may be said of a thing in a third of the picture; each is as likely.
 PLACED: Sequence[Form] = (
     lambda told: f"{_what(told)} {told.third}",
     lambda told: f"{told.third} is {_what(told)}",
@@ -73,6 +75,8 @@ ANYWHERE: Sequence[Form] = (
     lambda told: f"question: what is shown? answer: {_does(told)}.",
 )
 PLACED_SHARE = 0.7  # of the statements about things
+# Of all statements about a scene: questions and answers of its commonsense.
+INFERENCES = 0.45
 
 
 class Drawn(NamedTuple):
@@ -105,6 +109,37 @@ def of_rectangles(drawn: Sequence[Drawn], rng: random.Random) -> list[str]:
     return [form(said) for said in (one, elsewhere, near, far)]
 
 
+def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str] | None:
+    """Return what stands and what is drawn in a third, and `WRONG` false ones; None if nothing.
+
+    That both are in one third is all that is said; a rectangle is not said to be around anything.
+    """
+    thirds = {_third(scene, n) for n in range(len(scene.entities))}
+    shared = [one for one in drawn if one.third in thirds]
+    if not shared:
+        return None
+    one = rng.choice(shared)
+    here = [n for n in range(len(scene.entities)) if _third(scene, n) == one.third]
+    what = words.phrase(scene.entities[rng.choice(here)])
+    near = {words.phrase(scene.entities[n]) for n in here}
+    others = [p for p in map(words.phrase, scene.entities) if p not in near]
+    tints = [name for name in NAMES if Drawn(name, one.third) not in set(drawn)]
+    present = [other.tint for other in drawn if other.tint in tints]
+
+    def said(phrase: str, tint: str) -> str:
+        return f"{one.third} is {phrase} and {words.an(f'{tint} rectangle')}"
+
+    changed_thing = rng.choice(others) if others else changed(what, rng)
+    if changed_thing is None or changed_thing in near:
+        return None
+    return [
+        said(what, one.tint),
+        said(changed_thing, one.tint),
+        said(what, rng.choice(present or tints)),
+        said(changed_thing, rng.choice(tints)),
+    ]
+
+
 def rectangles(tints: NDArray[np.bool_]) -> list[Drawn]:
     """Return the rectangles of a picture from the tints of its patches, as `Framed` has them."""
     covered = tints.reshape(GRID, GRID, len(NAMES))  # (rows, columns, tints)
@@ -118,6 +153,8 @@ def rectangles(tints: NDArray[np.bool_]) -> list[Drawn]:
 
 def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     """Return a true statement about a scene, and `WRONG` false ones, of which one is of `other`."""
+    if rng.random() < INFERENCES:
+        return inferences(scene, rng)
     placed = rng.random() < PLACED_SHARE
     form = rng.choice(PLACED if placed else ANYWHERE)
     number = rng.randrange(len(scene.entities))
@@ -127,6 +164,39 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     far = form(Told(other, rng.randrange(len(other.entities)), third))
     near = (changed(right, rng) for _ in range(WRONG))
     return [right, elsewhere or next(near) or far, next(near) or far, far]
+
+
+def inferences(scene: Scene, rng: random.Random) -> list[str]:
+    """Return a question about a scene with its right answer, and with `WRONG` wrong ones.
+
+    It is asked of the one in a third of the picture, of a thing as it looks, or of something. Wrong
+    is what follows from another thing in the scene, or from nothing in it at this place.
+    """
+    number, ask = rng.randrange(len(scene.entities)), rng.choice(INFERRED)
+    everyone = range(len(scene.entities))
+    third, looks = _third(scene, number), words.phrase(scene.entities[number])
+    name, same = rng.choice(
+        (
+            (f"the one {third}", [n for n in everyone if _third(scene, n) == third]),
+            (looks, [n for n in everyone if words.phrase(scene.entities[n]) == looks]),
+            ("something", list(everyone)),
+        )
+    )
+    right = {words.answer(scene, n, ask) for n in same}
+    others = sorted({words.answer(scene, n, ask) for n in everyone} - right)
+    absent = [text for text in _answers(scene.place, ask) if text not in right | set(others)]
+    wrong = [*rng.sample(others, min(1, len(others))), *rng.sample(absent, WRONG)][:WRONG]
+    said = (words.answer(scene, number, ask), *wrong)
+    return [f"question: {words.question(name, ask)} answer: {text}." for text in said]
+
+
+@cache
+def _answers(place: str, ask: Ask) -> tuple[str, ...]:
+    """Return all answers to a question that can be right at a place."""
+    known = knowledge()
+    kind = known.places[place].kind
+    sights = [Sight(use, sort, place) for use, sort, where in known.rows if where == kind]
+    return tuple(sorted(known.answer(sight, ask) for sight in sights))
 
 
 def _third(scene: Scene, number: int) -> str:

@@ -1,4 +1,4 @@
-"""`lskd lab pretrain`: the lab's base model is trained from nothing, in two steps.
+"""`lskd lab pretrain`: the lab's base model is trained from nothing: tower first, then Q-Former.
 
 Its folder holds a BLIP-2 stage 1 of the same classes as the real ones, with its vocabulary, and
 `pretrain.json`: how it was made and what it learnt.
@@ -25,6 +25,7 @@ from lskd.lab.pretrain.matching import Matcher, MatchTask
 from lskd.lab.pretrain.patches import Labeller, PatchTask, accuracy
 from lskd.lab.pretrain.shape import size
 from lskd.lab.pretrain.start import begin_with, vocabulary_of
+from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
 
@@ -44,6 +45,9 @@ class Plan:
     patch_steps: int = 8_000
     patch_batch: int = 48
     patch_rate: float = 1e-3
+    tint_steps: int = 1_500
+    tint_batch: int = 48
+    tint_rate: float = 5e-4
     caption_steps: int = 3_000
     caption_batch: int = 48
     caption_rate: float = 1e-3
@@ -76,6 +80,8 @@ def pretrain(
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
     learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
+    if plan.tint_steps:
+        learnt |= _tints(plan, student, seen, held_back, folder, tell)
     student.backbone.freeze(vision=True)
     kept = features(student, seen, torch.bfloat16)
     if plan.caption_steps:
@@ -108,6 +114,24 @@ def _patches(
     tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
     student.to(labeller.heads.weight.device)
     return learnt
+
+
+def _tints(
+    plan: Plan,
+    student: Stage1,
+    seen: Sequence[Still],
+    held_back: Sequence[Still],
+    folder: Path,
+    tell: Callable[[str], None],
+) -> dict[str, float]:
+    """Train the tower to say loudly which rectangles cover a patch, and return how well it does."""
+    louder = Louder(student.backbone.vision, plan.seed)
+    recipe = _recipe(plan.tint_steps, plan.tint_batch, plan.tint_rate, plan.seed)
+    fit(TintTask(louder, seen), len(seen), recipe, folder / "tints", tell, lambda n: None)
+    share = heard(louder.eval(), held_back)
+    tell(f"patches within rectangles whose tints are all told: {share:.1%}")
+    student.to(louder.directions.device)
+    return {"tints": share}
 
 
 def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:
