@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from lskd import table
+from lskd.human.teacher import TEACHER
 from lskd.human.work import Claim, Duel, Posed, Rating, Said, left
 from lskd.picture import image_id
 from lskd.studio.compare import turned
 from lskd.studio.desk import Desk
-from lskd.studio.duels import TEACHER, taught
+from lskd.studio.duels import taught
 from lskd.types import Comparison, Example, Image, Mention, Triple
 
 ASPECTS = ("correctness", "informativeness", "plausibility", "overall")

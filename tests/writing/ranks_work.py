@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from lskd.blip2 import ranks
 from lskd.training import sharding
@@ -30,7 +30,8 @@ ASKED = (Line(0, DOING), Line(1, "Where is [2]?"))
 def learn(module: nn.Module, sights: Sequence[Sight], lines: Sequence[Line]) -> list[float]:
     """Take a few steps on these lines, the share of this process; return the losses of all."""
     trained = [weight for weight in module.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=1e-2)
+    # Its eps is above what rounding leaves of gradients that are nothing, as a key's bias has.
+    optimiser = torch.optim.AdamW(trained, lr=1e-3, eps=1e-5)
     losses = []
     module.train()
     for _ in range(STEPS):
@@ -44,12 +45,6 @@ def learn(module: nn.Module, sights: Sequence[Sight], lines: Sequence[Line]) -> 
     return losses
 
 
-def weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the weights that are trained."""
-    named = module.named_parameters()
-    return {name: weight.detach().clone() for name, weight in named if weight.requires_grad}
-
-
 def shares(module: nn.Module) -> dict[str, list[int]]:
     """Return how many numbers of each weight this process keeps, and how many there are."""
     found = {}
@@ -59,27 +54,32 @@ def shares(module: nn.Module) -> dict[str, list[int]]:
     return found
 
 
-def main(base: str, folder: str, recompute: str) -> None:
-    """Learn on every second line, then save and ask the writer on the first process."""
-    torch.set_num_threads(1)
-    writer = Blip2Writer(base, recompute=recompute == "true")
+def learn_a_share(folder: Path, recompute: bool) -> None:
+    """Learn on every second line, then save and ask the writer of a folder on the first process."""
+    writer = Blip2Writer(str(folder), recompute=recompute)
     accelerator = Accelerator(cpu=True)
     model = sharding.spread(accelerator, writer.module)
     sights = writer.look([blocks(0), blocks(1)])
     kept = shares(model)
     losses = learn(model, sights, LINES[ranks.own() :: ranks.count()])
-    sharding.gather(model)
-    place = Path(folder)
+    sharding.gather(model, writer.module)
     if accelerator.is_main_process:
-        writer.save(place / "student")
-        asked = {
+        writer.save(folder / "student")
+        told = {
             "kept": kept,
             "losses": losses,
             "likelihoods": writer.likelihoods(sights, LINES),
             "written": [one.text for one in writer.write(sights, ASKED, Decoding(tokens=6))],
         }
-        (place / "told.json").write_text(json.dumps(asked), encoding="utf-8")
+        (folder / "told.json").write_text(json.dumps(told), encoding="utf-8")
     accelerator.wait_for_everyone()
+
+
+def main(*folders: str) -> None:
+    """Do this for writers in folders; the first one makes its states again for the gradient."""
+    torch.set_num_threads(1)
+    for number, folder in enumerate(folders):
+        learn_a_share(Path(folder), recompute=not number)
     dist.destroy_process_group()
 
 

@@ -80,24 +80,29 @@ def config_of(checkpoint: Checkpoint) -> Any:
         return library.AutoConfig.from_pretrained(checkpoint.name, **_source(checkpoint))
 
 
-def model_of(checkpoint: Checkpoint, kinds: Mapping[type, Any], wanted: str) -> Any:
+def model_of(
+    checkpoint: Checkpoint, kinds: Mapping[type, Any], wanted: str, quantisation: Any = None
+) -> Any:
     """Return the model, in evaluation mode, on its device.
 
     `kinds` says which class each configuration needs, as the mappings of transformers do; `wanted`
-    names that sort of model in an error. Raises UserError if the checkpoint is missing, broken,
-    of another sort, or lacks some of the weights (which would be random numbers otherwise).
+    names that sort of model in an error. `quantisation` is how transformers shall shorten weights,
+    if it shall. Raises UserError if the checkpoint is missing, broken, of another sort, or lacks
+    some of the weights (which would be random numbers otherwise).
     """
     config = config_of(checkpoint)
     if type(config) not in kinds:
         raise UserError(f"{checkpoint.name} is a {config.model_type} model; needed is {wanted}")
     found = kinds[type(config)]
     kind = found[0] if isinstance(found, tuple | list) else found
+    shortened = {"quantization_config": quantisation, "device_map": {"": checkpoint.place}}
     with _plainly(checkpoint, "the weights"):
         model, info = kind.from_pretrained(
             checkpoint.name,
             config=config,
             dtype=checkpoint.precision,
             output_loading_info=True,
+            **({} if quantisation is None else shortened),
             **_source(checkpoint),
         )
     if absent := sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]])):
@@ -105,7 +110,8 @@ def model_of(checkpoint: Checkpoint, kinds: Mapping[type, Any], wanted: str) -> 
             f"{checkpoint.name} lacks {len(absent)} weights of a {kind.__name__}, such as "
             f"{absent[0]}; needed is {wanted}"
         )
-    return model.to(checkpoint.place).eval().requires_grad_(False)
+    placed = model if quantisation is not None else model.to(checkpoint.place)
+    return placed.eval().requires_grad_(False)
 
 
 def image_processor_of(checkpoint: Checkpoint) -> Any:

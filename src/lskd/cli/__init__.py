@@ -18,6 +18,7 @@ from lskd.cli import (
     corpora,
     evaluations,
     lab,
+    memory,
     runs,
     studio,
     verbalizers,
@@ -63,6 +64,7 @@ app.command()(evaluations.evaluate)
 app.command()(benchmarks.benchmarks)
 app.command()(verbalizers.captioner)
 app.command()(verbalizers.narrator)
+app.command()(memory.memory)
 app.command()(studio.studio)
 app.command()(studio.judgments)
 app.add_typer(lab.app)

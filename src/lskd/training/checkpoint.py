@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lskd import table
 from lskd.errors import UserError
-from lskd.training import memory
+from lskd.training import memory, sharding
 from lskd.training.average import Average
 from lskd.training.recipe import Recipe
 
@@ -52,19 +52,26 @@ def steps(folder: Path) -> list[int]:
     return sorted((int(path.stem) for path in found if path.stem.isdigit()), reverse=True)
 
 
-def save(folder: Path, step: int, trained: Trained, made: str) -> None:
-    """Write the checkpoint of a step, then remove all but the latest two.
+def content_of(step: int, trained: Trained, recipe: Recipe, count: int) -> dict[str, Any]:
+    """Return what a checkpoint holds; all processes must ask for it, as each may have a share."""
+    optimiser = trained.optimiser.state_dict()
+    state = {number: sharding.wholes(one) for number, one in optimiser["state"].items()}
+    return {
+        "step": step,
+        "made_with": made_with(recipe, count),
+        "weights": sharding.wholes({n: weight.detach() for n, weight in trained.weights.items()}),
+        "buffers": trained.buffers,
+        "optimiser": {**optimiser, "state": state},
+        "average": sharding.wholes(trained.average.weights) if trained.average else None,
+    }
+
+
+def save(folder: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint, then remove all but the latest two.
 
     Raises UserError if there is no room; those that were written before are kept.
     """
-    content = {
-        "step": step,
-        "made_with": made,
-        "weights": {name: weight.detach() for name, weight in trained.weights.items()},
-        "buffers": trained.buffers,
-        "optimiser": trained.optimiser.state_dict(),
-        "average": trained.average.weights if trained.average else None,
-    }
+    step: int = content["step"]
     for unfinished in path_of(folder, step).parent.glob(".*.draft"):
         unfinished.unlink(missing_ok=True)  # of a process that was killed as it wrote
     # Through a file of Python's, which says why it cannot write; torch's own does not.
@@ -133,9 +140,16 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 @torch.no_grad()
 def _put_back(content: dict[str, Any], trained: Trained) -> None:
     for name, weight in trained.weights.items():
-        weight.copy_(content["weights"][name])
+        weight.copy_(sharding.like(content["weights"][name], weight))
     for name, buffer in trained.buffers.items():
         buffer.copy_(content["buffers"][name])
-    trained.optimiser.load_state_dict(content["optimiser"])
+    places = [weight for group in trained.optimiser.param_groups for weight in group["params"]]
+    optimiser = content["optimiser"]
+    state = {
+        number: {name: sharding.like(one, places[number]) for name, one in some.items()}
+        for number, some in optimiser["state"].items()
+    }
+    trained.optimiser.load_state_dict({**optimiser, "state": state})
     if trained.average:
-        trained.average.load(content["average"])
+        kept = trained.average.weights
+        trained.average.load({n: sharding.like(content["average"][n], kept[n]) for n in kept})

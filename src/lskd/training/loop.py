@@ -18,7 +18,7 @@ from statistics import fmean
 import torch
 
 from lskd.errors import MissingExtra, UserError
-from lskd.training import checkpoint, order, plot, step
+from lskd.training import checkpoint, order, plot, sharding, step
 from lskd.training.average import Average
 from lskd.training.checkpoint import Trained
 from lskd.training.history import History, Measured, read
@@ -63,9 +63,10 @@ def fit(
     The model is given as it was before its first step, also where a training is gone on with. It
     ends with the weights of the last step, or with their average if the recipe asks for one, in
     the mode that it began in. `tell` is given lines and `tick` numbers of steps, on the first
-    process only. Several processes must share the folder. Raises UserError for rows that cannot be
-    shared, a loss that is no number, a full disk or memory, and a folder that holds another
-    training; MissingExtra for a tracker that is not installed.
+    process only. Several processes must share the folder; launched with FSDP, each keeps a share of
+    the model meanwhile, see `sharding`. Raises UserError for rows that cannot be shared, a loss
+    that is no number, a full disk or memory, and a folder that holds another training; MissingExtra
+    for a tracker that is not installed.
     """
     accelerator = _accelerator(recipe, folder)
     if not accelerator.is_main_process:
@@ -85,6 +86,8 @@ def fit(
                 tracker.finish()
     if run.trained.average:
         run.trained.average.give(run.trained.weights)
+    if sharding.wanted():
+        sharding.gather(run.model, task.model)
     return Fitted(recipe.steps, folder / LOSSES, folder)
 
 
@@ -122,8 +125,12 @@ def _fitting(recipe: Recipe, count: int, processes: int, tell: Callable[[str], N
 
 
 def _prepare(task: Task, count: int, recipe: Recipe, accelerator: Accelerator) -> Run:
-    model = accelerator.prepare_model(task.model)
-    weights = {name: w for name, w in task.model.named_parameters() if w.requires_grad}
+    if sharding.wanted():
+        model = sharding.spread(accelerator, task.model)
+    else:
+        model = accelerator.prepare_model(task.model)
+    owner = model if sharding.wanted() else task.model
+    weights = {name: w for name, w in owner.named_parameters() if w.requires_grad}
     if not weights:
         raise UserError("nothing to train: all weights of the model are frozen")
     decayed = [w for w in weights.values() if w.ndim >= 2]
@@ -178,7 +185,7 @@ def _steps(
                 raise UserError(_unsound(measured, saved, folder))
             recent.append(measured)
             last = number == recipe.steps
-            if history and (last or number % recipe.save_every == 0):
+            if last or number % recipe.save_every == 0:
                 _keep(run, folder, number, history)
                 saved = number
             if last or number % recipe.log_every == 0:
@@ -192,11 +199,16 @@ def _steps(
     accelerator.wait_for_everyone()  # none goes on before the last checkpoint is there
 
 
-def _keep(run: Run, folder: Path, number: int, history: History) -> None:
-    """Write the checkpoint of a step, after the lines that lead to it, and the plot."""
+def _keep(run: Run, folder: Path, number: int, history: History | None) -> None:
+    """Write the checkpoint of a step, after the lines that lead to it, and the plot.
+
+    Processes that have no history only give their shares of it.
+    """
+    content = checkpoint.content_of(number, run.trained, run.recipe, run.count)
+    if history is None:
+        return
     history.settle()
-    made = checkpoint.made_with(run.recipe, run.count)
-    checkpoint.save(folder, number, run.trained, made)
+    checkpoint.save(folder, content)
     plot.write(folder / PLOT, read(folder / LOSSES))
 
 

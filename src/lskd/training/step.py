@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from lskd.training import order
+from lskd.training import order, sharding
 from lskd.training.checkpoint import Trained
 from lskd.training.history import Measured
 from lskd.training.recipe import Recipe
@@ -112,7 +112,7 @@ def _norm(run: Run) -> Tensor:
     """Return the norm of the whole gradient, and bound it if the recipe says so."""
     given = [weight for weight in run.trained.weights.values() if weight.grad is not None]
     gradients = [weight.grad for weight in given if weight.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
+    norm = sharding.whole(nn.utils.get_total_norm(gradients))
     if run.recipe.clip is not None:
         nn.utils.clip_grads_with_norm_(given, run.recipe.clip, norm)
     return norm.to(run.accelerator.device, torch.float32)

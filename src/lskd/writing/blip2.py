@@ -19,7 +19,7 @@ import transformers
 from torch import Tensor
 
 from lskd.checkpoints.checkpoint import Checkpoint, model_of, processor_of
-from lskd.writing import speaking
+from lskd.writing import fourbit, speaking
 from lskd.writing.blip2_module import Blip2Module
 from lskd.writing.masks import Layout
 from lskd.writing.note import Note, lasting, without_none
@@ -51,14 +51,16 @@ class Blip2Writer:
         ln_vision: bool = False,
         recompute: bool = False,
         batch: int = 8,
+        bits: int | None = None,
     ) -> None:
         """Load the weights; the settings are those of `parts.Settings`.
 
-        The paper's pictures have `image` = 480, LAVIS trains `ln_vision`. Raises UserError for a
+        The paper's pictures have `image` = 480, LAVIS trains `ln_vision`. With `bits` = 4 the
+        language model's weights are shortened to that, see `fourbit`. Raises UserError for a
         checkpoint or a setting that cannot be used.
         """
         source = Checkpoint(checkpoint, revision, device, dtype)
-        model = model_of(source, KINDS, WANTED)
+        model = model_of(source, KINDS, WANTED, fourbit.settings(bits, source, fourbit.SPARED))
         self.processor = processor_of(source)
         self.parts = assembled(
             model,
@@ -73,6 +75,7 @@ class Blip2Writer:
             image=image,
             context=context,
             ln_vision=ln_vision,
+            bits=bits,
         )
         self.note = Note(USE, keys, base_of(checkpoint, revision))
         if trained is not None:

@@ -27,7 +27,7 @@ from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.stage import batches
 from lskd.training.memory import guarded
-from lskd.writing import adapter, note
+from lskd.writing import adapter, fourbit, note
 from lskd.writing.canvas import Canvases
 from lskd.writing.chat_module import ChatModule
 from lskd.writing.decode import Asked, ends_of, generated
@@ -63,19 +63,22 @@ class ChatWriter:
         seed: int = 0,
         recompute: bool = False,
         batch: int = 8,
+        bits: int | None = None,
     ) -> None:
         """Load the weights and put adapters into the language model.
 
         `context` is the most tokens that are read, the picture's included, None for as many as the
         model can. `rank`, `alpha` and `dropout` are those of `adapter.Size`, `seed` is for the
         adapters as they begin. `recompute` makes states again for the gradient; `batch` lines are
-        asked at once. Raises UserError for a checkpoint or a setting that cannot be used.
+        asked at once. With `bits` = 4 the language model's weights are shortened to that, see
+        `fourbit`. Raises UserError for a checkpoint or a setting that cannot be used.
         """
         if batch < 1:
             raise UserError(f"batch = {batch}: 1 is the least")
         size = adapter.Size(rank, alpha, dropout)
         source = Checkpoint(checkpoint, revision, device, dtype)
-        model = model_of(source, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, WANTED)
+        short = fourbit.settings(bits, source, fourbit.SPARED)
+        model = model_of(source, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, WANTED, short)
         text = model.config.get_text_config()
         if model.config.is_encoder_decoder or text.is_encoder_decoder:
             raise UserError(
@@ -98,6 +101,7 @@ class ChatWriter:
             alpha=alpha,
             dropout=dropout,
             seed=seed,
+            bits=bits,
         )
         self.note = Note(USE, keys, base_of(checkpoint, revision))
         if recompute:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lskd.errors import UserError
 from lskd.writing.masks import IGNORED, Row, means, padded, summed
@@ -40,6 +41,11 @@ class ChatModule(nn.Module):
     def pad(self) -> int:
         """Return the token that fills rows."""
         return self.turns.tokenizer.pad_token_id or 0
+
+    def layers(self) -> list[nn.Module]:
+        """Return the layers of the language model, for `training.sharding`."""
+        parts = self.model.get_decoder().modules()
+        return [part for part in parts if isinstance(part, GradientCheckpointingLayer)]
 
     def train(self, mode: bool = True) -> "ChatModule":
         """Set the language model to training; what looks at pictures stays as it is asked."""
