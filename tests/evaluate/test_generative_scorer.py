@@ -7,6 +7,7 @@ import pytest
 import torch
 from scored import marked, panels
 
+import checkpoints
 import generative_students
 import tiny_writers
 from lskd.cli.evaluations import entry_of
@@ -16,6 +17,7 @@ from lskd.evaluate.stage import Entry
 from lskd.protocols import Fits, Panel, Scorer
 from lskd.stage import Model, check
 from lskd.writing.blip2 import Blip2Writer
+from lskd.writing.chat import ChatWriter
 from lskd.writing.writer import Line
 
 
@@ -91,6 +93,16 @@ def test_the_command_asks_a_student_that_writes_by_likelihood(root: Path) -> Non
     line = {"use": "lskd.writing.blip2:Blip2Writer", "checkpoint": str(root / "base")}
     base = {"use": "lskd.evaluate.scorers.generative:BaseScorer", "writer": line}
     check(Scorer, Model.model_validate(base))
+
+
+def test_auto_is_the_convention_of_the_writers_family(tmp_path: Path, shown: list[Panel]) -> None:
+    writer = ChatWriter(str(checkpoints.write_gemma3(tmp_path / "base")), device="cpu")
+    assert writer.family == "gemma3"
+    auto, named, other = (
+        BaseScorer(writer, coordinates=name, workers=1).fits(shown)
+        for name in ("auto", "thousand_yx", "thousand")
+    )
+    assert alike(auto, named) and not alike(auto, other)
 
 
 def test_what_cannot_be_used_is_one_clear_line(root: Path, tmp_path: Path) -> None:

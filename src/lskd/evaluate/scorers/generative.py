@@ -97,7 +97,8 @@ class BaseScorer:
         workers: int = 8,
     ) -> None:
         """Take a writer; raises UserError for a setting that cannot be used."""
-        codec = None if coordinates is None else codec_of(coordinates)
+        family = str(getattr(writer, "family", ""))  # a model that chats has one
+        codec = None if coordinates is None else codec_of(coordinates, family)
         pointing = Pointing(style_of(marking), writer.canvas, codec)
         self.told = Likelihoods(writer, pointing, batch_views, batch_texts, pool_of(workers))
 
