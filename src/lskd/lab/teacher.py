@@ -16,7 +16,7 @@ from lskd.lab import sayings
 from lskd.lab.knowledge import ASKS, Ask, knowledge
 from lskd.lab.sayings import Described
 from lskd.lab.scene import COLOURS, HELD, KINDS, PEOPLE, RIDDEN, SEATS
-from lskd.lab.words import an, question, reason
+from lskd.lab.words import an, looks, question, reason
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply
 
@@ -198,9 +198,7 @@ def _answer(what: Described, ask: Ask, place: str) -> str:
 
 
 def _looks(what: Described) -> str:
-    if what.is_person:
-        return f"{an(what.kind)} in {an(what.paint)} coat"
-    return an(f"{what.paint} {what.kind}")
+    return looks(what.kind, what.paint, what.is_person)
 
 
 def _reason(name: str, what: Described, place: str) -> str:

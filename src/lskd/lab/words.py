@@ -16,9 +16,12 @@ def an(phrase: str) -> str:
 
 def phrase(entity: Entity) -> str:
     """Return what an entity looks like, as "a red ball" or "a woman in a blue coat"."""
-    if entity.is_person:
-        return f"{an(entity.kind)} in {an(entity.colour)} coat"
-    return an(f"{entity.colour} {entity.kind}")
+    return looks(entity.kind, entity.colour, entity.is_person)
+
+
+def looks(kind: str, paint: str, person: bool) -> str:
+    """Return the phrase for a kind of person or thing in a paint."""
+    return f"{an(kind)} in {an(paint)} coat" if person else an(f"{paint} {kind}")
 
 
 def action(scene: Scene, person: Entity) -> str:

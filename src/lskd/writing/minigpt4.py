@@ -6,11 +6,10 @@ too. Out: a writer on Blip2ForConditionalGeneration, with the picture in mid-pro
 about it that its authors trained it with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import torch
 import transformers
 from torch import Tensor
@@ -19,14 +18,12 @@ from lskd.blip2 import files
 from lskd.blip2.pixels import MEAN, SPREAD
 from lskd.checkpoints.checkpoint import Checkpoint, config_of, model_of, tokenizer_of
 from lskd.errors import UserError
-from lskd.writing import speaking
-from lskd.writing.blip2_module import Blip2Module
+from lskd.writing.bridged import BridgedWriter
 from lskd.writing.eyes import PARTS, Eyes, by_our_names, eyes_of
 from lskd.writing.masks import Layout
 from lskd.writing.note import Note, lasting, without_none
 from lskd.writing.parts import Settings, assembled
-from lskd.writing.trained import base_of, commit_of, read_trained, write_trained
-from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
+from lskd.writing.trained import base_of, commit_of
 
 library: Any = transformers
 
@@ -38,10 +35,8 @@ LAYOUT = Layout(before="###Human: <Img>", head="</Img> ", tail=" ###Assistant:",
 SHOWN = 3  # names in an error
 
 
-class MiniGPT4Writer:
+class MiniGPT4Writer(BridgedWriter):
     """A Writer on Mini-GPT4; see `Writer`."""
-
-    without_effect = frozenset({"batch", "device", "recompute"})
 
     def __init__(  # noqa: PLR0913 - one parameter for each key of a run file
         self,
@@ -75,7 +70,7 @@ class MiniGPT4Writer:
         language = model_of(source, library.MODEL_FOR_CAUSAL_LM_MAPPING, WANTED)
         model = _joined(eyes, language, {**eyes.weights, **mapped}, f"{blip2} with {projection}")
         images = library.BlipImageProcessorPil(image_mean=MEAN, image_std=SPREAD)
-        self.parts = assembled(
+        parts = assembled(
             model.to(source.place),
             tokenizer_of(source),
             images,
@@ -93,45 +88,7 @@ class MiniGPT4Writer:
             context=context,
             ln_vision=ln_vision,
         )
-        self.note = Note(USE, keys, base_of(checkpoint, revision))
-        if trained is not None:
-            read_trained(Path(trained), model, self.note)
-
-    @property
-    def module(self) -> Blip2Module:
-        """Return the module; its forward is `loss`."""
-        return self.parts.module
-
-    def canvas(self, width: int, height: int) -> tuple[int, int]:
-        """Return the side of the square that every picture is brought to, twice."""
-        return self.parts.side, self.parts.side
-
-    def look(self, pictures: Sequence[PIL.Image.Image]) -> list[Sight]:
-        """Return features before the norm behind the tower, (patches and one, width), of each."""
-        return speaking.look(self.parts, pictures)
-
-    def cuts(self, sights: Sequence[Sight], lines: Sequence[Line], new: int = 0) -> list[Cut]:
-        """Return the lines whose prompts lose their first tokens."""
-        return speaking.cuts(self.parts, lines, new)
-
-    def loss(self, sights: Sequence[Sight], lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
-        """Return the targets' negative log-likelihood, and the number of their tokens."""
-        told: tuple[Tensor, Tensor] = self.module(sights, lines)
-        return told
-
-    def write(
-        self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding
-    ) -> list[Written]:
-        """Return what is written after each prompt, up to the sign that its authors end it with."""
-        return speaking.write(self.parts, sights, lines, decoding)
-
-    def likelihoods(self, sights: Sequence[Sight], lines: Sequence[Line]) -> list[float]:
-        """Return the mean log-probability of a token of each target."""
-        return speaking.likelihoods(self.parts, sights, lines)
-
-    def save(self, folder: Path) -> None:
-        """Write what was trained and the note; Vicuna and BLIP-2 stay where they are."""
-        write_trained(folder, self.module.model, self.note)
+        super().__init__(parts, Note(USE, keys, base_of(checkpoint, revision)), trained)
 
 
 def _mapped(path: Path, width: int) -> dict[str, Tensor]:
