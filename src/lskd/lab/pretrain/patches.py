@@ -14,7 +14,7 @@ from torch.nn import functional
 from lskd.blip2.pixels import MEAN, SPREAD
 from lskd.blip2.vision import VisionTower
 from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still
-from lskd.lab.pretrain.rectangles import TINTS
+from lskd.lab.pretrain.rectangles import TINTS, Framed
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
@@ -23,6 +23,17 @@ def normal(pixels: Tensor) -> Tensor:
     """Return uint8 pictures, (pictures, 3, side, side), normalised as for CLIP."""
     mean, spread = (torch.tensor(v, device=pixels.device)[:, None, None] for v in (MEAN, SPREAD))
     return (pixels.float() / 255 - mean) / spread
+
+
+def framed_by(seed: int, stills: Sequence[Still], rows: Sequence[int]) -> list[Framed]:
+    """Return some of the stills, each with rectangles that the seed chooses of its own."""
+    some = ((stills[row], row) for row in rows)
+    return [still.frames[seed_of(seed, row) % len(still.frames)] for still, row in some]
+
+
+def pixels_of(frames: Sequence[Framed]) -> Tensor:
+    """Return pictures as (pictures, 3, side, side), uint8."""
+    return torch.from_numpy(np.stack([one.pixels for one in frames])).permute(0, 3, 1, 2)
 
 
 class Labeller(nn.Module):
@@ -56,15 +67,10 @@ class PatchTask:
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
     ) -> StepLosses:
         """Return the mean loss of the four questions, and each."""
-        seed = generator.initial_seed()
         some = [self.stills[row] for row in rows]
-        frames = [
-            still.frames[seed_of(seed, row) % len(still.frames)]
-            for still, row in zip(some, rows, strict=True)
-        ]
+        frames = framed_by(generator.initial_seed(), self.stills, rows)
         device = self.model.heads.weight.device
-        pixels = torch.from_numpy(np.stack([one.pixels for one in frames])).permute(0, 3, 1, 2)
-        things, paints, uses, tints = model(pixels.to(device))
+        things, paints, uses, tints = model(pixels_of(frames).to(device))
         parts = []
         for name, logits, wanted in (
             ("things", things, [still.things for still in some]),
@@ -87,8 +93,8 @@ def accuracy(model: Labeller, stills: Sequence[Still]) -> dict[str, float]:
     right = {"things": 0.0, "paints": 0.0, "uses": 0.0, "rectangles": 0.0}
     for start in range(0, len(stills), 64):
         some, drawn = stills[start : start + 64], frames[start : start + 64]
-        pixels = torch.from_numpy(np.stack([one.pixels for one in drawn])).permute(0, 3, 1, 2)
-        things, paints, uses, tints = (t.cpu().numpy() for t in model(pixels.to(device)))
+        told = model(pixels_of(drawn).to(device))
+        things, paints, uses, tints = (t.cpu().numpy() for t in told)
         truth = np.stack([one.paints for one in some])
         shown = truth > 0
         for name, logits, wanted in (

@@ -16,9 +16,8 @@ from torch.nn import functional
 
 from lskd.blip2.vision import VisionTower
 from lskd.lab.pretrain.gallery import Still
-from lskd.lab.pretrain.patches import normal
+from lskd.lab.pretrain.patches import framed_by, normal, pixels_of
 from lskd.lab.pretrain.rectangles import TINTS
-from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
 # How far, where normed features are as long as the root of their width, 11: found by adding such a
@@ -64,14 +63,9 @@ class TintTask:
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
     ) -> StepLosses:
         """Return the loss of the tints, and of what has moved beside them."""
-        seed = generator.initial_seed()
-        frames = [
-            self.stills[row].frames[seed_of(seed, row) % len(self.stills[row].frames)]
-            for row in rows
-        ]
+        frames = framed_by(generator.initial_seed(), self.stills, rows)
         device = self.model.directions.device
-        pixels = torch.from_numpy(np.stack([one.pixels for one in frames])).permute(0, 3, 1, 2)
-        tints, moved = model(pixels.to(device))
+        tints, moved = model(pixels_of(frames).to(device))
         covered = torch.from_numpy(np.stack([one.tints for one in frames])).float().to(device)
         loss = functional.binary_cross_entropy_with_logits(tints, covered) * 10
         return StepLosses(loss + moved, (("rectangles", loss), ("moved", moved)))
@@ -83,8 +77,7 @@ def heard(model: Louder, stills: Sequence[Still]) -> float:
     right = []
     for start in range(0, len(stills), 64):
         frames = [still.frames[0] for still in stills[start : start + 64]]
-        pixels = torch.from_numpy(np.stack([one.pixels for one in frames])).permute(0, 3, 1, 2)
-        logits, _ = model(pixels.to(model.directions.device))
+        logits, _ = model(pixels_of(frames).to(model.directions.device))
         covered = np.stack([one.tints for one in frames])
         whole = ((logits.cpu().numpy() > 0) == covered).all(axis=-1)
         right.append(whole[covered.any(axis=-1)])
