@@ -51,7 +51,11 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as player:
         opened = player.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            args=[
+                *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+                # This machine by a name that a browser does not know as such: no secure context.
+                "--host-resolver-rules=MAP studio.test 127.0.0.1",
+            ],
         )
         yield opened
         opened.close()

@@ -126,7 +126,7 @@ def test_a_folder_that_lacks_its_weights_is_one_clear_line(
         enrol([tmp_path / "half"])
 
 
-def test_a_student_of_a_run_is_called_by_it_and_told_how_to_take_part(
+def test_a_student_of_a_run_is_called_by_it_and_takes_part_once_there_are_examples(
     folders: list[Path], tmp_path: Path
 ) -> None:
     (tmp_path / "photos" / "generative").mkdir(parents=True)
@@ -135,8 +135,9 @@ def test_a_student_of_a_run_is_called_by_it_and_told_how_to_take_part(
     enrolled = enrol([made, folders[0]])
     assert [one.name for one in enrolled] == ["photos generative", "ranks"]
     _, writes, ranks = duels.systems(None, enrolled)
-    assert f"lskd answers RUN.toml --student {made}" in writes.fault
-    assert ranks.fault.startswith("it ranks choices and writes no answer")
+    assert writes.note == "answers in its own words"
+    assert ranks.note.startswith("picks, for each question")
+    assert "`lskd run` makes them" in writes.fault and ranks.fault == writes.fault
 
 
 def test_the_page_shows_what_was_written_beside_rankings(

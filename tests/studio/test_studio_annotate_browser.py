@@ -15,9 +15,12 @@ from lskd.human.store import Store
 from lskd.human.work import Rating
 from lskd.studio import campaigns
 from lskd.studio.campaigns import Gold
-from lskd.studio.desk import Desk
+from lskd.studio.desk import Desk, lay
+from lskd.studio.safety import Safety
 from lskd.studio.terms import Prolific
 from lskd.types import Judgment, Triple
+
+TOKEN = "a token that is long enough"
 
 
 @pytest.fixture
@@ -118,6 +121,35 @@ def test_ten_items_by_keyboard_away_and_back_and_one_undone(
     assert (list(given.judgments), given.rejects) == (rows, ())
     assert table.read(Judgment, file) == rows
     assert all(one.seconds is not None and 0 < one.seconds < 60 for one in rows)
+
+
+def test_who_comes_over_a_network_without_tls_judges_and_the_owner_copies_a_link(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, count=4)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    campaigns.opened(run, store)
+    desk = lay(run, store, safety=Safety("0.0.0.0", TOKEN))
+    with served(desk) as address:
+        away = address.replace("127.0.0.1", "studio.test")
+        owner = context.new_page()
+        owner.on("pageerror", lambda error: pytest.fail(f"the page has a defect: {error}"))
+        owner.goto(f"{away}/enter/{TOKEN}")
+        owner.goto(f"{away}/annotate")
+        assert owner.evaluate("isSecureContext") is False
+        owner.get_by_label("Name").fill("bob")
+        owner.get_by_role("button", name="Make a link").click()
+        owner.get_by_role("button", name="Copy").click()
+        expect(owner.locator("#notices")).to_contain_text("The link is")
+        expect(owner.get_by_label("The link of bob")).to_have_value(re.compile(f"^{away}/a/"))
+        page = opened(context, desk, away)
+        judge(page, "32")
+        judge(page, "1")
+        expect_done(page, 2)
+        said = [(one.qa, one.rationale) for one in kept(desk, 2)]
+        owner.close()
+        page.close()
+    assert said == [(3, 2), (1, None)]
 
 
 def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(

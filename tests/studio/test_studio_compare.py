@@ -332,10 +332,11 @@ def test_a_comparison_that_cannot_be_is_refused_in_one_line(
     assert "\n" not in answer.json()["error"]
 
 
-def test_students_of_this_version_are_named_with_why_they_cannot_answer(house: House) -> None:
+def test_the_page_begins_with_campaigns_and_systems(house: House) -> None:
     home = house.owner.get("/api/compare/systems").json()
     assert home["compare"] == ["comparison"]
-    assert home["systems"] == [{"name": TEACHER, "kind": "teacher", "answers": 6, "fault": ""}]
+    note = "6 accepted triples of this run"
+    assert home["systems"] == [{"name": TEACHER, "kind": "teacher", "note": note, "fault": ""}]
 
 
 def test_a_judge_must_have_agreed_and_strangers_get_nothing(house: House) -> None:

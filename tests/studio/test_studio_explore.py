@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import judging
 import pytest
 from house_of_studio import THINGS, Served, put, run_of
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
 from lskd import table
+from lskd.human.work import Rating
 from lskd.run import Run
 from lskd.studio import index
 from lskd.studio.catalogue import Card, Catalogue
@@ -274,6 +276,35 @@ def test_judgments_are_shown_with_their_triples(tmp_path: Path) -> None:
     ]
 
 
+def test_what_people_say_in_the_studio_stands_with_what_the_critic_was_given(
+    tmp_path: Path,
+) -> None:
+    run = judging.run_of(tmp_path, count=4)
+    desk = judging.desk_of(tmp_path, run)
+    assert desk.catalogue is not None
+    kept = []
+    for name in ("ann", "bob"):
+        person = desk.store.enrol(name)
+        posed = desk.store.next("judge", person)
+        assert posed is not None
+        desk.store.record("judge", person, posed.id, f"key of {name}", Rating(2, 1), 3.0)
+        kept.append(posed)
+    person = desk.store.enrol("ann")
+    undone = desk.store.next("judge", person)
+    assert undone is not None
+    desk.store.record("judge", person, undone.id, "another key", Rating(1, None), 3.0)
+    desk.store.undo("judge", person)
+    assert kept[0].id == kept[1].id  # overlaps are filled first
+    for image_id in {kept[0].image_id, undone.image_id}:
+        found = dossier(run, desk.catalogue, image_id, desk.store)
+        assert found is not None
+        for triple in found.triples:
+            said = [(one.annotator, one.qa, one.rationale) for one in triple.judgments]
+            assert said == ([("ann", 2, 1), ("bob", 2, 1)] if triple.id == kept[0].id else [])
+    assert desk.store.about([]) == []
+    desk.store.close()
+
+
 def test_explore_with_a_filter_in_a_browser(run: Run, studio: Served, tab: Tab) -> None:
     tab.goto(f"{studio.url}/explore")
     tab.wait_for_selector(".tile")
@@ -307,6 +338,23 @@ def test_explore_with_a_filter_in_a_browser(run: Run, studio: Served, tab: Tab) 
     tab.click("#up")
     tab.wait_for_selector(".card")
     assert tab.input_value("[name=low]") == "0.9"
+
+
+def test_a_click_on_a_mark_of_a_list_opens_its_image_and_tab_goes_past_it(
+    studio: Served, tab: Tab
+) -> None:
+    tab.goto(f"{studio.url}/explore")
+    first = tab.locator(".tile").first
+    first.focus()
+    tab.keyboard.press("Tab")
+    expect(tab.locator(".tile").nth(1)).to_be_focused()
+    tab.set_viewport_size({"width": 700, "height": 900})  # marks are drawn anew
+    first.focus()
+    tab.keyboard.press("Tab")
+    expect(tab.locator(".tile").nth(1)).to_be_focused()
+    first.locator(".region[data-id='0'] .body").click()
+    tab.wait_for_selector(".triple")
+    assert "/explore/" in tab.url
 
 
 def test_new_shards_are_seen_after_the_next_start(tmp_path: Path) -> None:

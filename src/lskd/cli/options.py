@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,16 @@ Images = Annotated[
     Path | None, typer.Option(help="A folder of a benchmark's pictures, if not its own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+def called() -> str:
+    """Return what a shell here calls this program by: its name, or where it lies."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{sys.executable} -m lskd"
+    found = shutil.which(program.name)
+    same = found is not None and Path(found).resolve() == program.resolve()
+    return program.name if same else str(program)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """How far people are, and what they have said: all that is read from the tables of human work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lskd.human import assignment, codec
 from lskd.human.database import Database
 from lskd.human.lease import PERSON, PLACES, WITHIN
-from lskd.human.schema import annotators, assignments, entries, items
+from lskd.human.schema import annotators, assignments, campaigns, entries, items
 from lskd.human.work import (
     Annotator,
     Campaign,
@@ -120,25 +120,28 @@ def valid(database: Database, campaign: Campaign) -> Iterator[Entry]:
             yield assignment.entry_of(row)
 
 
-def _said(campaign: Campaign, gold: bool) -> sa.Select[Any]:
-    """Return the query for the labels that count, with what they are about."""
-    query = (
-        sa.select(
-            items.c.subject,
-            items.c.image_id,
-            annotators.c.name,
-            items.c.first,
-            items.c.second,
-            entries.c.verdict,
-            entries.c.seconds,
-        )
-        .select_from(assignments)
-        .join(items, items.c.number == assignments.c.item)
-        .join(entries, entries.c.number == assignments.c.entry)
-        .join(annotators, annotators.c.id == assignments.c.annotator)
-        .where(assignments.c.campaign == campaign.id, assignments.c.state == "label")
-        .order_by(entries.c.number)
+# The labels that count, with what they are about.
+_SAID = (
+    sa.select(
+        items.c.subject,
+        items.c.image_id,
+        annotators.c.name,
+        items.c.first,
+        items.c.second,
+        entries.c.verdict,
+        entries.c.seconds,
     )
+    .select_from(assignments)
+    .join(items, items.c.number == assignments.c.item)
+    .join(entries, entries.c.number == assignments.c.entry)
+    .join(annotators, annotators.c.id == assignments.c.annotator)
+    .where(assignments.c.state == "label")
+    .order_by(entries.c.number)
+)
+
+
+def _said(campaign: Campaign, gold: bool) -> sa.Select[Any]:
+    query = _SAID.where(assignments.c.campaign == campaign.id)
     return query if gold else query.where(items.c.is_gold == sa.false())
 
 
@@ -146,10 +149,21 @@ def judgments(database: Database, campaign: Campaign, gold: bool) -> Iterator[Ju
     """Yield the labels that count of a campaign of kind "judge"."""
     with database.stream(_said(campaign, gold)) as rows:
         for row in rows:
-            said = codec.verdict(campaign.kind, row.verdict)
-            assert isinstance(said, Rating)
-            about = row.subject, row.image_id, row.name
-            yield Judgment(*about, said.qa, said.rationale, row.seconds)
+            yield _judgment(row)
+
+
+def about(connection: sa.Connection, triples: Sequence[str]) -> list[Judgment]:
+    """Return the labels that count of some triples, in all campaigns that judge; no gold items."""
+    judging = sa.select(campaigns.c.id).where(campaigns.c.kind == "judge")
+    theirs = items.c.campaign.in_(judging), items.c.id.in_(triples)
+    query = _SAID.where(*theirs, items.c.is_gold == sa.false())
+    return [_judgment(row) for row in connection.execute(query)]
+
+
+def _judgment(row: Any) -> Judgment:
+    said = codec.verdict("judge", row.verdict)
+    assert isinstance(said, Rating)
+    return Judgment(row.subject, row.image_id, row.name, said.qa, said.rationale, row.seconds)
 
 
 def comparisons(database: Database, campaign: Campaign, gold: bool) -> Iterator[Comparison]:

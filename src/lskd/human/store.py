@@ -230,6 +230,10 @@ class Store:
         """
         return standing.judgments(self._database, self._of_kind(name, "judge"), gold)
 
+    def about(self, triples: Sequence[str]) -> list[Judgment]:
+        """Return the labels that count of some triples, in all campaigns of judging; no gold."""
+        return self._database.read(lambda connection: standing.about(connection, triples))
+
     def comparisons(self, name: str, gold: bool = False) -> Iterator[Comparison]:
         """Yield the labels that count of a campaign that compares; gold items only if wanted.
 

@@ -22,7 +22,7 @@ from lskd.studio.desk import Desk
 from lskd.studio.pages import page
 from lskd.studio.prompts import REGIONS, Prompt, Teller
 from lskd.studio.serving import ImageId, Upload
-from lskd.studio.students import Busy, Examiner, Ranked, check_words
+from lskd.studio.students import Busy, Ranked, check_words
 from lskd.types import Box, Region
 
 MOST_CHOICES, LONGEST = 24, 400  # texts, and characters of each
@@ -83,7 +83,6 @@ class Named(BaseModel):
 def router(desk: Desk) -> APIRouter:
     """Return the page and what it asks of the studio; for the owner only."""
     pages = APIRouter(dependencies=[Depends(security.owner)])
-    examiner = Examiner(desk.students)
     teller = Teller(desk.run, desk.catalogue)
 
     @pages.get("/ask", include_in_schema=False)
@@ -118,11 +117,13 @@ def router(desk: Desk) -> APIRouter:
     @pages.post("/api/ask/answer")
     def answered(asked: Asked) -> Reply:
         """Return what a student says of each choice, and its own answer if it writes."""
-        known = examiner.students.get(asked.student)
+        known = desk.examiner.students.get(asked.student)
         may_write = known is not None and known.may_write
         pixels, regions = _posed(desk, teller, asked, may_write)
         try:
-            answer = examiner.ask(asked.student, pixels, regions, asked.question, asked.choices)
+            answer = desk.examiner.ask(
+                asked.student, pixels, regions, asked.question, asked.choices
+            )
         except Busy as error:
             raise HTTPException(503, str(error)) from error
         view = None if answer.view is None else _address(answer.view)

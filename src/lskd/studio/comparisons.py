@@ -18,7 +18,7 @@ from lskd.errors import UserError
 from lskd.human import answers, export
 from lskd.human.duels import tells
 from lskd.human.work import Campaign, CampaignKind
-from lskd.studio import duels, results
+from lskd.studio import answering, duels, results
 from lskd.studio.annotate import Campaign as Name
 from lskd.studio.desk import Desk
 from lskd.studio.duels import File, Pair, System
@@ -103,7 +103,8 @@ class Home(BaseModel):
 def shown(request: Request, desk: Desk) -> Response:
     """Return the owner's page."""
     run = None if desk.run is None else desk.run.name
-    return page(request, "comparisons.html", run=run, judges=JUDGES)
+    numbers = {"judges": JUDGES, "questions": answering.QUESTIONS, "most": answering.MOST}
+    return page(request, "comparisons.html", run=run, **numbers)
 
 
 def router(desk: Desk) -> APIRouter:
@@ -141,6 +142,7 @@ def router(desk: Desk) -> APIRouter:
         """Put the duels of two systems to judges."""
         return _begun(desk, wanted)
 
+    api.include_router(answering.router(desk))
     api.include_router(campaigns(desk))
     api.include_router(results.router(desk))
     return api

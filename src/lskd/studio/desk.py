@@ -11,7 +11,7 @@ from lskd.studio.catalogue import Catalogue
 from lskd.studio.index import Say
 from lskd.studio.safety import Safety, check
 from lskd.studio.serving import Photographs
-from lskd.studio.students import Enrolled, enrol
+from lskd.studio.students import Enrolled, Examiner, enrol
 from lskd.studio.terms import Terms
 
 
@@ -20,7 +20,7 @@ class Desk:
     """The parts of a studio.
 
     `run` is None where there are only students to ask, and so is `catalogue`, which asks the index
-    of its tables; `students` are looked at and not yet loaded.
+    of its tables; `students` are looked at and not yet loaded, `examiner` is who asks them.
     `photographs` are the run's images and what was uploaded, `terms` what people work under.
     """
 
@@ -28,6 +28,7 @@ class Desk:
     catalogue: Catalogue | None
     store: Store
     students: tuple[Enrolled, ...]
+    examiner: Examiner
     safety: Safety
     photographs: Photographs
     terms: Terms = field(default_factory=Terms)
@@ -51,4 +52,5 @@ def lay(
     catalogue = None if run is None else Catalogue(index.make(run, say))
     find = (lambda name: None) if catalogue is None else catalogue.image
     photographs = Photographs(find, safe.upload, safe.pixels)
-    return Desk(run, catalogue, store, enrolled, safe, photographs, terms or Terms())
+    examiner = Examiner(enrolled)
+    return Desk(run, catalogue, store, enrolled, examiner, safe, photographs, terms or Terms())

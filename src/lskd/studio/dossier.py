@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lskd import show
+from lskd.human.store import Store
 from lskd.run import Run
 from lskd.studio.catalogue import Catalogue
 from lskd.types import (
@@ -101,10 +102,13 @@ class _Row:
     record: Record
 
 
-def dossier(run: Run, catalogue: Catalogue, name: str) -> Dossier | None:
+def dossier(
+    run: Run, catalogue: Catalogue, name: str, store: Store | None = None
+) -> Dossier | None:
     """Return all that a run has about an image, by its id; None if it has no such image.
 
-    The tables are read, not the index: what is shown is what the run holds, word for word.
+    The tables are read, not the index: what is shown is what the run holds, word for word. What
+    people say in the studio, by `store`, stands with what the critic was given.
     """
     image = catalogue.image(name)
     if image is None:
@@ -131,7 +135,7 @@ def dossier(run: Run, catalogue: Catalogue, name: str) -> Dossier | None:
         replies=tuple(
             Heard(row.origin, row.record) for row in rows if isinstance(row.record, Reply)
         ),
-        triples=tuple(_told(run, rows, catalogue.judgments(name))),
+        triples=tuple(_told(run, rows, _judged(rows, catalogue.judgments(name), store))),
         rejects=tuple(
             Left(row.origin, row.record) for row in rows if isinstance(row.record, Reject)
         ),
@@ -153,6 +157,16 @@ def _rows(run: Run, shard: str, image: Image) -> list[_Row]:
             if row.image_id == image.id
         ]
     return found
+
+
+def _judged(
+    rows: Sequence[_Row], known: Sequence[Judgment], store: Store | None
+) -> Sequence[Judgment]:
+    """Return all judgments of an image's triples; of one person's two of a triple, the studio's."""
+    ids = {row.record.id for row in rows if isinstance(row.record, Triple | Example)}
+    new = [] if store is None else store.about(sorted(ids))
+    found = {(one.triple_id, one.annotator): one for one in (*known, *new)}
+    return [*found.values()]
 
 
 def _told(run: Run, rows: Sequence[_Row], judgments: Sequence[Judgment]) -> list[Told]:

@@ -1,8 +1,8 @@
 """Which systems can be compared, and what they answer: files of answers, the teacher, students.
 
 The teacher's answers are the run's own accepted triples, which it wrote from verbalizations and
-never saw the pixels. A student takes part by a file of answers: `lskd answers` has one that writes
-make it; one that ranks choices has none of its own.
+never saw the pixels. Students answer when a comparison begins (see `lskd.studio.answering`), or by
+a file of answers that `lskd answers` had them make.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,16 +18,17 @@ from lskd.run import Run
 from lskd.studio.students import Enrolled
 from lskd.types import Example, Image, Reject
 
+RANKS = "picks, for each question, among what the run says of the picture"
 MOST = 5_000  # questions of one campaign; three judges would be months at them
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system that may be compared: how many answers it has, or why it has none."""
+    """A system that may be compared: what its answers are, or the fault why it has none."""
 
     name: str
     kind: Literal["teacher", "student"]
-    answers: int
+    note: str
     fault: str
 
 
@@ -53,14 +54,10 @@ def systems(run: Run | None, students: Sequence[Enrolled]) -> tuple[System, ...]
     if run is not None:
         count = sum(run.tables.count(Example, shard) for shard in run.tables.shards(Example))
     fault = "" if count else "no accepted triples are there yet: `lskd run` makes them"
-    known = [System(TEACHER, "teacher", count, fault)]
+    known = [System(TEACHER, "teacher", f"{count:,} accepted triples of this run", fault)]
     for student in students:
-        fault = (
-            f"its answers come as a file: lskd answers RUN.toml --student {student.folder}"
-            if student.may_write
-            else "it ranks choices and writes no answer: give a file of answers made with it"
-        )
-        known.append(System(student.name, "student", 0, fault))
+        note = "answers in its own words" if student.may_write else RANKS
+        known.append(System(student.name, "student", note, fault))
     return tuple(known)
 
 

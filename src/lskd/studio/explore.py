@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from lskd.human.store import Store
 from lskd.run import Run
 from lskd.studio.catalogue import Card, Catalogue, Dropped, Page, Summary, Tile
 from lskd.studio.desk import Desk
@@ -74,7 +75,7 @@ def router(desk: Desk) -> APIRouter:
 
     if run is not None and desk.catalogue is not None:
         _add_lists(pages, desk.catalogue)
-        _add_image(pages, run, desk.catalogue)
+        _add_image(pages, run, desk.catalogue, desk.store)
     return pages
 
 
@@ -101,7 +102,7 @@ def _add_lists(pages: APIRouter, catalogue: Catalogue) -> None:
         return catalogue.rejects(_wanted(asked), Turn(asked.size, asked.after))
 
 
-def _add_image(pages: APIRouter, run: Run, catalogue: Catalogue) -> None:
+def _add_image(pages: APIRouter, run: Run, catalogue: Catalogue, store: Store) -> None:
     @pages.get("/explore/{image_id}", include_in_schema=False)
     def image_page(request: Request, image_id: ImageId) -> Response:
         if catalogue.image(image_id) is None:
@@ -111,7 +112,7 @@ def _add_image(pages: APIRouter, run: Run, catalogue: Catalogue) -> None:
     @pages.get("/api/explore/image/{image_id}")
     def image(image_id: ImageId) -> Dossier:
         """Return everything that the run has about an image."""
-        found = dossier(run, catalogue, image_id)
+        found = dossier(run, catalogue, image_id, store)
         if found is None:
             raise HTTPException(404, f"no image {image_id} in this run")
         return found

@@ -1,6 +1,6 @@
 """What a run says of an image becomes a beginning: its regions, and questions with choices."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeVar
@@ -59,25 +59,34 @@ class Teller:
 def prompts(triples: Sequence[Triple | Example], drawn: int) -> tuple[Prompt, ...]:
     """Return the questions that name only the `drawn` regions by number, in order, each once.
 
-    The wrong choices are what the run says to other questions about the image: first to those that
-    differ only in the regions that they name, since they are the hardest to tell apart.
+    The wrong choices are what the run says to other questions about the image, as `choices` has it.
     """
-    usable = [
-        one
-        for one in triples
-        if one.style == "id" and all(_drawn(text, drawn) for text in (one.question, one.answer))
-    ]
+    usable = [one for one in triples if names_only(one, range(drawn))]
     made: dict[str, Prompt] = {}
     for triple in usable:
-        alike = [one for one in usable if _shape(one.question) == _shape(triple.question)]
-        answers = [triple.answer, *(one.answer for one in (*alike, *usable))]
-        choices = tuple(dict.fromkeys(answers))[:CHOICES]
-        made.setdefault(triple.question, Prompt(triple.question, choices))
+        answers = tuple(one.answer for one in choices(triple, usable))
+        made.setdefault(triple.question, Prompt(triple.question, answers))
     return tuple(made.values())[:MOST]
 
 
-def _drawn(text: str, drawn: int) -> bool:
-    return all(number < drawn for number in marking.named(text))
+def names_only(triple: Triple | Example, drawn: Container[int]) -> bool:
+    """Return whether question and answer name regions by number, and only such as are drawn."""
+    texts = (triple.question, triple.answer)
+    return triple.style == "id" and all(n in drawn for text in texts for n in marking.named(text))
+
+
+def choices(
+    triple: Triple | Example, others: Sequence[Triple | Example]
+) -> tuple[Triple | Example, ...]:
+    """Return triples of an image whose answers can be chosen from, no two alike, its own first.
+
+    Those come next that answer the same of other regions: they are the hardest to tell apart.
+    """
+    alike = [one for one in others if _shape(one.question) == _shape(triple.question)]
+    found: dict[str, Triple | Example] = {}
+    for one in (triple, *alike, *others):
+        found.setdefault(one.answer, one)
+    return tuple(found.values())[:CHOICES]
 
 
 def _shape(question: str) -> str:

@@ -49,6 +49,11 @@ class Enrolled:
     about: About
 
     @property
+    def writes(self) -> bool:
+        """Return whether it is known to write answers."""
+        return self.about.use == GENERATIVE
+
+    @property
     def may_write(self) -> bool:
         """Return whether it may write answers: that of another class is known once it is loaded."""
         return self.about.use != STAGE1

@@ -3,7 +3,7 @@ import { Boxes } from "/static/boxes.js";
 import * as judging from "/static/judging.js";
 import { Outbox, passing, pause } from "/static/outbox.js";
 import { Stopwatch } from "/static/stopwatch.js";
-import { all, api, count, fill, find, forPage, say, told, worded } from "/static/studio.js";
+import { all, api, count, fill, find, forPage, say, told, unique, worded } from "/static/studio.js";
 
 const { campaign, person } = find("#work").dataset;
 const root = `/api/annotate/${encodeURIComponent(campaign)}`;
@@ -119,7 +119,7 @@ function take(answer) {
 // ---- what people say
 
 function send(kind, body) {
-  const said = { item: item.id, key: crypto.randomUUID(), seconds: Number(watch.seconds.toFixed(2)), ...body };
+  const said = { item: item.id, key: unique(), seconds: Number(watch.seconds.toFixed(2)), ...body };
   hand = hand.filter((one) => one.id !== item.id);
   outbox.add(`${root}/${kind}`, said).then(settled, settled);
   if (hand.length) show(hand[0]);
@@ -146,7 +146,7 @@ async function undo() {
   }
   waiting = true;
   try {
-    const { item: opened } = await outbox.add(`${root}/undo`, { key: crypto.randomUUID() });
+    const { item: opened } = await outbox.add(`${root}/undo`, { key: unique() });
     age += 1;
     if (opened) hand = [opened];
     if (opened) show(opened);

@@ -2,7 +2,7 @@
 import { card, percent } from "./ask_card.js";
 import { MOST_BOXES, fragment, parsed } from "./ask_link.js";
 import { Boxes } from "./boxes.js";
-import { all, api, chip, count as amount, fill, find, make, told, worded } from "./studio.js";
+import { all, api, chip, copied, count as amount, fill, find, make, told, worded } from "./studio.js";
 
 const at = (id) => document.getElementById(id);
 const boxes = new Boxes(at("stage"), { editable: true, most: MOST_BOXES, alt: "The picture that is asked about" });
@@ -246,10 +246,7 @@ at("link").addEventListener("click", told(async () => {
   shared(image.kept ? "" : NOT_KEPT);
   at("address").value = address;
   at("address").hidden = false;
-  at("address").select();
-  // Browsers give a clipboard to pages on this machine or behind https only; the field is for others.
-  const copied = await navigator.clipboard?.writeText(address).then(() => true, () => false);
-  if (copied) at("shared").textContent = `The link is copied. ${at("shared").textContent}`;
+  if (await copied(at("address"))) at("shared").textContent = `The link is copied. ${at("shared").textContent}`;
 }));
 
 at("save").addEventListener("click", told(async () => {

@@ -47,7 +47,7 @@ function layout(pen, picture, question, answers, draw) {
     }
     for (const { choice, match } of ranked) {
       if (draw) bar(pen, y + 6, match);
-      y = text(pen, choice, `26px ${FONT}`, INK, EDGE + 250, y, INNER - 250, 34, draw) + 10;
+      y = text(pen, choice, `26px ${FONT}`, INK, EDGE + 272, y, INNER - 272, 34, draw) + 10;
     }
   }
   const bars = answers.some(({ ranked }) => ranked.length);

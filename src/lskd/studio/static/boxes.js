@@ -1,7 +1,7 @@
 // Numbered regions on a picture: an <svg> laid on an <img>. All coordinates are pixels of the
 // upright original, whatever size the picture is shown in; x1 and y1 are outside.
 //
-//   const boxes = new Boxes(element, { editable: true });
+//   const boxes = new Boxes(element, { editable: true }); // or { still: true }: to be looked at only
 //   boxes.show("/images/0123456789abcdef", width, height, regions);
 //   boxes.addEventListener("change", () => use(boxes.regions));
 //
@@ -41,9 +41,10 @@ export class Boxes extends EventTarget {
   #typed = "";
   #typedAt = 0;
 
-  constructor(holder, { editable = false, most = 50, alt = "" } = {}) {
+  constructor(holder, { editable = false, still = false, most = 50, alt = "" } = {}) {
     super();
     this.editable = editable;
+    this.still = still;
     this.most = most;
     this.width = this.height = 1;
     this.holder = holder;
@@ -60,13 +61,15 @@ export class Boxes extends EventTarget {
     this.missing.hidden = true;
     holder.classList.add("boxes");
     holder.classList.toggle("editable", editable);
+    holder.classList.toggle("still", still);
     holder.replaceChildren(this.image, this.missing, this.svg, this.spoken);
     this.image.addEventListener("error", () => {
       this.missing.textContent = "The picture cannot be shown.";
       this.missing.hidden = false;
     });
     this.image.addEventListener("load", () => (this.missing.hidden = true));
-    this.svg.addEventListener("pointerdown", (event) => this.#down(event));
+    if (still) this.svg.setAttribute("aria-hidden", "true");
+    else this.svg.addEventListener("pointerdown", (event) => this.#down(event));
     if (editable) {
       this.svg.tabIndex = 0;
       this.svg.setAttribute("role", "application");
@@ -340,10 +343,11 @@ export class Boxes extends EventTarget {
     const words = [region.description || region.label].filter(Boolean);
     const group = draw("g", {
       class: ["region", chosen && "chosen", this.#lit.has(id) && "lit", faint && "faint"].filter(Boolean).join(" "),
-      "data-id": id, tabindex: 0, role: "button", "aria-pressed": chosen,
-      "aria-label": [`Region ${id}`, ...words, `${Math.round(place.width)} by ${Math.round(place.height)} pixels`].join(", "),
+      "data-id": id,
+      ...(this.still ? {} : { tabindex: 0, role: "button", "aria-pressed": chosen,
+        "aria-label": [`Region ${id}`, ...words, `${Math.round(place.width)} by ${Math.round(place.height)} pixels`].join(", ") }),
     });
-    group.addEventListener("focus", () => !this.#drawing && this.#chosen !== id && this.choose(id, true));
+    if (!this.still) group.addEventListener("focus", () => !this.#drawing && this.#chosen !== id && this.choose(id, true));
     if (words.length) group.append(draw("title", {}, words[0]));
     group.append(draw("rect", { class: "body", ...place }));
     const outlines = (region.polygons ?? []).filter((polygon) => polygon.length >= 6);

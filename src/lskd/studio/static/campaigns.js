@@ -1,5 +1,5 @@
 // The researcher's view: how far each campaign is, kept fresh while it is looked at, and links.
-import { all, api, count, fill, find, make, say, told } from "/static/studio.js";
+import { all, api, copied, count, fill, find, make, say, told } from "/static/studio.js";
 
 const EVERY = 5000; // milliseconds
 const fixed = (value, digits) => (value === null ? "–" : value.toFixed(digits).replace("-", "\u2212"));
@@ -41,16 +41,14 @@ function campaign(section) {
 
 // Only a hash of a link is kept, so this is the one time that it can be seen.
 function tell(place, { name, path }) {
-  const address = new URL(path, location.origin).href;
-  const copied = async () => {
-    await navigator.clipboard.writeText(address);
-    say("The link is in the clipboard.");
-  };
+  const address = make("input", { readonly: true, value: new URL(path, location.origin).href, "aria-label": `The link of ${name}` });
+  const copy = async () => say((await copied(address)) ? "The link is in the clipboard." : "This browser copies nothing: the link is chosen.");
   fill(
     place,
     make("span", {}, `The link of ${name}; it is shown once, and an earlier one of theirs no longer works.`),
-    make("a", { href: path, class: "address" }, address),
-    make("button", { type: "button", onclick: told(copied) }, "Copy"),
+    address,
+    make("button", { type: "button", onclick: told(copy) }, "Copy"),
+    make("a", { href: path, class: "button strong" }, "Judge here"),
   );
   place.hidden = false;
 }

@@ -4,7 +4,7 @@ import { Boxes } from "/static/boxes.js";
 import * as judging from "/static/judging.js";
 import { Outbox, passing, pause } from "/static/outbox.js";
 import { Stopwatch } from "/static/stopwatch.js";
-import { all, api, count, fill, find, forPage, named, say, told, worded } from "/static/studio.js";
+import { all, api, count, fill, find, forPage, named, say, told, unique, worded } from "/static/studio.js";
 
 const { campaign, person } = find("#work").dataset;
 const root = `/api/compare/${encodeURIComponent(campaign)}`;
@@ -115,7 +115,7 @@ async function send(kind, body) {
   busy = true;
   mark();
   try {
-    take(await outbox.add(`${root}/${kind}`, { key: crypto.randomUUID(), ...body }));
+    take(await outbox.add(`${root}/${kind}`, { key: unique(), ...body }));
     return true;
   } catch {
     await refill(); // "refused" has told why

@@ -1,6 +1,7 @@
 // The owner's view of comparisons: campaigns, links, Table 5, Figure 3, and new comparisons.
+import { answers } from "/static/comparisons_students.js";
 import { bars, grid } from "/static/comparisons_table.js";
-import { api, count, fill, find, make, say, told } from "/static/studio.js";
+import { api, copied, count, fill, find, make, say, told } from "/static/studio.js";
 
 const root = "/api/compare";
 const EVERY = 5000; // milliseconds between two looks at a campaign
@@ -105,15 +106,11 @@ async function invite(event) {
   find("#open").href = path;
   find("#judge").value = "";
   find("#address").select();
-  say(`This link is for ${name} alone. It is shown once.`);
+  find("#invited").textContent = `The link of ${name}; it is shown once.`;
 }
 
 async function copy() {
-  const field = find("#address");
-  field.select();
-  if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
-  else document.execCommand("copy"); // a page without TLS on another machine has no clipboard
-  say("Copied.");
+  say((await copied(find("#address"))) ? "Copied." : "This browser copies nothing: the link is chosen.");
 }
 
 // ---- a new comparison
@@ -130,7 +127,7 @@ async function read() {
 
 function systems() {
   const rows = home.systems.map((one) =>
-    make("li", {}, make("b", {}, one.name), " ", make("span", { class: "soft" }, one.fault || `${count(one.answers)} accepted triples of this run`)),
+    make("li", {}, make("b", {}, one.name), " ", make("span", { class: "soft" }, one.fault || one.note)),
   );
   for (const sheet of sheets) {
     const held = Object.entries(sheet.systems).map(([name, number]) => `${name}: ${count(number)} answers`);
@@ -146,18 +143,37 @@ function systems() {
   options(find("#first"), names);
   options(find("#second"), names);
   if (!chosen && names.length > 1) find("#second").value = names.find((name) => name !== find("#first").value);
+  if (names.length < 2) find("#others").open = true;
   find("#go").disabled = names.length < 2;
+  asked();
+}
+
+// The chosen students that have no file of answers, so that they are asked when a comparison begins.
+function pupils() {
+  const students = home.systems.filter((one) => one.kind === "student" && !sheets.some((sheet) => one.name in sheet.systems));
+  const chosen = [find("#first").value, find("#second").value];
+  return students.map((one) => one.name).filter((name) => chosen.includes(name));
+}
+
+function asked() {
+  find("#asked").hidden = pupils().length === 0;
 }
 
 async function start(event) {
   event.preventDefault();
   find("#go").disabled = true;
+  const files = [...sheets];
   try {
+    for (const name of find("#first").value === find("#second").value ? [] : pupils()) {
+      const tell = (done, total) => fill(find("#begun"), make("p", { class: "soft" }, `${name} answers: ${count(done)} of ${count(total)} questions …`));
+      files.push(await answers(name, Number(find("#number").value), tell));
+    }
     const body = {
       name: find("#name").value.trim(), first: find("#first").value, second: find("#second").value,
-      judges: Number(find("#judges").value), files: sheets.map(({ name, text }) => ({ name, text })),
+      judges: Number(find("#judges").value), files: files.map(({ name, text }) => ({ name, text })),
     };
     const found = await api(`${root}/campaigns/upload`, { body });
+    found.faults.unshift(...files.slice(sheets.length).flatMap((one) => one.faults));
     const told = `${count(found.new)} of ${count(found.items)} questions are new in “${found.name}”. Make links for judges above.`;
     find("#name").value = "";
     await begin(found.name);
@@ -165,6 +181,8 @@ async function start(event) {
     fill(find("#begun"), make("p", {}, told), faults(found.faults));
     say(told);
     find("#campaign").scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    fill(find("#begun"), make("p", { class: "notice" }, error.message));
   } finally {
     systems();
   }
@@ -221,6 +239,7 @@ find("#judged").addEventListener("change", told(figure));
 find("#invite").addEventListener("submit", told(invite));
 find("#copy").addEventListener("click", told(copy));
 find("#sheets").addEventListener("change", told(read));
+for (const select of ["#first", "#second"]) find(select).addEventListener("change", asked);
 find("#begin").addEventListener("submit", told(start));
 told(begin)();
 setInterval(() => !document.hidden && home?.compare.length && look().catch(() => undefined), EVERY);

@@ -25,15 +25,12 @@ function adopt(kind) {
   for (const holder of all("[data-for]", form)) holder.hidden = !kindOf(holder).includes(kind);
 }
 
-function picture(src, width, height, regions, lit = []) {
+function picture(src, width, height, regions) {
   const holder = make("div");
-  const boxes = new Boxes(holder, { alt: "" });
-  boxes.show(src, width, height, regions);
-  if (lit.length) boxes.light(lit);
-  // Within a link or a list, marks are looked at and not visited one by one.
-  boxes.svg.setAttribute("aria-hidden", "true");
-  for (const region of all(".region", boxes.svg)) region.removeAttribute("tabindex");
+  // Within a link, marks are looked at: a click on one follows the link.
+  const boxes = new Boxes(holder, { still: true });
   boxes.image.loading = "lazy";
+  boxes.show(src, width, height, regions);
   return holder;
 }
 

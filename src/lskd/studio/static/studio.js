@@ -127,4 +127,17 @@ export const named = (text) => [
   ...new Set([...text.matchAll(TAG)].flatMap((match) => match[0].match(/\d+/g).map(Number))),
 ];
 
+// A name for an answer that no other has. crypto.randomUUID is there only on this machine and behind
+// TLS; people also come over a network without.
+export const unique = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+// Put the text of a field into the clipboard; returns whether a browser did so. A page without TLS
+// has no clipboard of its own, and copies what is chosen.
+export async function copied(field) {
+  field.select();
+  if (!navigator.clipboard) return document.execCommand("copy");
+  return navigator.clipboard.writeText(field.value).then(() => true, () => false);
+}
+
 export const count = (number) => new Intl.NumberFormat("en").format(number);
