@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -72,13 +73,11 @@ class Tokenizer:
 
 def collate(encoded: Sequence[Sequence[int]]) -> Texts:
     """Return the texts as one batch, padded to the longest of them."""
-    longest = max(len(ids) for ids in encoded)
-    ids = torch.full((len(encoded), longest), PAD, dtype=torch.int64)
-    mask = torch.zeros((len(encoded), longest), dtype=torch.int64)
-    for row, tokens in enumerate(encoded):
-        ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.int64)
-        mask[row, : len(tokens)] = 1
-    return Texts(ids, mask)
+    lengths = torch.tensor([len(ids) for ids in encoded])
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    ids = torch.full(mask.shape, PAD, dtype=torch.int64)
+    ids[mask] = torch.tensor(list(chain.from_iterable(encoded)))
+    return Texts(ids, mask.long())
 
 
 def to_write(texts: Texts, decode_id: int) -> Tensor:

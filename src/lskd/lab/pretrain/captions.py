@@ -92,7 +92,7 @@ class CaptionTask:
         has = [n for n, text in enumerate(wrong) if text is not None]
         spoilt = self.tokenizer.encode([text for text in wrong if text is not None], LIMIT)
         batch = Batch(
-            features=self.seen[torch.tensor(rows)].to(device).float(),
+            features=self.seen[torch.tensor(rows, device=self.seen.device)].to(device).float(),
             texts=collate(encoded).to(device),
             images=torch.tensor(rows, device=device),
             wordings=keys(said).to(device),

@@ -4,31 +4,27 @@ ITM alone, with several false statements about each scene: of something that sta
 with one word changed, or of another scene. So the model has to look at what stands where.
 """
 
-import random
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lskd.blip2.stage1 import Stage1
-from lskd.blip2.text import Texts, Tokenizer, collate
-from lskd.lab.pretrain.captions import LIMIT, framing_of
-from lskd.lab.pretrain.gallery import Still
-from lskd.lab.pretrain.statements import (
-    WRONG,
-    Drawn,
-    beside,
-    of_rectangles,
-    rectangles,
-    statements,
-)
-from lskd.lab.scene import Scene
-from lskd.training.order import seed_of
+from lskd.blip2.text import Texts, collate
+from lskd.lab.pretrain.speech import Ids
+from lskd.lab.pretrain.statements import WRONG
+from lskd.training.ahead import Ahead
 from lskd.training.task import StepLosses
 
-# Shares of the statements about a picture that has rectangles: of these, and of what is beside one.
-RECTANGLES, BESIDE = 0.3, 0.3
+
+class Saying(Protocol):
+    """Says true and false things of stills."""
+
+    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
+        """Return a true statement about each still and `WRONG` false ones, as token ids."""
+        ...
 
 
 class Matcher(nn.Module):
@@ -45,49 +41,30 @@ class Matcher(nn.Module):
 
 
 class MatchTask:
-    """Stills by number, each time with another statement and other false ones."""
+    """Stills by number, each time with another statement and other false ones.
 
-    def __init__(
-        self, model: Matcher, stills: Sequence[Still], seen: Tensor, tokenizer: Tokenizer
-    ) -> None:
+    `seen` holds what the tower saw of each still, on any device.
+    """
+
+    def __init__(self, model: Matcher, saying: Saying, seen: Tensor) -> None:
         self.model = model
-        self.stills = stills
         self.seen = seen
-        self.tokenizer = tokenizer
+        self._ahead = Ahead(lambda rows, seed: collate(saying.said(rows, seed)))
+
+    def prepare(self, rows: Sequence[int], generator: torch.Generator) -> None:
+        """Begin to say what the next step is about."""
+        self._ahead.start(rows, generator.initial_seed())
 
     def losses(
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
     ) -> StepLosses:
         """Return ITM, true and false statements weighing as much."""
-        seed = generator.initial_seed()
-        said: list[str] = []
-        for row in rows:
-            rng = random.Random(seed_of(seed, row))
-            said += self._said(row, self.stills[rng.choice(rows)].scene, rng)
         device = self.model.student.backbone.ln_vision.weight.device
-        texts = collate(self.tokenizer.encode(said, LIMIT)).to(device)
-        features = self.seen[torch.tensor(rows)].to(device).float()
-        logits = model(features, texts)
-        wanted = torch.zeros(len(said), dtype=torch.int64, device=device)
+        texts = self._ahead.take(rows, generator.initial_seed()).to(device)
+        some = torch.tensor(rows, device=self.seen.device)
+        logits = model(self.seen[some].to(device).float(), texts)
+        wanted = torch.zeros(len(texts), dtype=torch.int64, device=device)
         wanted[:: WRONG + 1] = 1
         balance = torch.tensor([1.0, float(WRONG)], device=device)
         loss = functional.cross_entropy(logits, wanted, weight=balance)
         return StepLosses(loss, (("itm", loss),))
-
-    def _said(self, row: int, other: Scene, rng: random.Random) -> list[str]:
-        """Return a true statement about a still, and false ones."""
-        still = self.stills[row]
-        drawn, about = drawn_on(still, row), rng.random()
-        if drawn and about < RECTANGLES:
-            return of_rectangles(drawn, rng)
-        if drawn and about < RECTANGLES + BESIDE:
-            found = beside(still.scene, drawn, rng)
-            if found is not None:
-                return found
-        return statements(still.scene, other, rng)
-
-
-def drawn_on(still: Still, row: int) -> list[Drawn]:
-    """Return the rectangles that are drawn where still `row` is seen."""
-    framing = framing_of(row)
-    return [] if framing is None else rectangles(still.frames[framing].tints)

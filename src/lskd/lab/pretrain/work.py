@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
 from lskd.lab.pretrain.gallery import Still, stills
-from lskd.lab.pretrain.matching import Matcher, MatchTask
+from lskd.lab.pretrain.matching import Matcher, MatchTask, Saying
 from lskd.lab.pretrain.patches import Labeller, PatchTask, accuracy
 from lskd.lab.pretrain.shape import size
+from lskd.lab.pretrain.speech import Choir, Shown, Voice, shown
 from lskd.lab.pretrain.start import begin_with, vocabulary_of
 from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
-from lskd.training.recipe import Recipe
+from lskd.training.recipe import Precision, Recipe
 
 NOTE = "pretrain.json"
 HELD_BACK = 256  # stills that the patch labels are evaluated on
@@ -55,6 +57,7 @@ class Plan:
     match_batch: int = 64
     match_rate: float = 1e-3
     first: int = 0
+    precision: Precision = "float32"
     seed: int = 0
 
 
@@ -71,7 +74,7 @@ def pretrain(
     tokenizer = Tokenizer(folder / VOCABULARY)
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        student = new_student(size(len(tokenizer)), dropout=0.0)
+        student = new_student(size(len(tokenizer)), dropout=0.0, attention="eager")
     if start is not None:
         begin_with(student, vocabulary_of(folder), start)
     tell(f"{sum(w.numel() for w in student.parameters()):,} weights")
@@ -79,19 +82,21 @@ def pretrain(
     made = stills(numbers, os.cpu_count() or 1, lambda n: None)
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
-    learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
-    if plan.tint_steps:
-        learnt |= _tints(plan, student, seen, held_back, folder, tell)
-    student.backbone.freeze(vision=True)
-    kept = features(student, seen, torch.bfloat16)
-    if plan.caption_steps:
-        recipe = _recipe(plan.caption_steps, plan.caption_batch, plan.caption_rate, plan.seed)
-        captions = CaptionTask(Reader(student, tokenizer.decode_id), seen, kept, tokenizer)
-        fit(captions, len(seen), recipe, folder / "captions", tell, lambda n: None)
-    if plan.match_steps:
-        recipe = _recipe(plan.match_steps, plan.match_batch, plan.match_rate, plan.seed)
-        matching = MatchTask(Matcher(student), seen, kept, tokenizer)
-        fit(matching, len(seen), recipe, folder / "matching", tell, lambda n: None)
+    with _saying(shown(seen), folder / VOCABULARY) as saying:
+        learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
+        if plan.tint_steps:
+            learnt |= _tints(plan, student, seen, held_back, folder, tell)
+        student.backbone.freeze(vision=True)
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        kept = features(student.to(device), seen, torch.bfloat16).to(device)
+        if plan.caption_steps:
+            recipe = _recipe(plan, plan.caption_steps, plan.caption_batch, plan.caption_rate)
+            captions = CaptionTask(Reader(student, tokenizer.decode_id), seen, kept, tokenizer)
+            fit(captions, len(seen), recipe, folder / "captions", tell, lambda n: None)
+        if plan.match_steps:
+            recipe = _recipe(plan, plan.match_steps, plan.match_batch, plan.match_rate)
+            matching = MatchTask(Matcher(student), saying, kept)
+            fit(matching, len(seen), recipe, folder / "matching", tell, lambda n: None)
     _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, start)
     return folder
 
@@ -108,7 +113,7 @@ def _patches(
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed + 1)
         labeller = Labeller(student.backbone.vision)
-    recipe = _recipe(plan.patch_steps, plan.patch_batch, plan.patch_rate, plan.seed)
+    recipe = _recipe(plan, plan.patch_steps, plan.patch_batch, plan.patch_rate)
     fit(PatchTask(labeller, seen), len(seen), recipe, folder / "patches", tell, lambda n: None)
     learnt = accuracy(labeller.eval(), held_back)
     tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
@@ -126,7 +131,7 @@ def _tints(
 ) -> dict[str, float]:
     """Train the tower to say loudly which rectangles cover a patch, and return how well it does."""
     louder = Louder(student.backbone.vision, plan.seed)
-    recipe = _recipe(plan.tint_steps, plan.tint_batch, plan.tint_rate, plan.seed)
+    recipe = _recipe(plan, plan.tint_steps, plan.tint_batch, plan.tint_rate)
     fit(TintTask(louder, seen), len(seen), recipe, folder / "tints", tell, lambda n: None)
     share = heard(louder.eval(), held_back)
     tell(f"patches within rectangles whose tints are all told: {share:.1%}")
@@ -134,7 +139,15 @@ def _tints(
     return {"tints": share}
 
 
-def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:
+def _saying(told: Sequence[Shown], words: Path) -> AbstractContextManager[Saying]:
+    """Return who says things of stills: several processes where an accelerator would wait."""
+    others = (os.cpu_count() or 1) - 1
+    if torch.accelerator.is_available() and others > 1:
+        return Choir(told, words, others)
+    return nullcontext(Voice(told, words))
+
+
+def _recipe(plan: Plan, steps: int, batch: int, rate: float) -> Recipe:
     return Recipe(
         steps=steps,
         batch=batch,
@@ -142,7 +155,8 @@ def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:
         learning_rate=rate,
         weight_decay=0.05,
         clip=1.0,
-        seed=seed,
+        precision=plan.precision,
+        seed=plan.seed,
         log_every=200,
     )
 

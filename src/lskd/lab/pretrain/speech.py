@@ -1,0 +1,104 @@
+"""What is said of stills: token ids of true and false statements, by one process or by several.
+
+On a processor they cost little beside the training; an accelerator would wait for one process that
+makes them, so it is given many.
+"""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from lskd.blip2.text import Tokenizer
+from lskd.lab.pretrain.captions import LIMIT, framing_of
+from lskd.lab.pretrain.gallery import Still
+from lskd.lab.pretrain.statements import Drawn, beside, of_rectangles, rectangles, statements
+from lskd.lab.scene import Scene
+from lskd.training.order import seed_of
+
+# Shares of the statements about a picture that has rectangles: of these, and of what is beside one.
+RECTANGLES, BESIDE = 0.3, 0.3
+CHUNK = 16  # rows that a process is given at a time
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A still as words need it: its scene, and the rectangles that are drawn where it is seen."""
+
+    scene: Scene
+    drawn: tuple[Drawn, ...]
+
+
+def shown(stills: Sequence[Still]) -> list[Shown]:
+    """Return stills, as `captions.features` sees them, without their pixels."""
+    found = []
+    for row, still in enumerate(stills):
+        framing = framing_of(row)
+        drawn = () if framing is None else tuple(rectangles(still.frames[framing].tints))
+        found.append(Shown(still.scene, drawn))
+    return found
+
+
+class Voice:
+    """Says things of stills, in words of a vocabulary."""
+
+    def __init__(self, all_shown: Sequence[Shown], vocabulary: Path) -> None:
+        self.all_shown = all_shown
+        self.tokenizer = Tokenizer(vocabulary)
+
+    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
+        """Return a true statement about each still and then false ones, as token ids."""
+        texts: list[str] = []
+        for row in rows:
+            rng = random.Random(seed_of(seed, row))
+            other = self.all_shown[rng.randrange(len(self.all_shown))].scene
+            texts += _said(self.all_shown[row], other, rng)
+        return self.tokenizer.encode(texts, LIMIT)
+
+
+class Choir:
+    """Voices in several processes, who say together what one would say alone."""
+
+    def __init__(self, all_shown: Sequence[Shown], vocabulary: Path, processes: int) -> None:
+        self._pool = ProcessPoolExecutor(
+            processes, initializer=_begin, initargs=(all_shown, vocabulary)
+        )
+        # They begin now, before this process has threads and an accelerator in use.
+        self.said(range(min(processes, len(all_shown))), 0)
+
+    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
+        """Return what a `Voice` returns."""
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        return list(chain.from_iterable(self._pool.map(_say, chunks, [seed] * len(chunks))))
+
+    def __enter__(self) -> "Choir":
+        return self
+
+    def __exit__(self, *of: object) -> None:
+        self._pool.shutdown()
+
+
+def _said(one: Shown, other: Scene, rng: random.Random) -> list[str]:
+    about = rng.random()
+    if one.drawn and about < RECTANGLES:
+        return of_rectangles(one.drawn, rng)
+    if one.drawn and about < RECTANGLES + BESIDE:
+        found = beside(one.scene, one.drawn, rng)
+        if found is not None:
+            return found
+    return statements(one.scene, other, rng)
+
+
+_voices: list[Voice] = []  # of a process of a choir: one
+
+
+def _begin(all_shown: Sequence[Shown], vocabulary: Path) -> None:
+    _voices.append(Voice(all_shown, vocabulary))
+
+
+def _say(rows: Sequence[int], seed: int) -> list[Ids]:
+    return _voices[0].said(rows, seed)

@@ -1,0 +1,58 @@
+"""What is said of stills in pre-training, by one process and by several."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import lskd.lab
+from lskd.blip2 import weights
+from lskd.blip2.files import read_size
+from lskd.blip2.stage1 import new_student
+from lskd.blip2.text import PAD, collate
+from lskd.lab.pretrain.captions import features
+from lskd.lab.pretrain.gallery import Still, still
+from lskd.lab.pretrain.matching import Matcher, MatchTask
+from lskd.lab.pretrain.speech import Choir, Voice, shown
+from lskd.lab.pretrain.statements import WRONG
+
+BASE = Path(lskd.lab.__file__).parent / "base"
+
+
+@pytest.fixture(scope="module")
+def stills() -> list[Still]:
+    return [still(seed) for seed in range(24)]
+
+
+def test_a_choir_says_what_one_voice_says(stills: list[Still]) -> None:
+    told = shown(stills)
+    rows = [*range(24), *range(20)]
+    alone = Voice(told, BASE / "vocab.txt").said(rows, 7)
+    with Choir(told, BASE / "vocab.txt", processes=2) as choir:
+        assert choir.said(rows, 7) == alone
+    assert len(alone) == len(rows) * (WRONG + 1)
+
+
+def test_rectangles_are_told_of_only_where_they_are_seen(stills: list[Still]) -> None:
+    assert all(not one.drawn for one in shown(stills)[1::2])
+    assert any(one.drawn for one in shown(stills)[::2])
+
+
+def test_the_shipped_base_holds_most_true_statements_above_the_false_ones(
+    stills: list[Still],
+) -> None:
+    student = new_student(read_size(BASE), dropout=0.0)
+    weights.load(student, BASE)
+    student.eval()
+    voice = Voice(shown(stills), BASE / "vocab.txt")
+    task = MatchTask(Matcher(student), voice, features(student, stills, torch.float32))
+    with torch.no_grad():
+        loss = task.losses(task.model, range(24), torch.Generator().manual_seed(0)).total
+    assert loss < 0.55  # chance is 0.69
+
+
+def test_a_batch_of_texts_is_padded_to_its_longest() -> None:
+    texts = collate([(5, 6, 7), (8,), (9, 10)])
+    assert texts.ids.tolist() == [[5, 6, 7], [8, PAD, PAD], [9, 10, PAD]]
+    assert texts.mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0]]
+    assert texts.ids.dtype == texts.mask.dtype == torch.int64
