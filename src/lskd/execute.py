@@ -1,7 +1,8 @@
 """Runs what is missing: stage by stage, shard by shard, in this process.
 
 A stage's shards are missing until their last file is there; a killed run is continued by the same
-command. A stage on whole tables is made again when what it reads has changed.
+command. A stage on whole tables is made again when what it reads has changed. Of several processes
+that were launched together, the first does all of this, and the others train with it.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from lskd.progress import Display
 from lskd.run import INPUTS, SHARD_LOG, Run
 from lskd.runfile import RUN_FILE, wrong_models
 from lskd.stage import Shard, Stage, Worker, named
+from lskd.training import processes
 from lskd.types import Image, Record
 
 
@@ -79,9 +81,15 @@ def locked(folders: Iterable[Path]) -> Iterator[None]:
 def execute(run: Run, selection: Selection, display: Display) -> None:
     """Make all that is missing of the selected stages.
 
-    Raises UserError for anything that the user can put right; what was made until then is kept.
+    A process that was launched beside the first one makes nothing but trains with it. Raises
+    UserError for anything that the user can put right; what was made until then is kept.
     """
     stages = selection.of(run)
+    processes.meet()
+    if not processes.leads():
+        for stage in stages:
+            follow(run, stage)
+        return
     chosen = {stage.name: run.settings[stage.name] for stage in stages}
     if wrong := wrong_models(chosen, for_work=True):
         raise UserError("; ".join(wrong))
@@ -99,6 +107,19 @@ def execute(run: Run, selection: Selection, display: Display) -> None:
             table.release()
 
 
+def follow(run: Run, stage: Stage[Any]) -> None:
+    """Take part in a stage that trains, beside the process that makes it; write nothing."""
+    if not stage.together or not processes.told():
+        return
+    assert stage.whole is not None
+    try:
+        for _ in stage.whole(run.settings[stage.name], run.context(stage), run.tables):
+            pass
+    except UserError as error:
+        error.args = (f"process {processes.number() + 1} of {processes.count()}: {error}",)
+        raise
+
+
 def before(run: Run, stage: Stage[Any]) -> list[Stage[Any]]:
     """Return the stages that a stage reads from, which must have been run."""
     return [
@@ -113,7 +134,10 @@ def make(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> No
     settings = run.settings[stage.name]
     started = time.monotonic()
     if stage.is_whole(settings):
-        if not stage.grows and is_current(run, stage):
+        wanted = stage.grows or not is_current(run, stage)
+        if stage.together:
+            processes.tell(wanted)
+        if not wanted:
             display.line(stage.name, "up to date")
             return
         made = make_whole(run, stage, limit, display)

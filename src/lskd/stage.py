@@ -239,9 +239,10 @@ class Stage(Generic[S]):
     yields new shards only). A stage that can do both says by `wholly` what its settings need.
     `files` are those whose content the result depends on, beside settings. `at_once` shards are in
     flight together where the work waits for paid replies. An `optional` stage is part of a run only
-    if the run file has its section. `reads_whole` are the tables on which every shard depends: when
-    they change, all shards are made again. `version` goes up when the same settings
-    would give other rows.
+    if the run file has its section. Of several processes that were launched together the first
+    makes every stage, and the others take part in those that train `together`. `reads_whole` are
+    the tables on which every shard depends: when they change, all shards are made again. `version`
+    goes up when the same settings would give other rows.
     """
 
     name: str
@@ -257,6 +258,7 @@ class Stage(Generic[S]):
     optional: bool = False
     reads_whole: tuple[type, ...] = ()
     at_once: int = 1
+    together: bool = False
     version: int = 1
 
     def is_whole(self, settings: S) -> bool:

@@ -195,7 +195,7 @@ def test_a_fixed_set_of_views_is_seen_once(tmp_path: Path) -> None:
         ({"swap_critic": {"use": "critics:Judge"}}, "swap_critic has nothing to judge"),
         ({"answer_text": "{question}"}, "answer_text = '{question}': expected each of"),
         ({"answer_text": "{question} {0}"}, "answer_text"),
-        ({"warmup": 9}, "warmup = 9 is longer than steps = 6"),
+        ({"warmup": 9}, "warmup = 9: expected 0 to 6, all steps"),
         ({"views": 0}, "views"),
         ({"epochs": 3}, "epochs"),
     ],

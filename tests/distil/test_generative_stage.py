@@ -189,7 +189,7 @@ def test_coordinates_are_told_in_the_way_that_the_note_keeps(base: Path, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"warmup": 9}, "warmup = 9 is longer than steps = 4"),
+        ({"warmup": 9}, "warmup = 9: expected 0 to 4, all steps"),
         ({"answer_text": "{answer} to {question}"}, "expected it to end with {answer}"),
         ({"rationale_text": "{answer} {rationale}"}, "rationale_text"),
         ({"prefixes": 1.5}, "prefixes"),

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lskd import table
-from lskd.cli.options import AsJson, Changes, Out, RunFile, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, Images, Out, RunFile, plain_errors, printed
 from lskd.errors import MissingExtra, UserError
-from lskd.run import load
+from lskd.run import Run, load
 
 if TYPE_CHECKING:
     from lskd.distil.ask import Told
+    from lskd.distil.generative.answers import Posed, Wanted
 
 Beams = Annotated[int, typer.Option(min=1, help="Write the likeliest text of N beams; 1: greedy.")]
 Temperature = Annotated[
@@ -113,11 +114,28 @@ def answers(
         Path | None,
         typer.Option(
             metavar="FILE.jsonl",
-            help="Questions in the form of files of answers; else those of the run's examples.",
+            help="Questions in the form of files of answers, answered or not; else those of the "
+            "run's examples.",
         ),
     ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="The questions of a benchmark about the run's pictures, as vcr=data/vcr.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        bool,
+        typer.Option(
+            "--teacher",
+            help="Have the run's teacher answer, too, from what its describers say; may cost.",
+        ),
+    ] = False,
+    images: Images = None,
     split: Annotated[
-        str | None, typer.Option(help="Ask only the questions of examples of this split.")
+        str | None,
+        typer.Option(help="Ask only of this split: of examples, or of a benchmark (else val)."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Ask at most N questions.")] = 300,
     to: Annotated[
@@ -138,6 +156,9 @@ def answers(
     panel.html, which shows them side by side (Figure 5). What was answered before is kept.
 
     Example: lskd answers runs/photos.toml --student mine=out/photos/generative/student
+
+    Example: lskd answers runs/movies.toml --student mine=out/photos/generative/student
+    --benchmark vcr=data/vcr --teacher
     """
     from lskd.distil.ask import Manner
 
@@ -152,15 +173,43 @@ def answers(
         run = load(file, changes or [], out)
         own = run.folders["generative"] / "student"
         pupils = answering.pupils([str(one) for one in student or [own]])
+        if questions is not None and benchmark is not None:
+            raise UserError("--questions and --benchmark: give one of them, not both")
+        foreign = questions is not None or benchmark is not None
+        if teacher and not foreign:
+            raise UserError(
+                "--teacher is for --questions and --benchmark: examples have its answers"
+            )
         wanted = answering.Wanted(split, limit, seed, questions)
-        asked = answering.asked(run.tables, wanted)
-        if questions is None and any(one.folder.absolute() == own.absolute() for one in pupils):
+        asked = _asked(run, wanted, benchmark, images)
+        if teacher:
+            asked = _taught(run, asked)
+        if not foreign and any(one.folder.absolute() == own.absolute() for one in pupils):
             _told("the run's own student was trained on these: better take a run of other pictures")
         manner = Manner(beams, temperature, top_p, tokens, seed)
         folder = to or run.own / "answers"
         made = answering.write(pupils, asked, manner, folder, _told, panel)
         for path in made:
             sys.stdout.write(f"{path}\n")
+
+
+def _asked(run: Run, wanted: "Wanted", benchmark: str | None, images: Path | None) -> "list[Posed]":
+    """Return the questions that are asked: of a benchmark, a file or the run's examples."""
+    from lskd.distil.generative import answers as answering
+
+    if benchmark is None:
+        return answering.asked(run.tables, wanted)
+    from lskd.cli import posing
+
+    every = posing.posed(benchmark, wanted.split or "val", images, run.tables, _told)
+    return answering.drawn(every, wanted.limit, wanted.seed)
+
+
+def _taught(run: Run, asked: "list[Posed]") -> "list[Posed]":
+    """Return questions with the answers of the run's teacher."""
+    from lskd.cli import teaching
+
+    return teaching.taught(run, asked, _told)
 
 
 def _told(text: str) -> None:

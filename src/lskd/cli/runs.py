@@ -25,6 +25,7 @@ from lskd.cli.options import (
 from lskd.errors import UserError
 from lskd.plan import Step
 from lskd.run import load
+from lskd.training import processes
 
 LONGEST = 400
 
@@ -42,6 +43,8 @@ def run(
 ) -> None:
     """Make all that is missing of a run. The same command again goes on where it was stopped.
 
+    Under `accelerate launch` or torchrun all processes train; the first one does all else.
+
     Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
     """
     with plain_errors():
@@ -50,6 +53,8 @@ def run(
         show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
         loaded = load(file, changes or [], out, with_models=True)
         execute.execute(loaded, execute.Selection(until, only, limit), show)
+        if not processes.leads():
+            return
         page = loaded.folders["report"] / "report.html"
         if page.exists() and until is None and only in (None, "report"):
             sys.stdout.write(f"report: {page}\n")

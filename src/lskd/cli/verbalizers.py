@@ -1,6 +1,7 @@
 """The commands that train verbalizers: captioner, narrator."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from lskd import progress, table
 from lskd.cli.options import AsJson, one_of, plain_errors, printed
+from lskd.training import processes
 
 if TYPE_CHECKING:
     from lskd.verbalize.training.settings import Kind
@@ -31,44 +33,46 @@ DryRun = Annotated[
 Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
 
 
-def captioner(
-    recipe: Recipe,
-    changes: Changes = None,
-    out: Out = None,
-    dry_run: DryRun = False,
-    log: Log = "auto",
-    as_json: AsJson = False,
-) -> None:
+def _command(kind: "Kind", about: str) -> Callable[..., None]:
+    """Return the command that trains one kind of verbalizer; `about` is its help."""
+
+    def command(
+        recipe: Recipe,
+        changes: Changes = None,
+        out: Out = None,
+        dry_run: DryRun = False,
+        log: Log = "auto",
+        as_json: AsJson = False,
+    ) -> None:
+        with plain_errors():
+            _trained(kind, recipe, changes or [], out, dry_run, log, as_json)
+
+    command.__doc__ = about
+    return command
+
+
+captioner = _command(
+    "captioner",
     """Train a region captioner on what people said of places: RefCOCO, Sherlock, Visual Genome.
 
-    A run takes it by one line of [models]: captioner = { use =
+    A run takes it by one line of its models: captioner = { use =
     "lskd.verbalize.training.trained:TrainedCaptioner", folder = "out/regions/captioner" }. The same
     command again goes on where it was stopped.
 
     Example: lskd captioner runs/regions.toml --set steps=2000
-    """
-    with plain_errors():
-        _trained("captioner", recipe, changes or [], out, dry_run, log, as_json)
-
-
-def narrator(
-    recipe: Recipe,
-    changes: Changes = None,
-    out: Out = None,
-    dry_run: DryRun = False,
-    log: Log = "auto",
-    as_json: AsJson = False,
-) -> None:
+    """,
+)
+narrator = _command(
+    "narrator",
     """Train a narrator on what people told of whole pictures: Localized Narratives.
 
-    A run takes it by one line of [models]: narrator = { use =
+    A run takes it by one line of its models: narrator = { use =
     "lskd.verbalize.training.trained:TrainedNarrator", folder = "out/stories/narrator" }. The same
     command again goes on where it was stopped.
 
     Example: lskd narrator runs/stories.toml --dry-run
-    """
-    with plain_errors():
-        _trained("narrator", recipe, changes or [], out, dry_run, log, as_json)
+    """,
+)
 
 
 def _trained(
@@ -88,6 +92,11 @@ def _trained(
     # torch is not wanted by who only asks what a command takes.
     from lskd.verbalize.training import work
 
+    processes.meet()
+    if not processes.leads():
+        if not dry_run:
+            work.make(settings, kind, folder, _say)
+        return
     if dry_run:
         found = work.plan(settings, kind, folder, _say)
         if as_json:

@@ -36,6 +36,8 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
         from lskd.critique.work import fitted
 
         about = fitted(settings, rows, digests, context)
+        if about is None:
+            return
     told = [fit_of(about, folder)], list(rows.rejects)
     done = tables.shards(Fit)
     for shard in tables.shards(Image):
@@ -135,4 +137,5 @@ STAGE = Stage(
     grows=True,
     files=base_files,
     optional=True,
+    together=True,
 )

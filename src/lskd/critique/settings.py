@@ -4,25 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveInt, model_validator
 
 from lskd.critique import judgments
 from lskd.critique.view import TEXT, Drawn, Look, Pictures
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
-from lskd.stage import WITHOUT_EFFECT, Batch, Names, Section
+from lskd.stage import WITHOUT_EFFECT, Batch
+from lskd.training.settings import Share, Training
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class Settings(Section):
+class Settings(Training):
     """Whose judgments, what is trained on them, and how.
 
     The judgments: `judgments` is a file or a folder of them (see `lskd.critique.judgments`), and a
@@ -37,8 +29,8 @@ class Settings(Section):
     `lskd.critique.view.Look`.
 
     The losses: `qa_loss` and `rationale_loss` are the regressions of Table 1. `train_vision` is as
-    in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken, `warmup`
-    counts steps. The rest is as in `lskd.training.recipe.Recipe`.
+    in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken. The rest
+    is as in `lskd.training.settings.Training`.
 
     `target_precision` is the one that a threshold is told for at the end; it changes no weight.
     """
@@ -69,18 +61,9 @@ class Settings(Section):
 
     epochs: PositiveInt = 10  # section 3
     batch: PositiveInt = 256  # section 3
-    accumulate: PositiveInt = 1
-    learning_rate: PositiveFloat = 1e-5  # section 3
-    warmup: NonNegativeInt | None = None  # a tenth of the steps
-    weight_decay: NonNegativeFloat = 0.05  # LAVIS
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    clip: PositiveFloat | None = None
-    precision: Literal["float32", "bf16"] = "bf16"
-    average: Share | None = None
     recompute: Annotated[bool, WITHOUT_EFFECT] = False
     save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 200
     log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 20
-    track: Annotated[Names, WITHOUT_EFFECT] = ()
 
     target_precision: Annotated[Share, WITHOUT_EFFECT] = 0.7  # section 2.3
     batch_views: Batch = 16
@@ -93,9 +76,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        """Refuse a text that is no template."""
+        """Refuse a text that is no template, and a training that cannot be."""
         try:
             _ = self.look
+            # How many steps there will be, only the judgments tell.
+            self.recipe(max(1, self.warmup or 0))
         except UserError as error:
             raise ValueError(str(error)) from error
         return self

@@ -26,17 +26,17 @@ from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
 from lskd.critique.view import View
 from lskd.stage import Context
-from lskd.training import loop
-from lskd.training.recipe import Recipe
+from lskd.training import loop, processes
 
 TRAINING = "training"
 USE = "lskd.critique.trained:TrainedCritic"
 
 
-def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -> About:
+def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -> About | None:
     """Return the note of the critic of some rows; its weights are trained unless they are there.
 
-    Raises UserError if an image is no longer what it was, and for all that can end a training.
+    A process that does not lead trains with the others and returns None. Raises UserError if an
+    image is no longer what it was, and for all that can end a training.
     """
     folder = context.folder / MODEL
     known = note.read(folder) if (folder / note.FILE).exists() else None
@@ -47,8 +47,10 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
         sight = Sight(settings.look, _pixels, pool)
         if known is None or known.training != digests.training:
             critic = train(settings, rows.of("train"), sight, digests.training, context)
-        else:
+        elif processes.leads():
             critic = read(folder).to(place("auto"))
+        if not processes.leads():
+            return None
         found = _evaluation(critic, rows.of("evaluate"), sight, settings)
     about = _about(settings, rows, found, digests, context.seed)
     curve.write(context.folder, found)
@@ -63,7 +65,7 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
 def train(
     settings: Settings, rows: Sequence[Row], sight: Sight, training: str, context: Context
 ) -> Critic:
-    """Return a critic that was trained on some rows, and leave its weights in its folder.
+    """Return a critic that was trained on some rows; the first process leaves it in its folder.
 
     What is left of a killed training is gone on from; a critic on other rows lies elsewhere.
     """
@@ -79,9 +81,11 @@ def train(
         backbone.recompute(vision=settings.train_vision)
     objective = CriticObjective(critic, ratings(settings))
     task = CriticTask(objective, rows, sight, tokenizer, settings.tokens)
-    recipe = recipe_of(settings, len(rows), context.seed)
+    recipe = settings.recipe(steps_of(settings, len(rows)), context.seed)
     where = context.folder / TRAINING / training
     loop.fit(task, len(rows), recipe, where, context.say, lambda steps: None)
+    if not processes.leads():
+        return critic
     folder = context.folder / MODEL
     # The note comes last: where it lies, the rest is whole.
     (folder / note.FILE).unlink(missing_ok=True)
@@ -91,26 +95,9 @@ def train(
     return critic
 
 
-def recipe_of(settings: Settings, count: int, seed: int) -> Recipe:
-    """Return how long, how fast and how exactly a critic is trained on `count` rows."""
-    steps = max(1, round(settings.epochs * count / min(settings.batch, count)))
-    warmup = steps // 10 if settings.warmup is None else settings.warmup
-    return Recipe(
-        steps=steps,
-        batch=settings.batch,
-        warmup=warmup,
-        accumulate=settings.accumulate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        betas=settings.betas,
-        clip=settings.clip,
-        precision=settings.precision,
-        average=settings.average,
-        seed=seed,
-        save_every=settings.save_every,
-        log_every=settings.log_every,
-        track=settings.track,
-    )
+def steps_of(settings: Settings, count: int) -> int:
+    """Return the steps in which a critic takes all epochs of `count` rows."""
+    return max(1, round(settings.epochs * count / min(settings.batch, count)))
 
 
 def ratings(settings: Settings) -> tuple[Rating, ...]:

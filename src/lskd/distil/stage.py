@@ -21,14 +21,13 @@ from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.protocols import Critic
-from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Section, Stage
+from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Stage
 from lskd.table import Tables
+from lskd.training.settings import Share, Training
 from lskd.types import Example, Reject, Student
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class Settings(Section):
+class Settings(Training):
     """What is trained, on what, and how.
 
     The base: `weights` is a LAVIS `.pth` file or a Hugging Face folder, `frozen` the file that has
@@ -51,7 +50,8 @@ class Settings(Section):
     is. `loss_weights` are those of ITC, ITM and ITG. A `control` learns the same texts without the
     pointing: its regions are not drawn, or texts name them by each other's numbers.
 
-    The rest is as in `lskd.training.recipe.Recipe` and `lskd.blip2.objectives.StudentObjective`.
+    The rest is as in `lskd.training.settings.Training` and
+    `lskd.blip2.objectives.StudentObjective`.
     """
 
     weights: str
@@ -96,18 +96,7 @@ class Settings(Section):
 
     steps: PositiveInt = 10_000  # section 3
     batch: PositiveInt = 256  # section 3
-    accumulate: PositiveInt = 1
-    learning_rate: PositiveFloat = 1e-5  # section 3
-    warmup: NonNegativeInt | None = None  # a tenth of the steps
-    weight_decay: NonNegativeFloat = 0.05  # LAVIS
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    clip: PositiveFloat | None = None
-    precision: Literal["float32", "bf16"] = "bf16"
-    average: Share | None = None
     recompute: Annotated[bool, WITHOUT_EFFECT] = False
-    save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 500
-    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 50
-    track: Annotated[Names, WITHOUT_EFFECT] = ()
 
     @property
     def wording(self) -> Wording:
@@ -119,6 +108,7 @@ class Settings(Section):
         """Refuse settings that contradict each other."""
         try:
             _ = self.wording
+            self.recipe(self.steps)
         except UserError as error:
             raise ValueError(str(error)) from error
         if self.views != "fresh" and self.train_vision:
@@ -128,8 +118,6 @@ class Settings(Section):
             )
         if self.swap_critic is not None and not self.swaps:
             raise ValueError("swap_critic has nothing to judge: swaps is 0, set it to a share")
-        if self.warmup is not None and self.warmup > self.steps:
-            raise ValueError(f"warmup = {self.warmup} is longer than steps = {self.steps}")
         return self
 
 
@@ -161,4 +149,5 @@ STAGE = Stage(
     whole=whole,
     files=files,
     optional=True,
+    together=True,
 )

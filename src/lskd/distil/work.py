@@ -27,9 +27,9 @@ from lskd.fingerprint import effective, file_digest
 from lskd.protocols import Critic
 from lskd.stage import Context, Parts
 from lskd.table import Tables
+from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
-from lskd.training.recipe import Recipe
 from lskd.types import Example, Student
 
 STUDENT, TRAINING, FEATURES = "student", "training", "features"
@@ -46,12 +46,16 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     fingerprint = fingerprint_of(settings, context.seed, tables)
     folder = context.folder / TRAINING / fingerprint
     choice = Choice(settings.split, _cut(settings, begun))
-    kept = examples.prepared(tables, folder, choice, context)
+    with processes.first():
+        kept = examples.prepared(tables, folder, choice, context)
     made = context.folder / STUDENT
     if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
-        swaps = _swaps(kept, settings, folder, context)
+        with processes.first():
+            swaps = _swaps(kept, settings, folder, context)
         lessons = Lessons(kept, _variety(settings, context.seed), settings.wording, swaps)
         _fit(begun, lessons, settings, context, folder)
+        if not processes.leads():
+            return
         about = _about(settings, begun, context.seed, fingerprint)
         student.write(made, begun.student, about, begun.vocabulary)
         context.say(f"the student is in {made}, its losses in {folder}")
@@ -74,27 +78,6 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def recipe_of(settings: Settings, seed: int) -> Recipe:
-    """Return how long, how fast and how exactly the student is trained."""
-    warmup = settings.steps // 10 if settings.warmup is None else settings.warmup
-    return Recipe(
-        steps=settings.steps,
-        batch=settings.batch,
-        warmup=warmup,
-        accumulate=settings.accumulate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        betas=settings.betas,
-        clip=settings.clip,
-        precision=settings.precision,
-        average=settings.average,
-        seed=seed,
-        save_every=settings.save_every,
-        log_every=settings.log_every,
-        track=settings.track,
-    )
-
-
 def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, folder: Path) -> None:
     """Train the student of `begun` in place."""
     model = begun.student
@@ -103,7 +86,8 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
         model.backbone.recompute(vision=settings.train_vision)
     eye = Eye(settings.marking, model.backbone.vision.size.image, settings.workers)
     cached = settings.views != "fresh"
-    sights: Features = _filled(begun, lessons, settings, context, eye) if cached else eye
+    with processes.first():
+        sights: Features = _filled(begun, lessons, settings, context, eye) if cached else eye
     objective = StudentObjective(
         model,
         begun.tokenizer.decode_id,
@@ -120,7 +104,7 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
         settings.tokens,
         settings.loss_weights,
     )
-    recipe = recipe_of(settings, context.seed)
+    recipe = settings.recipe(settings.steps, context.seed)
     fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
 
 

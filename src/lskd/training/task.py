@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from lskd.blip2 import ranks
+
 
 @dataclass(frozen=True, slots=True)
 class StepLosses:
@@ -19,6 +21,15 @@ class StepLosses:
 
     total: Tensor
     parts: tuple[tuple[str, Tensor], ...] = ()
+
+
+def mean_of_tokens(likelihood: Tensor, tokens: Tensor) -> StepLosses:
+    """Return the loss of a token, of a sum over those of this process and their number.
+
+    Processes have different numbers of tokens: the mean over processes of what is returned here is
+    the mean over all tokens.
+    """
+    return StepLosses(likelihood * ranks.count() / ranks.total(tokens))
 
 
 class Task(Protocol):

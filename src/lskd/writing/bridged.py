@@ -9,11 +9,13 @@ from pathlib import Path
 import PIL.Image
 from torch import Tensor
 
+from lskd.marking import MarkStyle
 from lskd.writing import speaking
 from lskd.writing.blip2_module import Blip2Module
 from lskd.writing.note import Note
 from lskd.writing.parts import Parts
 from lskd.writing.trained import read_trained, write_trained
+from lskd.writing.turns import odd_tag
 from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
 
 
@@ -40,6 +42,11 @@ class BridgedWriter:
     def canvas(self, width: int, height: int) -> tuple[int, int]:
         """Return the side of the square that every picture is brought to, twice."""
         return self.parts.side, self.parts.side
+
+    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
+        """Return warnings about how tags are read; marks are drawn on what the tower sees."""
+        doubt = odd_tag(self.parts.tokenizer)
+        return [] if doubt is None else [doubt]
 
     def look(self, pictures: Sequence[PIL.Image.Image]) -> list[Sight]:
         """Return features before the norm behind the tower, (patches and one, width), of each."""

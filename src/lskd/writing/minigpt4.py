@@ -18,6 +18,7 @@ from lskd.blip2 import files
 from lskd.blip2.pixels import MEAN, SPREAD
 from lskd.checkpoints.checkpoint import Checkpoint, config_of, model_of, tokenizer_of
 from lskd.errors import UserError
+from lskd.writing import fourbit
 from lskd.writing.bridged import BridgedWriter
 from lskd.writing.eyes import PARTS, Eyes, by_our_names, eyes_of
 from lskd.writing.masks import Layout
@@ -54,20 +55,23 @@ class MiniGPT4Writer(BridgedWriter):
         ln_vision: bool = False,
         recompute: bool = False,
         batch: int = 8,
+        bits: int | None = None,
     ) -> None:
         """Load the weights.
 
         `checkpoint` is Vicuna, `projection` the file of Mini-GPT4's authors; `blip2`, `vision` and
-        `size` are those of `eyes.eyes_of`, the others of `parts.Settings`. Raises UserError for a
-        file or a setting that cannot be used.
+        `size` are those of `eyes.eyes_of`, the others of `parts.Settings`. With `bits` = 4 Vicuna's
+        weights are shortened to that, see `fourbit`. Raises UserError for a file or a setting that
+        cannot be used.
         """
         source = Checkpoint(checkpoint, revision, device, dtype)
+        short = fourbit.settings(bits, source, fourbit.SPARED)
         text = config_of(source)
         if text.model_type != "llama":
             raise UserError(f"{checkpoint} is a {text.model_type} model; needed is {WANTED}")
         mapped = _mapped(Path(projection), text.hidden_size)
         eyes = eyes_of(blip2, vision, size)
-        language = model_of(source, library.MODEL_FOR_CAUSAL_LM_MAPPING, WANTED)
+        language = model_of(source, library.MODEL_FOR_CAUSAL_LM_MAPPING, WANTED, short)
         model = _joined(eyes, language, {**eyes.weights, **mapped}, f"{blip2} with {projection}")
         images = library.BlipImageProcessorPil(image_mean=MEAN, image_std=SPREAD)
         parts = assembled(
@@ -87,6 +91,7 @@ class MiniGPT4Writer(BridgedWriter):
             image=image,
             context=context,
             ln_vision=ln_vision,
+            bits=bits,
         )
         super().__init__(parts, Note(USE, keys, base_of(checkpoint, revision)), trained)
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from lskd.errors import UserError
+from lskd.marking import MarkStyle
 
 Stopped = Literal["end", "stop", "limit"]
 
@@ -126,6 +127,15 @@ def unpacked(data: bytes) -> Sight:
     tensors = safetensors.torch.load(data)
     layers = tuple(tensors[f"layer{number}"] for number in range(len(tensors) - 2))
     return Sight(tensors["features"], layers, tuple(tensors["grid"].tolist()))
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """A writer that can tell why marks of pictures, or names in texts, may be of no use."""
+
+    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
+        """Return warnings about pictures of a size in pixels; a style of None draws no marks."""
+        ...
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ is in `journal/` at once: the same again asks only what is missing.
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -18,7 +18,7 @@ from pathlib import Path
 from lskd import marking, picture, table
 from lskd.distil import note
 from lskd.distil.ask import Manner, Told
-from lskd.distil.generative import panel, spoken
+from lskd.distil.generative import bare, panel, spoken
 from lskd.distil.generative.spoken import Kept
 from lskd.distil.generative.student import Asked, GenerativeStudent
 from lskd.errors import UserError
@@ -51,15 +51,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Posed:
-    """A question about an image, and the answers to it that are there already, one a system."""
+    """A question about an image, and the answers to it that are there already, one a system.
+
+    `question` is a row that has the question; what it has of an answer does not count.
+    """
 
     image: Image
+    question: Answer
     given: tuple[Answer, ...]
-
-    @property
-    def question(self) -> Answer:
-        """Return a row that has the question."""
-        return self.given[0]
 
     @property
     def digest(self) -> str:
@@ -107,12 +106,16 @@ def pupils(given: Sequence[str]) -> list[Pupil]:
 def asked(tables: Tables, wanted: Wanted) -> list[Posed]:
     """Return what is asked, in the order of images; raises UserError if it is nothing."""
     every = _of_examples(tables, wanted) if wanted.file is None else _of_file(tables, wanted.file)
-    chosen = heapq.nsmallest(
-        wanted.limit, every, key=lambda one: _lot(wanted.seed, one.question.question_id)
-    )
+    chosen = drawn(every, wanted.limit, wanted.seed)
     if not chosen:
         of = "" if wanted.split is None else f" of the split {wanted.split!r}"
         raise UserError(f"there is no question to ask: the run has no examples{of}")
+    return chosen
+
+
+def drawn(every: Iterable[Posed], limit: int, seed: int) -> list[Posed]:
+    """Return `limit` questions at most, drawn by seed, in the order of images."""
+    chosen = heapq.nsmallest(limit, every, key=lambda one: _lot(seed, one.question.question_id))
     return sorted(chosen, key=lambda one: (one.image.id, one.question.question_id))
 
 
@@ -166,12 +169,14 @@ def _of_examples(tables: Tables, wanted: Wanted) -> Iterator[Posed]:
     for shard in tables.shards(Example):
         for one in tables.read(Example, shard):
             if wanted.split in (None, one.split):
-                yield Posed(Image(one.image_id, one.path, one.width, one.height), (answer_of(one),))
+                image = Image(one.image_id, one.path, one.width, one.height)
+                answer = answer_of(one)
+                yield Posed(image, answer, (answer,))
 
 
 def _of_file(tables: Tables, file: Path) -> Iterator[Posed]:
-    """Yield the questions of a file of answers, with all answers that it has to each."""
-    given = answers.read(file)
+    """Yield the questions of a file, with all answers that it has to each."""
+    given = bare.read(file)
     if given.rejects:
         first = given.rejects[0]
         raise UserError(
@@ -190,7 +195,7 @@ def _of_file(tables: Tables, file: Path) -> Iterator[Posed]:
                 f"{rows[0].source}: the run has no image {rows[0].image!r}, or several: make a run "
                 "of the pictures that are asked about"
             )
-        yield Posed(image, tuple(rows))
+        yield Posed(image, rows[0], tuple(row for row in rows if row.system != bare.NOBODY))
 
 
 def _kept(

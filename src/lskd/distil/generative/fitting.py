@@ -5,26 +5,15 @@ picture is left out with its reason.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
 
 from lskd import picture
 from lskd.distil import augmentation
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.generative.rows import lines_of
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 from lskd.types import Example, Image
 from lskd.writing.pointing import Pictured, Pointing
-from lskd.writing.writer import Line, Sight, Writer
-
-
-@runtime_checkable
-class Doubting(Protocol):
-    """A writer that can tell why marks of pictures, or names in texts, may be of no use."""
-
-    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
-        """Return warnings about pictures of a size in pixels; a style of None draws no marks."""
-        ...
+from lskd.writing.writer import Doubting, Line, Sight, Writer
 
 
 class Fitting:

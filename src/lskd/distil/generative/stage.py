@@ -13,24 +13,16 @@ on, with the losses, and `sights/`.
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
-from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Section, Stage
+from lskd.stage import WITHOUT_EFFECT, Context, Model, Parts, Stage
 from lskd.table import Tables
+from lskd.training.settings import Share, Training
 from lskd.types import Example, GenerativeStudent, Reject
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @runtime_checkable
@@ -49,7 +41,7 @@ class Trainable(Protocol):
         ...
 
 
-class Settings(Section):
+class Settings(Training):
     """What is trained, on what, and how.
 
     `student` is the model as it begins (`lskd.writing`): BLIP-2 or Mini-GPT4, of which the Q-Former
@@ -66,7 +58,7 @@ class Settings(Section):
     A `control` learns the same texts without the pointing. With `coordinates` regions are not drawn
     but told in the prompt, in a way of `lskd.writing.coordinates`; "auto" is that of the family.
 
-    The rest is as in `lskd.training.recipe.Recipe`.
+    The rest is as in `lskd.training.settings.Training`.
     """
 
     student: Annotated[Model, Trainable]
@@ -92,17 +84,6 @@ class Settings(Section):
 
     steps: PositiveInt = 20_000  # section 3
     batch: PositiveInt = 64  # section 3
-    accumulate: PositiveInt = 1
-    learning_rate: PositiveFloat = 1e-5  # section 3
-    warmup: NonNegativeInt | None = None  # a tenth of the steps
-    weight_decay: NonNegativeFloat = 0.05  # LAVIS
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    clip: PositiveFloat | None = None
-    precision: Literal["float32", "bf16"] = "bf16"
-    average: Share | None = None
-    save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 500
-    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 50
-    track: Annotated[Names, WITHOUT_EFFECT] = ()
 
     @property
     def prompts(self) -> Prompts:
@@ -114,10 +95,9 @@ class Settings(Section):
         """Refuse settings that contradict each other."""
         try:
             _ = self.prompts
+            self.recipe(self.steps)
         except UserError as error:
             raise ValueError(str(error)) from error
-        if self.warmup is not None and self.warmup > self.steps:
-            raise ValueError(f"warmup = {self.warmup} is longer than steps = {self.steps}")
         return self
 
 
@@ -139,4 +119,5 @@ STAGE = Stage(
     writes=(GenerativeStudent, Reject),
     whole=whole,
     optional=True,
+    together=True,
 )

@@ -11,12 +11,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from lskd.blip2 import ranks
 from lskd.distil.augmentation import View
 from lskd.distil.generative.rows import Row, Rows
 from lskd.training.ahead import Ahead
 from lskd.training.order import seed_of
-from lskd.training.task import StepLosses
+from lskd.training.task import StepLosses, mean_of_tokens
 from lskd.writing.writer import Line, Sight, Writer
 
 Ready = TypeVar("Ready")
@@ -60,10 +59,7 @@ class WriterTask(Generic[Ready]):
         """Return the loss of rows, varied as this generator's seed says."""
         sheet = self._ahead.take(rows, generator.initial_seed())
         likelihood, tokens = model(self.look(sheet.ready), sheet.lines)
-        # Processes have different numbers of tokens: the mean over processes of what is returned
-        # here is the mean over all tokens.
-        each = ranks.total(tokens) / ranks.count()
-        return StepLosses(likelihood / each)
+        return mean_of_tokens(likelihood, tokens)
 
     def _sheet(self, rows: Sequence[int], seed: int) -> Sheet[Ready]:
         taken = [self.rows.take(row, seed_of(seed, row)) for row in rows]

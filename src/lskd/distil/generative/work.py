@@ -1,6 +1,5 @@
 """The stage's work: the parts are put together, the student is trained and written."""
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -26,9 +25,9 @@ from lskd.distil.note import About
 from lskd.fingerprint import checkpoints, effective, effective_model
 from lskd.stage import Context, Parts
 from lskd.table import Tables
+from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
-from lskd.training.recipe import Recipe
 from lskd.types import Example, GenerativeStudent
 from lskd.writing.coordinates import codec_of
 from lskd.writing.pointing import Pictured, Pointing
@@ -55,13 +54,16 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     pointing = functools.cache(lambda: _pointing(settings, base()))
     fitting = Fitting(base, pointing, settings.prompts, settings.prefixes > 0)
     choice = Choice(settings.split, fitting.cut, LOSE, fitting.faults)
-    kept = examples.prepared(tables, folder, choice, context)
+    with processes.first():
+        kept = examples.prepared(tables, folder, choice, context)
     for doubt in [*fitting.doubts][:DOUBTS]:
         context.say(f"careful: {doubt}")
     made = context.folder / STUDENT
     if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
         rows = Rows(kept, _variety(settings, context.seed), settings.prompts, pointing())
         _fit(base(), rows, settings, context, folder)
+        if not processes.leads():
+            return
         student.write(made, base(), _about(settings, pointing(), context.seed, fingerprint))
         context.say(f"the student is in {made}, its losses in {folder}")
     told = [GenerativeStudent(made.as_posix(), fingerprint, len(kept), settings.steps)]
@@ -82,14 +84,6 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
     )
 
 
-def recipe_of(settings: Settings, seed: int) -> Recipe:
-    """Return how long, how fast and how exactly the student is trained."""
-    own = {field.name for field in dataclasses.fields(Recipe)} - {"warmup", "seed"}
-    warmup = settings.steps // 10 if settings.warmup is None else settings.warmup
-    given = {name: getattr(settings, name) for name in own}
-    return Recipe(**given, warmup=warmup, seed=seed)
-
-
 class Eye:
     """Draws the pictures of views, with `workers` threads."""
 
@@ -108,13 +102,14 @@ class Eye:
 def _fit(writer: Writer, rows: Rows, settings: Settings, context: Context, folder: Path) -> None:
     """Train a writer in place."""
     eye = Eye(rows.pointing, settings.workers)
-    recipe = recipe_of(settings, context.seed)
+    recipe = settings.recipe(settings.steps, context.seed)
     tell, tick = context.say, lambda steps: None
     if settings.views == "fresh":
         fresh = WriterTask(writer, rows, eye, writer.look)
         fit(fresh, len(rows), recipe, folder, tell, tick)
         return
-    cache = _filled(writer, rows, settings, context, eye)
+    with processes.first():
+        cache = _filled(writer, rows, settings, context, eye)
     fixed = WriterTask(writer, rows, cache, _as_they_are)
     fit(fixed, len(rows), recipe, folder, tell, tick)
 

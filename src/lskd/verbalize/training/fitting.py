@@ -7,7 +7,6 @@ number and the first of them; nothing stops in the middle of a training because 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, runtime_checkable
 
 from lskd import picture
 from lskd.corpora.captions.caption import Caption
@@ -15,18 +14,9 @@ from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.verbalize.training.places import Places
 from lskd.verbalize.training.view import shown
-from lskd.writing.writer import Line, Sight, Writer
+from lskd.writing.writer import Doubting, Line, Sight, Writer
 
 AT_ONCE = 64
-
-
-@runtime_checkable
-class Doubting(Protocol):
-    """A writer that knows when marks or tags may be lost on it, as `lskd.writing.chat` has one."""
-
-    def doubts(self, width: int, height: int, style: MarkStyle | None) -> list[str]:
-        """Return warnings about pictures of a size, in pixels, that are marked in a style."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,10 @@ from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.runfile import laid_over, parse_set
 from lskd.stage import WITHOUT_EFFECT, Batch, Model, Names, Section
-from lskd.training.recipe import Recipe
+from lskd.training.settings import Share, Training
 
 Kind = Literal["captioner", "narrator"]
 Format = Literal["refcoco", "sherlock", "visual_genome", "localized_narratives"]
-Share = Annotated[float, Field(ge=0, le=1)]
 FORMATS: Mapping[Kind, tuple[Format, ...]] = {
     "captioner": ("refcoco", "sherlock", "visual_genome"),
     "narrator": ("localized_narratives",),
@@ -98,7 +97,7 @@ class Evaluation(Section):
     batch: Batch = 8
 
 
-class Settings(Section):
+class Settings(Training):
     """What is trained, on what, and how.
 
     `writer` is a model of `lskd.writing` to begin with. `prompt` is a text file of the user's with
@@ -107,7 +106,7 @@ class Settings(Section):
     Boxes narrower than `smallest` pixels, as the writer sees them, are left out. Texts are written
     with `beams`, or sampled from the fewest tokens that make `top_p`, up to `tokens` new tokens.
     What the frozen tower saw is kept in memory up to `sights_gb` GB. The rest is as in
-    `lskd.training.recipe.Recipe`.
+    `lskd.training.settings.Training`.
     """
 
     writer: Annotated[Model, Trainable]
@@ -126,17 +125,7 @@ class Settings(Section):
     seed: int = 0
     steps: PositiveInt = 10_000
     batch: PositiveInt = 128
-    accumulate: PositiveInt = 1
     learning_rate: PositiveFloat = 1e-5  # as LAVIS fine-tunes captions
-    warmup: NonNegativeInt | None = None  # a tenth of the steps
-    weight_decay: NonNegativeFloat = 0.05
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    clip: PositiveFloat | None = None
-    precision: Literal["float32", "bf16"] = "bf16"
-    average: Share | None = None
-    save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 500
-    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 50
-    track: Annotated[Names, WITHOUT_EFFECT] = ()
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
@@ -157,30 +146,10 @@ class Settings(Section):
                     f"corpora.{name}: the split {both[0]!r} is both learnt from and evaluated on"
                 )
         try:
-            _ = self.recipe
+            self.recipe(self.steps)
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
-
-    @property
-    def recipe(self) -> Recipe:
-        """Return how long, how fast and how exactly is trained."""
-        return Recipe(
-            steps=self.steps,
-            batch=self.batch,
-            warmup=self.steps // 10 if self.warmup is None else self.warmup,
-            accumulate=self.accumulate,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            betas=self.betas,
-            clip=self.clip,
-            precision=self.precision,
-            average=self.average,
-            seed=self.seed,
-            save_every=self.save_every,
-            log_every=self.log_every,
-            track=self.track,
-        )
 
 
 def read(file: Path, kind: Kind, changes: Sequence[str] = ()) -> Settings:

@@ -14,12 +14,11 @@ import torch
 from torch import nn
 
 from lskd import picture
-from lskd.blip2 import ranks
 from lskd.corpora.captions.caption import Caption
 from lskd.marking import MarkStyle
 from lskd.training.ahead import Ahead
 from lskd.training.order import seed_of
-from lskd.training.task import StepLosses
+from lskd.training.task import StepLosses, mean_of_tokens
 from lskd.types import Box
 from lskd.verbalize.training.mixture import Mixture
 from lskd.verbalize.training.places import Places
@@ -114,9 +113,7 @@ class VerbalizerTask:
         sheet = self._ahead.take(rows, generator.initial_seed())
         sights = self.eye.sights(sheet.captions, sheet.pictures)
         likelihood, tokens = model(sights, sheet.lines)
-        # Processes have different numbers of tokens: the mean over processes of what is returned
-        # here is the mean over all tokens.
-        return StepLosses(likelihood * ranks.count() / ranks.total(tokens))
+        return mean_of_tokens(likelihood, tokens)
 
     def _sheet(self, rows: Sequence[int], seed: int) -> Sheet:
         taken = [self._caption(row) for row in rows]

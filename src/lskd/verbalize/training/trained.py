@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import PIL.Image
 
@@ -81,9 +81,10 @@ class Verbalizer:
         return whole_sentences(text) if written.stopped == "limit" else text
 
 
-class TrainedCaptioner:
-    """A Captioner that was trained on descriptions of regions (section 2.1)."""
+class TrainedVerbalizer:
+    """What both kinds of a trained verbalizer are built from."""
 
+    kind: ClassVar[Kind]
     without_effect = frozenset({"batch_size", "device"})
 
     def __init__(
@@ -98,12 +99,23 @@ class TrainedCaptioner:
 
         Raises UserError for a folder or a setting that cannot be used.
         """
-        self.verbalizer = _loaded("captioner", Path(folder), checkpoint, device, dtype, batch_size)
+        if batch_size < 1:
+            raise UserError(f"batch_size = {batch_size}: 1 is the least")
+        place = Path(folder)
+        about = note.read(place, self.kind)
+        writer = opened(place, device, dtype, checkpoint=checkpoint)
+        self.verbalizer = Verbalizer(writer, about, batch_size)
 
-    @staticmethod
-    def check_settings(keys: Mapping[str, Any]) -> None:
-        """Raise UserError for a folder that holds no captioner."""
-        _check("captioner", keys)
+    @classmethod
+    def check_settings(cls, keys: Mapping[str, Any]) -> None:
+        """Raise UserError for a folder that holds no verbalizer of this kind."""
+        note.read(Path(str(keys["folder"])), cls.kind)
+
+
+class TrainedCaptioner(TrainedVerbalizer):
+    """A Captioner that was trained on descriptions of regions (section 2.1)."""
+
+    kind = "captioner"
 
     def describe(
         self, pictures: Sequence[Picture], regions: Sequence[Sequence[Region]]
@@ -119,29 +131,10 @@ class TrainedCaptioner:
         return [tuple(next(phrases) for _ in own) for own in regions]
 
 
-class TrainedNarrator:
+class TrainedNarrator(TrainedVerbalizer):
     """A Narrator that was trained on descriptions of whole pictures (section 2.1)."""
 
-    without_effect = frozenset({"batch_size", "device"})
-
-    def __init__(
-        self,
-        folder: str,
-        checkpoint: str | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
-        batch_size: int = 8,
-    ) -> None:
-        """Load the weights; `checkpoint` is where the base lies, if it has moved since.
-
-        Raises UserError for a folder or a setting that cannot be used.
-        """
-        self.verbalizer = _loaded("narrator", Path(folder), checkpoint, device, dtype, batch_size)
-
-    @staticmethod
-    def check_settings(keys: Mapping[str, Any]) -> None:
-        """Raise UserError for a folder that holds no narrator."""
-        _check("narrator", keys)
+    kind = "narrator"
 
     def narrate(
         self, pictures: Sequence[Picture], samples: int, temperature: float
@@ -154,19 +147,6 @@ class TrainedNarrator:
             for picture in pictures
         ]
         return [tuple(dict.fromkeys(filter(None, texts))) for texts in told]
-
-
-def _loaded(
-    kind: Kind, folder: Path, checkpoint: str | None, device: str, dtype: str, batch: int
-) -> Verbalizer:
-    if batch < 1:
-        raise UserError(f"batch_size = {batch}: 1 is the least")
-    about = note.read(folder, kind)
-    return Verbalizer(opened(folder, device, dtype, checkpoint=checkpoint), about, batch)
-
-
-def _check(kind: Kind, keys: Mapping[str, Any]) -> None:
-    note.read(Path(str(keys["folder"])), kind)
 
 
 def _seed(seed: int, name: str) -> int:

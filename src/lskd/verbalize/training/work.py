@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lskd import __version__, table
-from lskd.blip2 import ranks
 from lskd.fingerprint import checkpoints, effective
 from lskd.prompt import prompt_file
 from lskd.stage import check, named
+from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.verbalize.training import note, rows
 from lskd.verbalize.training.fitting import Fitting
@@ -90,22 +90,28 @@ def plan(settings: Settings, kind: Kind, folder: Path, say: Callable[[str], None
 def make(settings: Settings, kind: Kind, folder: Path, say: Callable[[str], None]) -> Made:
     """Train a verbalizer unless it is there, and evaluate it; a killed training goes on.
 
-    Raises UserError for a recipe, files or a model that cannot be used.
+    Of several processes all train; the first one writes and evaluates. Raises UserError for a
+    recipe, files or a model that cannot be used.
     """
     check(Trainable, settings.writer, for_work=True)
     if settings.evaluation.places:
         # Said before a training, not after it, if a library is missing.
         importlib.import_module(EVALUATION)
     about = about_of(settings, kind)
-    found = rows.prepared(settings.corpora, folder, say)
+    if not processes.leads():
+        say = _silent
+    with processes.first():
+        found = rows.prepared(settings.corpora, folder, say)
     made = folder / kind
     if _is_made(made, about):
+        if not processes.leads():
+            return Made(made, ())
         say(f"the {kind} is in {made} already")
         writer = opened(made)
     else:
         writer = named(settings.writer.use)(**settings.writer.keys)
         _train(writer, found.learnt, settings, about, folder, say)
-        if ranks.own():
+        if not processes.leads():
             return Made(made, ())
         (made / note.FILE).unlink(missing_ok=True)
         writer.save(made)
@@ -152,7 +158,8 @@ def _train(
     mixture = _mixture(settings, kept)
     task = VerbalizerTask(writer, kept, mixture, about.prompt, eye)
     own = folder / "training" / about.fingerprint
-    fit(task, len(mixture), settings.recipe, own, say, lambda steps: None)
+    recipe = settings.recipe(settings.steps, settings.seed)
+    fit(task, len(mixture), recipe, own, say, lambda steps: None)
 
 
 def _evaluated(
@@ -179,6 +186,10 @@ def _evaluated(
     figures = evaluation.figures(judged)
     evaluation.write(folder, judged, figures, of)
     return figures
+
+
+def _silent(_: str) -> None:
+    """Say nothing: the first process does."""
 
 
 def _is_made(folder: Path, about: About) -> bool:

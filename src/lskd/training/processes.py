@@ -1,0 +1,100 @@
+"""Processes that were launched together make one run: the first makes it, and all of them train.
+
+In: what `accelerate launch` or torchrun tells each process by its environment (RANK, WORLD_SIZE).
+Out: which process leads, and what the others wait for. They wait as long as it takes, since a
+teacher may be asked for hours before anything is trained. All of them see the same files.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from lskd.errors import MissingExtra, UserError
+
+PATIENCE = timedelta(days=30)
+
+
+def count() -> int:
+    """Return how many processes were launched together; 1 for one alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def number() -> int:
+    """Return the number of this process among them, from 0."""
+    return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+
+
+def leads() -> bool:
+    """Return whether this is the first process: it alone writes tables and folders, and speaks."""
+    return number() == 0
+
+
+def meet() -> None:
+    """Wait for the other processes; all must call it before they do anything together.
+
+    Raises MissingExtra without accelerate, UserError if they do not come.
+    """
+    if count() > 1:
+        _group()
+
+
+def tell(wanted: bool) -> None:
+    """Tell the others, as the first process, whether what comes next is to be done."""
+    if count() > 1:
+        _passed_on(wanted)
+
+
+def told() -> bool:
+    """Return what the first process tells, as one of the others; wait until it does."""
+    return _passed_on(False)
+
+
+@contextmanager
+def first() -> Iterator[None]:
+    """Let the first process do what stands in the block, then the others, which find it done."""
+    if not leads():
+        told()
+    yield
+    if leads():
+        tell(True)
+
+
+def _passed_on(wanted: bool) -> bool:
+    """Return what the first process gives."""
+    import torch
+    import torch.distributed as dist
+
+    said = torch.tensor([wanted], dtype=torch.uint8)
+    try:
+        dist.broadcast(said, src=0, group=_group())
+    except RuntimeError as error:
+        raise UserError(
+            "another process of this training has ended: what it said tells why"
+        ) from error
+    return bool(said.item())
+
+
+@cache
+def _group() -> Any:
+    """Return the group in which the processes wait for each other, however long that takes."""
+    try:
+        import torch
+        import torch.distributed as dist
+        from accelerate import PartialState
+    except ImportError as error:
+        raise MissingExtra("training on several processes", "accelerate", "train") from error
+    try:
+        # accelerate's own later call finds what is begun here.
+        PartialState(cpu=not torch.accelerator.is_available())
+        atexit.register(dist.destroy_process_group)
+        # Not that of the accelerators, which would keep them busy, and not for so long.
+        return dist.new_group(backend="gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(
+            f"this is process {number() + 1} of {count()}, and the others do not come: {line[:200]}"
+        ) from error
