@@ -1,7 +1,8 @@
-"""Commands of the lab: make, run, bars, judge, people, pretrain, serve."""
+"""Commands of the lab: make, run, bars, judge, people, pretrain, speaker, serve."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lskd import progress, table
-from lskd.cli.options import AsJson, Changes, Out, RunFile, one_of, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, Out, RunFile, called, one_of, plain_errors, printed
 
 if TYPE_CHECKING:
     from lskd.lab.bars import Bar
@@ -80,7 +81,7 @@ def run(
         student = done.folders["distil"] / "student"
         sys.stdout.write(
             "look, annotate, compare and ask in a browser: "
-            f"lskd studio {file}{elsewhere} --student {student}\n"
+            f"{called()} studio {file}{elsewhere} --student {student}\n"
         )
 
 
@@ -170,7 +171,7 @@ def people(
     """Let simulated people judge and compare at a studio that runs, through its own pages' API.
 
     They are named "simulated ..." there. Figure 3 and Table 5 come out, in <run>/people.
-    Example: lskd studio runs/lab.toml & lskd lab people runs/lab.toml
+    Example: lskd studio runs/lab/study.toml & lskd lab people runs/lab/study.toml
     """
     from lskd.lab import study
     from lskd.lab import world as worlds
@@ -210,9 +211,53 @@ def pretrain(
     from lskd.lab.pretrain.work import Plan, pretrain
 
     with plain_errors():
-        given = {"scenes": scenes, "patch_steps": patch_steps, "caption_steps": caption_steps}
-        plan = Plan(seed=seed, **{name: n for name, n in given.items() if n is not None})
+        usual = Plan()
+        plan = replace(
+            usual,
+            scenes=scenes or usual.scenes,
+            patch_steps=patch_steps or usual.patch_steps,
+            caption_steps=caption_steps or usual.caption_steps,
+            seed=seed,
+        )
         pretrain(plan, folder, lambda text: print(text, file=sys.stderr), start)
+        sys.stdout.write(f"{folder}\n")
+
+
+@app.command()
+def speaker(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the speaker is to lie.")],
+    base: Annotated[
+        Path, typer.Option(help="The base model whose tower and Q-Former it has.")
+    ] = Path("src/lskd/lab/base"),
+    scenes: Annotated[int | None, typer.Option(min=16, help="Scenes that are seen.")] = None,
+    texts: Annotated[int | None, typer.Option(min=16, help="Scenes that are told.")] = None,
+    word_steps: Annotated[int | None, typer.Option(min=1)] = None,
+    steps: Annotated[int | None, typer.Option(min=1)] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Take fewer steps, so that it ends by then.")
+    ] = None,
+    seed: int = 0,
+) -> None:
+    """Teach the lab's base model to speak: a BLIP-2 that writes, which `[generative]` trains.
+
+    Words are learnt from texts, then from pictures, where things are named by where they stand. An
+    attempt: none ships yet, and 86,000 lines on two cores taught forms of answers, not yet which
+    thing is meant. The same command goes on where it was stopped.
+    """
+    from lskd.lab.pretrain.speaker_work import Plan
+    from lskd.lab.pretrain.speaker_work import speaker as taught
+
+    with plain_errors():
+        usual = Plan()
+        plan = Plan(
+            scenes=scenes or usual.scenes,
+            texts=texts or usual.texts,
+            word_steps=word_steps or usual.word_steps,
+            steps=steps or usual.steps,
+            seconds=seconds,
+            seed=seed,
+        )
+        taught(plan, base, folder, lambda text: print(text, file=sys.stderr, flush=True))
         sys.stdout.write(f"{folder}\n")
 
 
