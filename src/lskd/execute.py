@@ -14,17 +14,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lskd import table
 from lskd.errors import UserError
+from lskd.events import Listener
 from lskd.fingerprint import all_models
+from lskd.holder import LOCK, sign
 from lskd.progress import Display
 from lskd.run import INPUTS, SHARD_LOG, Run
 from lskd.runfile import RUN_FILE, wrong_models
 from lskd.stage import Shard, Stage, Worker, named
 from lskd.training import processes
 from lskd.types import Image, Record
+from lskd.watch import Made, lies, watched
+
+LOCK_TRIES, LOCK_PAUSE = 5, 0.05  # `lskd status` looks at a lock by taking it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +73,29 @@ def locked(folders: Iterable[Path]) -> Iterator[None]:
         for folder in sorted(folders):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                held = stack.enter_context((folder / ".lock").open("w"))
+                held = stack.enter_context((folder / LOCK).open("a", encoding="utf-8"))
             except OSError as error:
                 raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(f"another lskd is at work in {folder}: wait for it") from error
+            if not taken(held):
+                raise UserError(f"another lskd is at work in {folder}: wait for it")
+            sign(held)
         yield
 
 
-def execute(run: Run, selection: Selection, display: Display) -> None:
-    """Make all that is missing of the selected stages.
+def taken(held: TextIO) -> bool:
+    """Take an opened lock; return whether no other process holds it."""
+    for attempt in range(LOCK_TRIES):
+        time.sleep(LOCK_PAUSE if attempt else 0)
+        with contextlib.suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
+def execute(
+    run: Run, selection: Selection, display: Display, listeners: Sequence[Listener] = ()
+) -> None:
+    """Make all that is missing of the selected stages; tell `listeners` of each shard.
 
     A process that was launched beside the first one makes nothing but trains with it. Raises
     UserError for anything that the user can put right; what was made until then is kept.
@@ -103,7 +119,7 @@ def execute(run: Run, selection: Selection, display: Display) -> None:
             display.line("note", notice)
         for stage in stages:
             run.claim(stage)
-            make(run, stage, selection.limit, display)
+            make(run, stage, selection.limit, display, listeners)
             table.release()
 
 
@@ -129,7 +145,13 @@ def before(run: Run, stage: Stage[Any]) -> list[Stage[Any]]:
     ]
 
 
-def make(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> None:
+def make(
+    run: Run,
+    stage: Stage[Any],
+    limit: int | None,
+    display: Display,
+    listeners: Sequence[Listener],
+) -> None:
     """Make what is missing of one stage."""
     settings = run.settings[stage.name]
     started = time.monotonic()
@@ -140,14 +162,14 @@ def make(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> No
         if not wanted:
             display.line(stage.name, "up to date")
             return
-        made = make_whole(run, stage, limit, display)
+        made = make_whole(run, stage, limit, display, listeners)
     else:
         renew(run, stage)
         todo = run.missing(stage)
         if not todo:
             display.line(stage.name, "up to date")
             return
-        made = make_shards(run, stage, todo, display)
+        made = make_shards(run, stage, todo, display, listeners)
     rows = ", ".join(f"{count} {name.lower()}" for name, count in made.items() if count)
     nothing = "nothing new" if stage.writes else "made"
     display.line(stage.name, f"{rows or nothing} in {time.monotonic() - started:.1f} s")
@@ -168,7 +190,13 @@ def renew(run: Run, stage: Stage[Any]) -> None:
         unfinished.write_text(json.dumps({"digest": digest}))
 
 
-def make_whole(run: Run, stage: Stage[Any], limit: int | None, display: Display) -> dict[str, int]:
+def make_whole(
+    run: Run,
+    stage: Stage[Any],
+    limit: int | None,
+    display: Display,
+    listeners: Sequence[Listener],
+) -> dict[str, int]:
     """Make the tables of a whole-table stage, then note what they were made from."""
     assert stage.whole is not None
     total: dict[str, int] = {}
@@ -176,10 +204,15 @@ def make_whole(run: Run, stage: Stage[Any], limit: int | None, display: Display)
     digest = run.tables.digest(stage.reads)
     with display.stage(stage.name, None if stage.grows or not images else images) as bar:
         context = dataclasses.replace(run.context(stage), tick=bar.tick, say=bar.say, limit=limit)
-        started = time.monotonic()
-        for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
-            count(total, put(run, stage, shard, rows, started))
+        with watched(run, stage, context, listeners).shard("") as laps:
             started = time.monotonic()
+            for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
+                made = put(run, stage, shard, rows, started)
+                count(total, made)
+                laps.ended(shard, lies(run, stage, shard, made))
+                started = time.monotonic()
+            if not stage.grows:
+                laps.made = Made(images, {}, {})
     if not stage.grows:
         with table.draft(run.folders[stage.name] / INPUTS) as unfinished:
             unfinished.write_text(json.dumps({"digest": digest}))
@@ -187,7 +220,11 @@ def make_whole(run: Run, stage: Stage[Any], limit: int | None, display: Display)
 
 
 def make_shards(
-    run: Run, stage: Stage[Any], todo: Sequence[str], display: Display
+    run: Run,
+    stage: Stage[Any],
+    todo: Sequence[str],
+    display: Display,
+    listeners: Sequence[Listener],
 ) -> dict[str, int]:
     """Make the missing shards of a stage, several at once where it waits for paid replies."""
     assert stage.each is not None
@@ -195,10 +232,15 @@ def make_shards(
     images = sum(run.tables.count(Image, shard) for shard in todo)
     with display.stage(stage.name, images) as bar:
         context = dataclasses.replace(run.context(stage), tick=bar.tick, say=bar.say)
-        work = stage.each(run.settings[stage.name], context)
+        watch = watched(run, stage, context, listeners)
+        with watch.shard(""):
+            work = stage.each(run.settings[stage.name], context)
 
         def one(shard: str) -> dict[str, int]:
-            return make_shard(run, stage, work, shard)
+            with watch.shard(shard) as laps:
+                made = make_shard(run, stage, work, shard)
+                laps.made = lies(run, stage, shard, made)
+            return made
 
         for made in each_of(one, todo, at_once(run, stage) if context.waits else 1):
             count(total, made)

@@ -2,15 +2,21 @@
 
 from dataclasses import dataclass
 
+from lskd.trace import Spans
+
 
 @dataclass(frozen=True, slots=True)
 class StageFacts:
-    """How far a stage has come: shards finished, shards there are, and seconds of work if known."""
+    """How far a stage has come: shards finished, shards there are, and seconds of work if known.
+
+    `spans` tells what its time went into, if that is known.
+    """
 
     name: str
     done: int
     total: int
     seconds: float | None
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True, slots=True)

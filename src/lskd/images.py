@@ -23,6 +23,7 @@ from lskd.errors import UserError
 from lskd.picture import decode, image_id
 from lskd.stage import Context, Names, Section, Stage
 from lskd.table import Tables, draft
+from lskd.trace import measured
 from lskd.types import Annotation, Copy, Image, Record, Reject
 
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .jfif".split())
@@ -196,7 +197,8 @@ class Reader:
             yield Reject(spelled(found.path), "its name is not UTF-8: rename it", "")
             return
         try:
-            data = Path(found.path).read_bytes() if found.data is None else found.data
+            with measured("reading"):
+                data = Path(found.path).read_bytes() if found.data is None else found.data
         except OSError as error:
             yield Reject(found.path, f"cannot be read: {error.strerror or error}", "")
             return

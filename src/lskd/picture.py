@@ -10,6 +10,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from lskd.errors import UserError
+from lskd.trace import measured
 from lskd.types import Annotation, Image
 
 
@@ -18,6 +19,7 @@ def image_id(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
+@measured("decoding")
 def decode(data: bytes) -> PIL.Image.Image:
     """Return the upright RGB pixels of an image file's bytes.
 
@@ -36,6 +38,7 @@ def decode(data: bytes) -> PIL.Image.Image:
     return upright.convert("RGB")
 
 
+@measured("reading")
 def load(image: Image) -> PIL.Image.Image:
     """Return the upright RGB pixels of an image, (width, height) as its row says.
 

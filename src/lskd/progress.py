@@ -1,9 +1,8 @@
 """What a run shows while it works: bars in a terminal, plain lines elsewhere, or JSON lines."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -18,8 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lskd.events import Event
+from lskd.jsonlog import row
+
 Kind = Literal["auto", "plain", "json"]
 PLAIN_EVERY = 10.0
+NOTHING: Mapping[str, float | None] = {}
 
 
 class Bar(Protocol):
@@ -118,7 +121,9 @@ class LineBar:
         rate = self.done / (now - self.started)
         left = "" if self.total is None else f", {(self.total - self.done) / rate:.0f} s left"
         of = "" if self.total is None else f" of {self.total}"
-        self.display.line(self.name, f"{self.done}{of} images, {rate:.1f} images/s{left}")
+        text = f"{self.done}{of} images, {rate:.1f} images/s{left}"
+        numbers = {"done": self.done, "total": self.total, "images_per_second": round(rate, 3)}
+        self.display.line(self.name, text, "progress", numbers)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -136,14 +141,27 @@ class Lines:
         """Print progress now and then."""
         yield LineBar(self, name, total)
 
-    def line(self, stage: str, text: str) -> None:
-        """Print a line to standard error."""
+    def line(
+        self,
+        stage: str,
+        text: str,
+        event: str = "text",
+        numbers: Mapping[str, float | None] = NOTHING,
+    ) -> None:
+        """Print a line to standard error; JSON also tells the event, and its numbers."""
         if self.kind == "json":
-            row = {"time": round(time.time(), 3), "stage": stage, "text": text}
-            sys.stderr.write(json.dumps(row) + "\n")
+            sys.stderr.write(row(event, stage, None, text=text, **numbers))
         else:
             sys.stderr.write(f"{stage:<11} {text}\n")
         sys.stderr.flush()
+
+    def happened(self, event: Event) -> None:
+        """Print what happened to a shard, as JSON; in plain lines it would say too much."""
+        if self.kind == "json":
+            told = event.as_json()
+            stage, shard, what = told.pop("stage"), told.pop("shard") or None, told.pop("event")
+            sys.stderr.write(row(what, stage, shard, **{**told, "time": event.time}))
+            sys.stderr.flush()
 
 
 def display(kind: Kind) -> Display:

@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from lskd import __version__
+from lskd import __version__, events
 from lskd.errors import UserError
 from lskd.facts import RunFacts, StageFacts
 from lskd.fingerprint import (
@@ -30,10 +30,12 @@ from lskd.fingerprint import (
     file_digest,
     versions,
 )
+from lskd.pace import pace
 from lskd.runfile import RUN_FILE, checked, overlaid, parse_set, read_sections
 from lskd.stage import Context, Stage, named
 from lskd.stages import STAGES
 from lskd.table import Tables, draft
+from lskd.trace import Spans
 from lskd.types import Image
 
 JOURNAL = "journal.sqlite"
@@ -117,6 +119,11 @@ class Run:
                 total += json.loads(line)["seconds"]
         return total
 
+    def spans(self, stage: str) -> Spans | None:
+        """Return what the time of a stage's shards went into, or None if that was not measured."""
+        found = pace(events.read(self.folders[stage] / events.TRACE))
+        return found.spans if found else None
+
     def facts(self) -> RunFacts:
         """Return what a report tells of this run beside its tables."""
         total = len(self.tables.shards(Image))
@@ -128,7 +135,13 @@ class Run:
             notices=tuple(self.notices([stage.name for stage in self.stages()])),
             settings=self.text(),
             stages=tuple(
-                StageFacts(s.name, total - len(self.missing(s)), total, self.seconds(s.name))
+                StageFacts(
+                    s.name,
+                    total - len(self.missing(s)),
+                    total,
+                    self.seconds(s.name),
+                    self.spans(s.name),
+                )
                 for s in self.stages()
                 if s.writes
             ),

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lskd.errors import UserError
+from lskd.trace import measured
 
 R = TypeVar("R")
 SCALARS: Mapping[Any, pa.DataType] = {
@@ -129,6 +130,7 @@ def draft(file: Path) -> Iterator[Path]:
             unfinished.unlink()
 
 
+@measured("writing")
 def write(record: type[R], file: Path, rows: Iterable[R]) -> None:
     """Write one shard of a table, whole or not at all."""
     kept = list(rows)
@@ -143,6 +145,7 @@ def release() -> None:
     pa.default_memory_pool().release_unused()
 
 
+@measured("reading")
 def read(record: type[R], file: Path) -> list[R]:
     """Return the rows of one shard in order.
 

@@ -21,6 +21,7 @@ from lskd.chat.endpoint import Endpoint, read_key
 from lskd.chat.faults import Fault, fault_of_error, fault_of_status
 from lskd.chat.limits import Limiter, Patience
 from lskd.errors import EndpointError, UserError
+from lskd.trace import measured
 
 T = TypeVar("T")
 CONNECT_SECONDS: Final = 10.0
@@ -73,7 +74,8 @@ class Client:
             self._users += 1
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result()
+            with measured("waiting"):
+                return future.result()
         except KeyboardInterrupt:
             log.warning("waiting for the replies in flight; interrupt again to leave them")
             self._loop.call_soon_threadsafe(self.limiter.halt, UserError("interrupted"))

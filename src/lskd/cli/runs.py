@@ -23,11 +23,14 @@ from lskd.cli.options import (
     write_picture,
 )
 from lskd.errors import UserError
+from lskd.jsonlog import only_json
+from lskd.metrics import served
 from lskd.plan import Step
-from lskd.run import load
+from lskd.run import Run, load
 from lskd.training import processes
 
 LONGEST = 400
+KINDS = ("auto", "plain", "json")
 
 
 def run(
@@ -40,6 +43,15 @@ def run(
     log: Annotated[
         str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")
     ] = "auto",
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            metavar="PORT",
+            help="Serve metrics for Prometheus on this machine alone while the run is at work.",
+        ),
+    ] = None,
 ) -> None:
     """Make all that is missing of a run. The same command again goes on where it was stopped.
 
@@ -47,12 +59,17 @@ def run(
 
     Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
     """
-    with plain_errors():
+    kind = log if log in KINDS else "auto"
+    with only_json(kind == "json"), plain_errors():
         if until is not None and only is not None:
             raise UserError("--until and --only: give one of them, not both")
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        show = progress.display(one_of("--log", log, KINDS))
         loaded = load(file, changes or [], out, with_models=True)
-        execute.execute(loaded, execute.Selection(until, only, limit), show)
+        told = (show.happened,) if isinstance(show, progress.Lines) else ()
+        # Of processes that were launched together the first makes the run.
+        with served(metrics if processes.leads() else None, loaded) as counting:
+            chosen = execute.Selection(until, only, limit)
+            execute.execute(loaded, chosen, show, (*told, *counting))
         if not processes.leads():
             return
         page = loaded.folders["report"] / "report.html"
@@ -65,16 +82,34 @@ def plan(
     changes: Changes = None,
     out: Out = None,
     limit: Limit = None,
+    images: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Tell what N images would take, all stages of them."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help='With --images: on which machines, as "nodes=4,cpus=16,gpus=8".'),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what a run would make, what it would read from a parent, and what it would cost.
 
     Nothing is made and no server is asked. Token counts come from prompts of this run where some
     are ready (after --until dialogue), else from typical ones.
+
+    With --images it tells the time, memory, storage and price of that many: by what this run has
+    measured of itself, else by rates that are shipped; each line says which.
+
+    Example: lskd plan runs/hosted.toml --images 250000 --cluster nodes=4,cpus=16,gpus=8
     """
     from lskd import plan as planning
 
     with plain_errors():
+        if images is not None:
+            print_whole(load(file, changes or [], out), images, cluster, as_json)
+            return
+        if cluster is not None:
+            raise UserError("--cluster goes with --images: as --images 250000 --cluster nodes=4")
         found = planning.plan(load(file, changes or [], out, with_models=True), limit)
         if as_json:
             printed(found.as_json())
@@ -106,6 +141,19 @@ def plan(
         )
 
 
+def print_whole(loaded: Run, images: int, cluster: str | None, as_json: bool) -> None:
+    """Print what `images` images would take."""
+    from lskd.cli.tables import print_forecast
+    from lskd.cluster import read_cluster
+    from lskd.forecast import forecast
+
+    found = forecast(loaded, images, None if cluster is None else read_cluster(cluster))
+    if as_json:
+        printed(found.as_json())
+    else:
+        print_forecast(found)
+
+
 def inheritance(step: Step) -> str:
     """Return how a stage's folder relates to the run: its own, or a parent's."""
     if not step.inherited:
@@ -116,34 +164,16 @@ def inheritance(step: Step) -> str:
 def status(
     file: RunFile, changes: Changes = None, out: Out = None, as_json: AsJson = False
 ) -> None:
-    """Tell how far a run has come, what it rejected and what it paid."""
+    """Tell how far a run has come, at work or dead: shards, rates, rejects, price, last errors."""
     from lskd import status as state
+    from lskd.cli.tables import print_status
 
     with plain_errors():
         found = state.status(load(file, changes or [], out))
         if as_json:
             printed(found.as_json())
-            return
-        shown = Table("stage", "shards", "rows", "rejects", "seconds")
-        for one in found.stages:
-            shown.add_row(
-                one.stage,
-                f"{one.shards_done} of {one.shards}",
-                f"{one.rows:,}",
-                f"{one.rejects:,}",
-                "" if one.seconds is None else f"{one.seconds:.1f}",
-            )
-        Console(width=None if sys.stdout.isatty() else 120).print(shown)
-        if found.paid is not None:
-            sys.stdout.write(
-                f"{found.paid.calls:,} paid replies, {found.paid.input_tokens:,} tokens in, "
-                f"{found.paid.output_tokens:,} out, price {money(found.paid.price)}\n"
-            )
-            if found.paid.unanswered:
-                sys.stdout.write(
-                    f"{found.paid.unanswered:,} calls were cut off before their reply arrived: "
-                    "they may have been paid for nothing\n"
-                )
+        else:
+            print_status(found)
 
 
 def show(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from lskd.report.statistics import Usage
+from lskd.trace import KINDS, Spans
 
 UNKNOWN = "unknown"
 
@@ -28,6 +29,14 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def shares(spans: Spans | None) -> str:
+    """Return what time went into, the largest share first, as "waiting 80 %, computing 20 %"."""
+    if spans is None or not spans.total:
+        return ""
+    found = sorted(((spans.of(kind) / spans.total, kind) for kind in KINDS), reverse=True)
+    return ", ".join(f"{kind} {100 * share:.0f} %" for share, kind in found if share >= 0.005)
 
 
 def moment(iso: str) -> str:

@@ -11,7 +11,7 @@ import jinja2
 
 from lskd.facts import RunFacts
 from lskd.report import charts
-from lskd.report.amounts import duration, moment, money, number, percent, tokens
+from lskd.report.amounts import duration, moment, money, number, percent, shares, tokens
 from lskd.report.census import measure
 from lskd.report.gallery import Exhibit, Hall, Size, draw
 from lskd.report.sketch import Bins, Spread
@@ -228,6 +228,7 @@ def written(
         "number": number,
         "percent": percent,
         "duration": duration,
+        "shares": shares,
         "moment": moment,
         "clip": clip,
     }
