@@ -61,6 +61,17 @@ def test_no_page_has_inline_script_or_style(studio: Served) -> None:
             assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text), path
 
 
+def test_a_name_cannot_be_sent_before_the_page_is_ready(studio: Served) -> None:
+    # A browser whose script has not begun would send the form to the page itself.
+    with studio.client() as client:
+        pages = [
+            client.get(path, headers={"Accept": "text/html"}).text
+            for path in ("/annotate", "/compare")
+        ]
+    forms = re.findall(r"<form[^>]*invite.*?</form>", "".join(pages), re.DOTALL)
+    assert forms and all('<button class="strong" disabled>' in form for form in forms)
+
+
 def test_a_change_needs_the_token_of_forms(studio: Served) -> None:
     with studio.client(signed=False) as client:
         refused = client.post("/api/ask/upload", content=b"x")

@@ -36,6 +36,7 @@ function campaign(section) {
       })();
     },
   );
+  find("button", part("invite")).disabled = false; // before this a browser would send the form by itself
   follow();
 }
 

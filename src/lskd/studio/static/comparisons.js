@@ -237,6 +237,7 @@ find("#which").addEventListener("change", told(look));
 find("#rule").addEventListener("change", told(look));
 find("#judged").addEventListener("change", told(figure));
 find("#invite").addEventListener("submit", told(invite));
+find("#invite button").disabled = false; // before this a browser would send the form by itself
 find("#copy").addEventListener("click", told(copy));
 find("#sheets").addEventListener("change", told(read));
 for (const select of ["#first", "#second"]) find(select).addEventListener("change", asked);
