@@ -88,7 +88,7 @@ def test_quoted_text_is_one_line(text: str) -> None:
 
 
 def test_an_unknown_prompt_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="known: description, id, more, system"):
+    with pytest.raises(UserError, match="known: answer, answerer, description, id, more, system"):
         prompt_file("lskd.generate", "poem")
     own = tmp_path / "own.txt"
     own.write_text("Say $count things about $observations")
