@@ -11,13 +11,14 @@ import torch
 
 from lskd import marking
 from lskd.lab.pretrain import speaker_bank, speaker_words
+from lskd.lab.pretrain.note import NOTE
 from lskd.lab.pretrain.patches import normal
 from lskd.lab.pretrain.rectangles import NAMES
 from lskd.lab.pretrain.speaker import Batch, Shape, Speaker
 from lskd.lab.pretrain.speaker_bank import PAD, rows_of
 from lskd.lab.pretrain.speaker_lessons import TAGS, Lesson, from_left, lesson, names
 from lskd.lab.pretrain.speaker_task import drawn, right, taken, told, unlikely
-from lskd.lab.pretrain.speaker_work import NOTE, Plan, speaker
+from lskd.lab.pretrain.speaker_work import Plan, speaker
 from lskd.lab.pretrain.statements import Drawn
 from lskd.lab.scene import Scene, draw
 from lskd.lab.words import THIRDS

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import asking
+import httpx
 import pytest
 from house_of_studio import Served, run_of, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lskd.human.store import Store
 from lskd.run import Run
-from lskd.studio import desk
+from lskd.studio.desk import Desk, lay
 from lskd.studio.safety import Safety
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -33,14 +35,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def studio(run: Run, store: Store) -> Iterator[Served]:
     """Give a studio about the small run, open to this machine only."""
-    with serve(desk.lay(run, store)) as served:
+    with serve(lay(run, store)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def studio_for(run: Run, store: Store) -> Callable[[Safety], AbstractContextManager[Served]]:
     """Return a function that opens another studio about the same run."""
-    return lambda safety: serve(desk.lay(run, store, (), safety))
+    return lambda safety: serve(lay(run, store, (), safety))
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk) -> Iterator[str]:
+    """Give the address of a studio with the test module's own `desk`."""
+    with asking.served(desk) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def visitor(address: str) -> Iterator[httpx.Client]:
+    """Give a client of that studio."""
+    with asking.client(address) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """The Ask page with a student that writes: its own answer stands beside rankings of all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +62,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def desk(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return asking.desk_of(tmp_path_factory.mktemp("ask"), folders)
-
-
-@pytest.fixture(scope="module")
-def address(desk: Desk) -> Iterator[str]:
-    with asking.served(desk) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def visitor(address: str) -> Iterator[httpx.Client]:
-    with asking.client(address) as one:
-        yield one
 
 
 def body(visitor: httpx.Client, **changes: Any) -> dict[str, Any]:

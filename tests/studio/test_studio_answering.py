@@ -1,6 +1,5 @@
 """Students take part in comparisons: they answer the run's questions, here and in the browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import asking
@@ -49,18 +48,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     ranks = checkpoints.write_student(root / "ranks")
     store = Store(f"sqlite:///{root / 'people.sqlite'}")
     return lay(accept(asking.run_of(root / "run")), store, [ranks, writes])
-
-
-@pytest.fixture(scope="module")
-def address(desk: Desk) -> Iterator[str]:
-    with asking.served(desk) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def visitor(address: str) -> Iterator[httpx.Client]:
-    with asking.client(address) as one:
-        yield one
 
 
 def test_questions_are_drawn_by_seed_and_spread_over_images(desk: Desk) -> None:

@@ -7,7 +7,6 @@ In: JSON lines in the form of files of answers (`lskd.human.answers`), of which 
 import json
 from pathlib import Path
 
-from lskd.errors import UserError
 from lskd.human import answers
 from lskd.human.answers import Given
 
@@ -18,12 +17,7 @@ LEFT_OUT = ("system", "answer")
 
 def read(file: Path) -> Given:
     """Return the rows of a file; raises UserError if it cannot be read as UTF-8 text."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise UserError(f"{file} is not UTF-8 text: {error}") from error
+    text = answers.text_of(file)
     return answers.parse("\n".join(map(_filled, text.split("\n"))), file.name)
 
 

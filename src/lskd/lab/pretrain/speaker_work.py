@@ -5,7 +5,6 @@ Its folder is a BLIP-2 that writes, in the classes and files of the real ones, s
 """
 
 import copy
-import json
 import os
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from lskd import __version__, table
+from lskd.lab.pretrain import note
 from lskd.lab.pretrain.speaker import Shape, Speaker, blip2, processor
 from lskd.lab.pretrain.speaker_bank import texts, views
 from lskd.lab.pretrain.speaker_task import SpeakTask, WordTask, looked, right
@@ -26,7 +25,7 @@ from lskd.training.recipe import Precision, Recipe
 from lskd.training.task import Task
 from lskd.writing.trained import base_of, write_whole
 
-NOTE, TRAINING = "pretrain.json", "training"
+TRAINING = "training"
 AROUND = 2  # sentences that are of no thing: the place, and the rectangles
 WORDS = ("language_model.", "language_projection.")
 ALL = (*WORDS, "qformer.", "query_tokens")
@@ -116,16 +115,7 @@ def _write(folder: Path, model: Speaker, plan: Plan, base: Path, more: dict[str,
     whole = copy.deepcopy(model.model).cpu().to(torch.bfloat16)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder, whole, processor(whole))
-    note = {
-        "plan": asdict(plan),
-        **more,
-        "base": base_of(str(base)),
-        "device": str(torch.accelerator.current_accelerator() or "cpu"),
-        "torch": torch.__version__,
-        "lskd": __version__,
-    }
-    with table.draft(folder / NOTE) as unfinished:
-        unfinished.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    note.write(folder, plan=asdict(plan), **more, base=base_of(str(base)))
 
 
 def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:

@@ -4,7 +4,6 @@ Its folder holds a BLIP-2 stage 1 of the same classes as the real ones, with its
 `pretrain.json`: how it was made and what it learnt.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from lskd import __version__, table
 from lskd.blip2 import weights
 from lskd.blip2.base import VOCABULARY
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary
+from lskd.lab.pretrain import note
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
 from lskd.lab.pretrain.gallery import Still, stills
 from lskd.lab.pretrain.matching import Matcher, MatchTask, Saying
@@ -31,7 +30,6 @@ from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
 from lskd.training.recipe import Precision, Recipe
 
-NOTE = "pretrain.json"
 HELD_BACK = 256  # stills that the patch labels are evaluated on
 
 
@@ -82,7 +80,7 @@ def pretrain(
     made = stills(numbers, os.cpu_count() or 1, lambda n: None)
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
-    with _saying(shown(seen), folder / VOCABULARY) as saying:
+    with _saying(plan, shown(seen), folder / VOCABULARY) as saying:
         learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
         if plan.tint_steps:
             learnt |= _tints(plan, student, seen, held_back, folder, tell)
@@ -139,10 +137,10 @@ def _tints(
     return {"tints": share}
 
 
-def _saying(told: Sequence[Shown], words: Path) -> AbstractContextManager[Saying]:
+def _saying(plan: Plan, told: Sequence[Shown], words: Path) -> AbstractContextManager[Saying]:
     """Return who says things of stills: several processes where an accelerator would wait."""
     others = (os.cpu_count() or 1) - 1
-    if torch.accelerator.is_available() and others > 1:
+    if plan.match_steps and torch.accelerator.is_available() and others > 1:
         return Choir(told, words, others)
     return nullcontext(Voice(told, words))
 
@@ -170,14 +168,10 @@ def _write(
     start: Path | None,
 ) -> None:
     weights.save(student, folder)
-    told = {
-        "plan": asdict(plan),
-        "patches_right": learnt,
-        "seconds": round(seconds),
-        "device": str(torch.accelerator.current_accelerator() or "cpu"),
-        "torch": torch.__version__,
-        "lskd": __version__,
-        "start": None if start is None else json.loads((start / NOTE).read_text("utf-8")),
-    }
-    with table.draft(folder / NOTE) as unfinished:
-        unfinished.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    note.write(
+        folder,
+        plan=asdict(plan),
+        patches_right=learnt,
+        seconds=round(seconds),
+        start=None if start is None else note.read(start),
+    )
