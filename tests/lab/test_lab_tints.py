@@ -51,7 +51,7 @@ def test_tints_become_louder_and_little_else_moves(stills: list[Still], tmp_path
     louder = Louder(tower(), 1)
     for parameter in louder.directions, *louder.before.parameters():
         assert not parameter.requires_grad
-    recipe = Recipe(steps=30, batch=8, warmup=2, learning_rate=5e-4, clip=1.0, seed=0)
+    recipe = Recipe(steps=60, batch=8, warmup=2, learning_rate=7e-4, clip=1.0, seed=0)
     task = TintTask(louder, stills)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -60,6 +60,6 @@ def test_tints_become_louder_and_little_else_moves(stills: list[Still], tmp_path
     with torch.no_grad():
         last = task.losses(louder, range(16), generator)
         spread = louder.before(torch.zeros(1, 3, 144, 144)).square().mean()
-    assert dict(last.parts)["rectangles"] < 0.75 * dict(first.parts)["rectangles"]
+    assert dict(last.parts)["rectangles"] < 0.6 * dict(first.parts)["rectangles"]
     assert dict(last.parts)["moved"] < 0.2 * spread
     assert 0 <= heard(louder.eval(), stills[:8]) <= 1
