@@ -269,6 +269,18 @@ def test_a_share_of_rows_has_a_swap_and_then_two_regions_are_drawn(tmp_path: Pat
     assert {len(lesson.view.regions) for lesson in taken if not lesson.wrong} == {1}
 
 
+def test_a_row_has_as_many_different_swapped_texts_as_are_wanted_and_can_be(tmp_path: Path) -> None:
+    for regions, most in ((4, 2), (4, 3), (2, 3)):
+        rows = lessons(tmp_path, ask_of(regions, "[0]?", "yes"), swaps=1.0, swapped=most)
+        taken = [rows.take(0, seed) for seed in range(60)]
+        assert all(len(set(one.wrong)) == len(one.wrong) for one in taken)
+        assert max(len(one.wrong) for one in taken) == min(most, regions - 1)
+        for one in taken:
+            drawn = {region.id for region in one.view.regions}
+            named = [number for text in one.wrong for number in marking.named(text)]
+            assert set(named) <= drawn and one.text not in one.wrong
+
+
 def test_nothing_is_swapped_where_it_cannot_be(tmp_path: Path) -> None:
     for example in (ask_of(1, "[0]?"), ask_of(3, "What?"), phrase(3)):
         rows = lessons(tmp_path, example, swaps=1.0)

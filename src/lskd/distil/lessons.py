@@ -13,6 +13,7 @@ from lskd.blip2.negatives import misname, swap
 from lskd.distil import augmentation
 from lskd.distil.augmentation import Described, Shown, View, renumbered, show
 from lskd.distil.ledger import Ledger
+from lskd.distil.rehearsal import Statement
 from lskd.distil.swaps import Swapped, SwapsOf, numbers
 from lskd.distil.wording import Wording
 from lskd.types import Example
@@ -26,12 +27,13 @@ Control = Literal["none", "undrawn", "shuffled"]
 class Variety:
     """How rows are varied.
 
-    `rationales` is the share of texts with a rationale, `swaps` that of rows with a swapped text,
-    `checked` the share of these whose swapped text is one that a critic has rejected, if a critic
-    is asked; `misnamed` is the share of rows with a text that names a region which is not drawn.
+    `rationales` is the share of texts with a rationale, `swaps` that of rows with swapped texts, at
+    most `swapped` of them, `checked` the share of these whose swapped texts are of those that a
+    critic has rejected, if a critic is asked; `misnamed` is the share of rows with a text that names a region which is not drawn.
     `views` is how many views an example has, None for a new one each time; `seed` decides
     which. `further` and `described` as in `augmentation.show`. A `control` is taught the same texts
-    without the pointing.
+    without the pointing. `rehearsed` is the share of all rows that are statements about whole
+    pictures, where there are some.
     """
 
     rationales: float
@@ -43,11 +45,16 @@ class Variety:
     seed: int
     control: Control = "none"
     misnamed: float = 0.0
+    rehearsed: float = 0.0
+    swapped: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A row of training; `wrong` are the same text with its ids swapped, or with one not drawn."""
+    """A row of training; `wrong` are texts that are false of its view.
+
+    They are the same text with its ids swapped, or with one not drawn, or those of a statement.
+    """
 
     view: View
     text: str
@@ -67,7 +74,11 @@ class _Plan:
 
 
 class Lessons:
-    """The rows of a training, read from disk when they are asked for."""
+    """The rows of a training, read from disk when they are asked for.
+
+    First each example, then as many rows as `variety.rehearsed` wants, of which each is any of the
+    statements of `rehearsal` each time.
+    """
 
     def __init__(
         self,
@@ -75,14 +86,18 @@ class Lessons:
         variety: Variety,
         wording: Wording,
         swaps: Ledger[SwapsOf] | None = None,
+        rehearsal: Ledger[Statement] | None = None,
     ) -> None:
         self.examples = examples
         self.variety = variety
         self.wording = wording
         self.swaps = swaps
+        self.rehearsal = rehearsal
+        share = variety.rehearsed if rehearsal is not None else 0.0
+        self._rehearsed = round(len(examples) * share / (1 - share))
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.examples) + self._rehearsed
 
     def take(self, row: int, seed: int, rationale: bool | None = None) -> Lesson:
         """Return a row as this seed varies it; `rationale` decides whether that is said.
@@ -90,6 +105,8 @@ class Lessons:
         None leaves it to the seed.
         """
         rng = random.Random(seed)
+        if row >= len(self.examples):
+            return self._rehearse(rng)
         example, known = self.examples[row], self._known(row)
         if self.variety.views is None:
             plan = self._plan(example, known, rng)
@@ -98,17 +115,31 @@ class Lessons:
         drawn = rng.random() < self.variety.rationales
         rationale = drawn if rationale is None else rationale
         text = self._say(renumbered(example, plan.shown), rationale)
-        swapped = None if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
-        both = (swapped, self._misnamed(example, plan, rationale, rng))
-        wrong = tuple(one for one in both if one is not None and one != text)
-        return Lesson(plan.shown.view, text, wrong)
+        swapped = [] if plan.swap is None else self._wrong(example, plan, known, rationale, rng)
+        misnamed = self._misnamed(example, plan, rationale, rng)
+        wrong = [*swapped, *([] if misnamed is None else [misnamed])]
+        told = tuple(one for one in dict.fromkeys(wrong) if one != text)
+        return Lesson(plan.shown.view, text, told)
+
+    def all_views(self) -> Iterator[View]:
+        """Yield all views that rows can have, where they are fixed; some more than once."""
+        for row in range(len(self.examples)):
+            yield from self.fixed_views(row)
+        if self.rehearsal is not None and self._rehearsed:
+            statements = (self.rehearsal[number] for number in range(len(self.rehearsal)))
+            yield from (View(image, ()) for image in dict.fromkeys(one.image for one in statements))
 
     def fixed_views(self, row: int) -> Iterator[View]:
-        """Yield the views that a row can have, where they are fixed."""
+        """Yield the views that an example can have, where they are fixed."""
         assert self.variety.views is not None
         example, known = self.examples[row], self._known(row)
         for number in range(self.variety.views):
             yield self._fixed(example, known, number).shown.view
+
+    def _rehearse(self, rng: random.Random) -> Lesson:
+        assert self.rehearsal is not None
+        one = self.rehearsal[rng.randrange(len(self.rehearsal))]
+        return Lesson(View(one.image, ()), one.text, one.wrong)
 
     def _known(self, row: int) -> tuple[Swapped, ...]:
         return self.swaps[row].rejected if self.swaps is not None else ()
@@ -138,17 +169,18 @@ class Lessons:
         known: tuple[Swapped, ...],
         rationale: bool,
         rng: random.Random,
-    ) -> str | None:
-        """Return the text with its ids swapped among the drawn regions, or None if it cannot be."""
+    ) -> list[str]:
+        """Return the text with its ids swapped among the drawn regions, as often as is wanted."""
+        most = self.variety.swapped
         if plan.swap == "checked":
             drawn = frozenset(plan.shown.old)
             fitting = [one for one in known if numbers(one) <= drawn]
-            if not fitting:
-                return None
-            wrong = _with(example, rng.choice(fitting))
-            return self._say(renumbered(wrong, plan.shown), rationale)
-        texts = swap(self._said(example, plan, rationale), plan.shown.drawn, rng)
-        return None if texts is None else self.wording.text(*texts)
+            chosen = rng.sample(fitting, min(most, len(fitting)))
+            wrong = (renumbered(_with(example, one), plan.shown) for one in chosen)
+            return [self._say(one, rationale) for one in wrong]
+        said = self._said(example, plan, rationale)
+        swapped = (swap(said, plan.shown.drawn, rng) for _ in range(most))
+        return [self.wording.text(*texts) for texts in swapped if texts is not None]
 
     def _misnamed(
         self, example: Example, plan: "_Plan", rationale: bool, rng: random.Random

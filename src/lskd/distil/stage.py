@@ -43,11 +43,13 @@ class Settings(Training):
     view is "fresh".
 
     Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
-    swapped. If there is a `swap_critic`, it looks at `swap_candidates` of these for each example
+    swapped, in up to `swap_texts` ways. If there is a `swap_critic`, it looks at `swap_candidates` of these for each example
     beforehand; a share `swap_checked` of the swaps is then of those that it gives less than
     `swap_threshold`. A share `misnamed` of rows has its text also held against its view with one
     region called by a number that is not drawn: from that a student learns soonest what a number
-    is. `loss_weights` are those of ITC, ITM and ITG. A `control` learns the same texts without the
+    is. A share `rehearsed` of all rows is of the file `rehearsal`: texts about whole pictures, so
+    that the student does not forget what its base could (`lskd.distil.rehearsal` tells its form).
+    `loss_weights` are those of ITC, ITM and ITG. A `control` learns the same texts without the
     pointing: its regions are not drawn, or texts name them by each other's numbers.
 
     The rest is as in `lskd.training.settings.Training` and
@@ -79,11 +81,14 @@ class Settings(Training):
     workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
 
     swaps: Share = 0.0
+    swap_texts: PositiveInt = 1
     swap_critic: Annotated[Model | None, Critic] = None
     swap_candidates: PositiveInt = 4
     swap_checked: Share = 1.0
     swap_threshold: Share = 0.5
     misnamed: Share = 0.0
+    rehearsal: str | None = None
+    rehearsed: Annotated[float, Field(ge=0, lt=1)] = 0.25
     control: Literal["none", "undrawn", "shuffled"] = "none"
 
     kin: Literal["apart", "shared", "release"] = "apart"
@@ -122,8 +127,14 @@ class Settings(Training):
 
 
 def files(settings: Settings) -> Sequence[Path]:
-    """Return the files of the base, as far as they are there."""
-    given = (settings.weights, settings.frozen, settings.size, settings.vocabulary)
+    """Return the files that a student is made from, as far as they are there."""
+    given = (
+        settings.weights,
+        settings.frozen,
+        settings.size,
+        settings.vocabulary,
+        settings.rehearsal,
+    )
     found: list[Path] = []
     for path in (Path(name) for name in given if name is not None):
         found += sorted(path.iterdir()) if path.is_dir() else [path]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from lskd import __version__
 from lskd.blip2.objectives import StudentObjective
 from lskd.checkpoints.device import place
-from lskd.distil import base, examples, note, student
+from lskd.distil import base, examples, note, rehearsal, student
 from lskd.distil.augmentation import View
 from lskd.distil.base import Base
 from lskd.distil.batches import Eye
@@ -52,7 +52,10 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
         with processes.first():
             swaps = _swaps(kept, settings, folder, context)
-        lessons = Lessons(kept, _variety(settings, context.seed), settings.wording, swaps)
+            old = (
+                rehearsal.prepared(Path(settings.rehearsal), folder) if settings.rehearsal else None
+            )
+        lessons = Lessons(kept, _variety(settings, context.seed), settings.wording, swaps, old)
         _fit(begun, lessons, settings, context, folder)
         if not processes.leads():
             return
@@ -118,9 +121,6 @@ def _filled(
         folder, backbone, f"{settings.marking} {settings.precision}", settings.storage
     )
 
-    def views() -> Iterator[View]:
-        return (view for row in range(len(lessons)) for view in lessons.fixed_views(row))
-
     def features(some: Sequence[View]) -> Tensor:
         device = backbone.ln_vision.weight.device
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -129,7 +129,7 @@ def _filled(
     backbone.to(place())
     limits = Limits(settings.cache_gb, settings.cache_batch)
     with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
-        cache.fill(views, features, limits, context.say)
+        cache.fill(lessons.all_views, features, limits, context.say)
     return cache
 
 
@@ -154,6 +154,8 @@ def _variety(settings: Settings, seed: int) -> Variety:
         seed=seed,
         control=settings.control,
         misnamed=settings.misnamed,
+        rehearsed=settings.rehearsed,
+        swapped=settings.swap_texts,
     )
 
 

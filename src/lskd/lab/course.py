@@ -11,11 +11,13 @@ from lskd.errors import UserError
 from lskd.execute import Selection
 from lskd.lab import page, world
 from lskd.lab.annotators import Annotators, judge
+from lskd.lab.rehearsal import FILE, FOLDER
 from lskd.lab.world import Numbers, World
 from lskd.progress import Display
 from lskd.run import Run, load
 
 WORLD, JUDGMENTS = "world", "judgments.parquet"
+REHEARSAL = f"{FOLDER}/{FILE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class Course:
 
     def loaded(self) -> Run:
         """Return the run, with all paths in this course's folders."""
-        return load(self.file, (*self._paths(), *self.changes), self.out, with_models=True)
+        run = load(self.file, (*self._paths(), *self.changes), self.out, with_models=True)
+        if getattr(run.settings.get("distil"), "rehearsal", None) is None:
+            return run
+        paths = [*self._paths(), f"distil.rehearsal={self.world.as_posix()}/{REHEARSAL}"]
+        return load(self.file, (*paths, *self.changes), self.out, with_models=True)
 
     def _paths(self) -> list[str]:
         scenes = self.world.as_posix()
@@ -59,7 +65,7 @@ def make_world(folder: Path, numbers: Numbers, seed: int, display: Display) -> W
     """Make a world, or return the one that is there, with progress."""
     if (folder / world.NOTE).is_file():
         return world.make(folder, numbers, seed, lambda count: None)
-    total = numbers.train + numbers.test + numbers.held
+    total = numbers.pictures
     with display.stage("scenes", total) as bar:
         made = world.make(folder, numbers, seed, bar.tick)
         bar.say(f"{total} scenes and the benchmarks about them are in {folder}")

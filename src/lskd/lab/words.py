@@ -4,9 +4,11 @@ import random
 from collections.abc import Sequence
 
 from lskd.lab.knowledge import QUESTIONS, Ask, knowledge
-from lskd.lab.scene import Entity, Scene, doing, sight
+from lskd.lab.scene import COLOURS, KINDS, PEOPLE, Entity, Scene, doing, sight
 
 THIRDS = ("on the left", "in the middle", "on the right")
+# Words of which one is changed for another of its row, to make a caption that is nearly right.
+CHANGED = (THIRDS, COLOURS, PEOPLE, KINDS)
 
 
 def an(phrase: str) -> str:
@@ -110,3 +112,13 @@ def caption(scene: Scene, rng: random.Random) -> str:
         case _:
             listed = " and ".join(phrase(scene.entities[n]) for n in numbers[:2])
             return f"{an(scene.place)} with {listed}"
+
+
+def changed(text: str, rng: random.Random) -> str | None:
+    """Return a caption with one word changed for another of its kind, or None if it has none."""
+    found = [(row, word) for row in CHANGED for word in row if f" {word} " in f" {text} "]
+    if not found:
+        return None
+    row, word = rng.choice(found)
+    other = rng.choice([one for one in row if one != word])
+    return f" {text} ".replace(f" {word} ", f" {other} ", 1).strip()

@@ -6,6 +6,7 @@ DIR/scenes.jsonl            a line a picture: its file, split, id, scene and box
 DIR/train/*.png             what a run is made from; DIR/train/instances.json has boxes and masks
 DIR/test/*.png, DIR/held/*.png    scenes for the benchmarks; `held` shows combinations held out
 DIR/gold/<split>/<benchmark>/...  in the formats of the benchmarks' authors
+DIR/rehearsal/statements.jsonl    true and false texts about scenes that the base has seen
 ```
 """
 
@@ -31,7 +32,9 @@ from lskd.types import Box
 Split = Literal["train", "test", "held"]
 SPLITS: tuple[Split, ...] = ("train", "test", "held")
 SCENES, NOTE = "scenes.jsonl", "world.json"
-SPAN = 1_000_000  # seeds of a split; those of pre-training lie above all of a world's
+SPAN = 1_000_000  # seeds of a split
+REHEARSED = 800  # pictures at most
+PRETRAINING = 9_000_000_000  # the first seed of the scenes of pre-training, above all of a world's
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,16 @@ class Numbers:
     test: int
     held: int
 
+    @property
+    def rehearsed(self) -> int:
+        """Return how many pictures there are to rehearse on."""
+        return min(self.train, REHEARSED)
+
+    @property
+    def pictures(self) -> int:
+        """Return how many pictures are drawn in all."""
+        return self.train + self.test + self.held + self.rehearsed
+
 
 def make(
     folder: Path, numbers: Numbers, seed: int, tick: Callable[[int], None], processes: int = 2
@@ -99,7 +112,7 @@ def make(
 
     Raises UserError if the folder holds another one.
     """
-    from lskd.lab import gold
+    from lskd.lab import gold, rehearsal
 
     note = _note(numbers, seed)
     if (folder / NOTE).is_file():
@@ -116,6 +129,7 @@ def make(
         unfinished.write_text("\n".join([*lines, ""]), encoding="utf-8")
     world = World(folder, seed, staged)
     gold.write_all(world)
+    rehearsal.write(folder, numbers.rehearsed, tick, processes)
     with table.draft(folder / NOTE) as unfinished:
         unfinished.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     return world
@@ -128,6 +142,7 @@ def _note(numbers: Numbers, seed: int) -> dict[str, object]:
     return {
         "seed": seed,
         "scenes": counts,
+        "rehearsed": numbers.rehearsed,
         "asks": list(ASKS),
         "held_out": held,
         "lskd": __version__,

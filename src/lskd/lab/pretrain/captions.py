@@ -18,13 +18,10 @@ from lskd.blip2.text import Tokenizer, collate
 from lskd.lab import words
 from lskd.lab.pretrain.gallery import Still
 from lskd.lab.pretrain.patches import normal
-from lskd.lab.scene import COLOURS, KINDS, PEOPLE
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
 LIMIT = 40  # tokens
-# Words of which one is changed for another of its row, to make a caption that is nearly right.
-ROWS = (words.THIRDS, COLOURS, PEOPLE, KINDS)
 
 
 @torch.no_grad()
@@ -86,7 +83,7 @@ class CaptionTask:
             rng = random.Random(seed_of(seed, row))
             text = words.caption(self.stills[row].scene, rng)
             said.append(text)
-            wrong.append(changed(text, rng))
+            wrong.append(words.changed(text, rng))
         device = self.model.objective.student.backbone.ln_vision.weight.device
         encoded = self.tokenizer.encode(said, LIMIT)
         has = [n for n, text in enumerate(wrong) if text is not None]
@@ -102,13 +99,3 @@ class CaptionTask:
         losses: Losses = model(batch, generator)
         parts = (("itc", losses.itc), ("itm", losses.itm), ("itg", losses.itg))
         return StepLosses(losses.total, parts)
-
-
-def changed(text: str, rng: random.Random) -> str | None:
-    """Return a caption with one word changed for another of its kind, or None if it has none."""
-    found = [(row, word) for row in ROWS for word in row if f" {word} " in f" {text} "]
-    if not found:
-        return None
-    row, word = rng.choice(found)
-    other = rng.choice([one for one in row if one != word])
-    return f" {text} ".replace(f" {word} ", f" {other} ", 1).strip()

@@ -18,10 +18,10 @@ from lskd.lab.drawing import SIDE, staged
 from lskd.lab.knowledge import knowledge
 from lskd.lab.pretrain.rectangles import GRID, PATCH, Framed, framed
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE, Scene
+from lskd.lab.world import PRETRAINING
 from lskd.training.order import seed_of
 
 FRAMINGS = 3  # times that each scene is shown with other rectangles
-FIRST = 9_000_000_000  # the first seed
 COVERED = 0.3  # a patch shows an entity that covers so much of it
 
 THINGS = (*sorted(knowledge().places), *PEOPLE, *KINDS)
@@ -49,7 +49,7 @@ class Still:
 
 def still(seed: int) -> Still:
     """Return the still of a seed."""
-    scene, rendered = staged(FIRST + seed, allowed=shown)
+    scene, rendered = staged(PRETRAINING + seed, allowed=shown)
     square = rendered.picture.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
     top = PIL.Image.fromarray(rendered.top).resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
     shares = np.stack(

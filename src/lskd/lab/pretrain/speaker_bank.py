@@ -18,10 +18,11 @@ from torch import Tensor
 
 from lskd.lab.combinations import shown
 from lskd.lab.pretrain import speaker_words
-from lskd.lab.pretrain.gallery import FIRST, still
+from lskd.lab.pretrain.gallery import still
 from lskd.lab.pretrain.speaker_lessons import Lesson, Said, lesson, rectangles_told
 from lskd.lab.pretrain.statements import rectangles
 from lskd.lab.scene import draw
+from lskd.lab.world import PRETRAINING
 from lskd.training.order import seed_of
 
 QUESTIONS = 12  # of each kind, for each scene
@@ -110,7 +111,7 @@ def views(numbers: Sequence[int], slots: int, processes: int) -> Views:
 def text_page(number: int, slots: int) -> Page:
     """Return what is told of a scene that is not drawn."""
     rng = random.Random(seed_of("told", number))
-    scene = draw(FIRST + TEXTS + number, allowed=shown)
+    scene = draw(PRETRAINING + TEXTS + number, allowed=shown)
     made = lesson(scene, rectangles_told(rng), slots, QUESTIONS, rng, some=True)
     return page_of(made, (*made.by_place, *made.by_number), tagged=True)
 

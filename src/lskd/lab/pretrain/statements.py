@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from lskd.lab import words
 from lskd.lab.knowledge import INFERRED, Ask, Sight, knowledge
-from lskd.lab.pretrain.captions import changed
 from lskd.lab.pretrain.rectangles import GRID, NAMES
 from lskd.lab.scene import Scene
 
@@ -129,7 +128,7 @@ def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str
     def said(phrase: str, tint: str) -> str:
         return f"{one.third} is {phrase} and {words.an(f'{tint} rectangle')}"
 
-    changed_thing = rng.choice(others) if others else changed(what, rng)
+    changed_thing = rng.choice(others) if others else words.changed(what, rng)
     if changed_thing is None or changed_thing in near:
         return None
     return [
@@ -162,7 +161,7 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     right = form(Told(scene, number, third))
     elsewhere = _elsewhere(scene, form, third, rng) if placed else None
     far = form(Told(other, rng.randrange(len(other.entities)), third))
-    near = (changed(right, rng) for _ in range(WRONG))
+    near = (words.changed(right, rng) for _ in range(WRONG))
     return [right, elsewhere or next(near) or far, next(near) or far, far]
 
 

@@ -1,0 +1,56 @@
+"""What a student rehearses in the lab: scenes that the base was pre-trained on, and statements.
+
+`rehearsal/*.png` and `rehearsal/statements.jsonl`, in the form of `lskd.distil.rehearsal`. The
+scenes are none of a world's, so nothing of its splits is told, and the statements are of the kinds
+of pre-training (`lskd.lab.pretrain.statements`): no region's number is among them.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from lskd import table
+from lskd.lab.combinations import shown
+from lskd.lab.drawing import staged
+from lskd.lab.pretrain.statements import statements
+from lskd.lab.scene import Scene
+from lskd.lab.world import PRETRAINING
+
+FOLDER, FILE = "rehearsal", "statements.jsonl"
+STATEMENTS = 16  # about each picture
+
+
+def write(world: Path, pictures: int, tick: Callable[[int], None], processes: int = 2) -> Path:
+    """Write so many pictures with their statements below a world's folder; return their file."""
+    folder = world / FOLDER
+    scenes = []
+    with ProcessPoolExecutor(processes) as pool:
+        for scene in pool.map(partial(_picture, folder), range(pictures), chunksize=16):
+            scenes.append(scene)
+            tick(1)
+    with table.draft(folder / FILE) as unfinished, unfinished.open("w", encoding="utf-8") as opened:
+        opened.writelines(_lines(scenes))
+    return folder / FILE
+
+
+def _picture(folder: Path, number: int) -> Scene:
+    scene, rendered = staged(PRETRAINING + number, allowed=shown)
+    with table.draft(folder / _name(number)) as unfinished:
+        rendered.picture.save(unfinished, "PNG")
+    return scene
+
+
+def _lines(scenes: list[Scene]) -> Iterable[str]:
+    for number, scene in enumerate(scenes):
+        rng = random.Random(f"rehearsal/{number}")
+        for _ in range(STATEMENTS):
+            right, *wrong = statements(scene, rng.choice(scenes), rng)
+            line = {"image": _name(number), "text": right, "wrong": wrong}
+            yield json.dumps(line) + "\n"
+
+
+def _name(number: int) -> str:
+    return f"{number:06}.png"
