@@ -156,6 +156,7 @@ def _variety(settings: Settings, seed: int) -> Variety:
         misnamed=settings.misnamed,
         rehearsed=settings.rehearsed,
         swapped=settings.swap_texts,
+        crowded=settings.crowded,
     )
 
 
