@@ -302,20 +302,6 @@ def test_swaps_that_a_critic_rejected_are_drawn_and_are_the_only_ones(tmp_path: 
     assert 20 < sum(half.take(0, seed).wrong != () for seed in range(100)) < 80
 
 
-def test_a_share_of_views_is_crowded_so_that_large_numbers_are_named_as_often(
-    tmp_path: Path,
-) -> None:
-    example = ask_of(6, "[0]?", "yes")
-    named = {}
-    for share in (0.0, 0.5, 1.0):
-        rows = lessons(tmp_path, example, crowded=share)
-        taken = [rows.take(0, seed) for seed in range(600)]
-        full = sum(len(one.view.regions) == 6 for one in taken) / 600
-        assert full == pytest.approx(share + (1 - share) / 6, abs=0.06)
-        named[share] = sum(marking.named(one.text)[0] == 5 for one in taken) / 600
-    assert named[0.0] < 0.05 and named[1.0] == pytest.approx(1 / 6, abs=0.05)
-
-
 def test_fixed_views_are_few_and_do_not_change(tmp_path: Path) -> None:
     rows = lessons(tmp_path, ask_of(5, "[0]?", "[2]", "so [2]"), views=3, swaps=0.5)
     fixed = list(rows.fixed_views(0))

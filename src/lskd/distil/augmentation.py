@@ -80,7 +80,7 @@ def fault(example: Example) -> str | None:
 def show(
     example: Example,
     rng: random.Random,
-    further: int | Literal["all"] | None = None,
+    further: int | None = None,
     described: Described = "plain",
     swappable: bool = False,
     also: Collection[int] = (),
@@ -88,9 +88,9 @@ def show(
     """Draw the view of an example that has no `fault`.
 
     Drawn are the regions that it names, those of `also` (ids of the example), and 0 to `further`
-    others, as many as there are if None, each number being as likely; or "all" others. They get the
-    ids from 0 on in a random order, and are drawn in that of their new ids. `swappable` draws at
-    least two where there are two, so that their ids can be swapped.
+    others, as many as there are if None, each number being as likely. They get the ids from 0 on
+    in a random order, and are drawn in that of their new ids. `swappable` draws at least two where
+    there are two, so that their ids can be swapped.
     """
     image = Image(example.image_id, example.path, example.width, example.height)
     if not by_id(example) and described == "plain":
@@ -99,9 +99,7 @@ def show(
     wanted = sorted(named(example) | frozenset(also))
     others = sorted(places.keys() - frozenset(wanted))
     fewest = min(len(others), max(0, 2 - len(wanted))) if swappable else 0
-    most = min(further, len(others)) if isinstance(further, int) else len(others)
-    if further == "all":
-        fewest = most
+    most = len(others) if further is None else min(further, len(others))
     old = [*wanted, *rng.sample(others, rng.randint(fewest, max(fewest, most)))]
     rng.shuffle(old)
     regions = tuple(replace(places[number], id=new) for new, number in enumerate(old))

@@ -31,9 +31,8 @@ class Variety:
     most `swapped` of them, `checked` the share of these whose swapped texts are of those that a
     critic has rejected, if a critic is asked; `misnamed` is the share of rows with a text that
     names a region which is not drawn. `views` is how many views an example has, None for a new one
-    each time; `seed` decides which. `further` and `described` as in `augmentation.show`; a share
-    `crowded` of views draws all regions that there are: else the larger a number, the rarer it is.
-    A `control` is taught the same texts without the pointing. `rehearsed` is the share of all rows
+    each time; `seed` decides which. `further` and `described` as in `augmentation.show`. A
+    `control` is taught the same texts without the pointing. `rehearsed` is the share of all rows
     that are statements about whole pictures, where there are some.
     """
 
@@ -48,7 +47,6 @@ class Variety:
     misnamed: float = 0.0
     rehearsed: float = 0.0
     swapped: int = 1
-    crowded: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +159,7 @@ class Lessons:
             swap = "checked" if checked else "any"
             if checked and known:
                 also = numbers(rng.choice(known))
-        crowded = variety.crowded and rng.random() < variety.crowded
-        further: int | Literal["all"] | None = "all" if crowded else variety.further
-        shown = show(example, rng, further, variety.described, swap is not None, also)
+        shown = show(example, rng, variety.further, variety.described, swap is not None, also)
         return _Plan(controlled(shown, variety.control, rng), swap)
 
     def _wrong(

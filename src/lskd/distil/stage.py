@@ -37,11 +37,10 @@ class Settings(Training):
     parts that may be absent.
 
     The rows: examples of `split`; `rationales` is the share of texts with a rationale, `further`
-    the most regions that are drawn beside those named (default: all), of which a number by chance
-    is drawn, but all regions in a share `crowded` of views: else large numbers are seldom seen, as
-    regions are numbered anew for each view. `described` is what examples by phrase are shown with.
-    `views` fixed views of each example are seen once by the frozen tower and kept (`cache` is
-    where, at most `cache_gb` GB; `cache_batch` views are seen at once), or each view is "fresh".
+    the most regions that are drawn beside those named (default: all), `described` what examples by
+    phrase are shown with. `views` fixed views of each example are seen once by the frozen tower and
+    kept (`cache` is where, at most `cache_gb` GB; `cache_batch` views are seen at once), or each
+    view is "fresh".
 
     Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
     swapped, in up to `swap_texts` ways. If there is a `swap_critic`, it looks at `swap_candidates`
@@ -74,7 +73,6 @@ class Settings(Training):
     tokens: PositiveInt = 128  # section 3
     rationales: Share = 0.5
     further: NonNegativeInt | None = None
-    crowded: Share = 0.0
     described: Literal["plain", "drawn"] = "plain"
     views: PositiveInt | Literal["fresh"] = "fresh"
     storage: Literal["bf16", "float32"] = "bf16"

@@ -156,7 +156,6 @@ def _variety(settings: Settings, seed: int) -> Variety:
         misnamed=settings.misnamed,
         rehearsed=settings.rehearsed,
         swapped=settings.swap_texts,
-        crowded=settings.crowded,
     )
 
 
