@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo demo-light test packages lint check bench clean
+.PHONY: demo demo-light test packages lint check bench docs clean
 
 # First eight photographs become a corpus, then a student is trained and evaluated in the lab.
 demo: demo-light $(VENV)/.lab
@@ -38,6 +38,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/scoring.py
 	$(BIN)/python bench/evaluation.py
 	PYTHONPATH=tests $(BIN)/python bench/studio.py
+	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/fuzz.py
+
+# The documentation as a site, in out/site/.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

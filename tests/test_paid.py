@@ -16,7 +16,7 @@ import pytest
 
 import house
 from chat.server import Misbehaviour, Server
-from lskd.chat.journal import spent_so_far
+from lskd.chat.paid import spent_so_far
 from lskd.marking import mark
 from lskd.picture import load as pixels
 from lskd.run import Run, load

@@ -190,6 +190,8 @@ def test_only_the_modules_that_are_named_here_buy_replies() -> None:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 buys = "journal" in [argument.arg for argument in node.args.args]
+                if module.startswith("lskd.journal."):
+                    continue  # it keeps replies, and buys none
                 assert not buys or f"{module}:".startswith(PAYING), file
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import house
 from chat.server import Server
 from lskd import events
-from lskd.chat.journal import Charge
+from lskd.chat.paid import Charge
 from lskd.errors import UserError
 from lskd.events import TRACE, Event, append, read
 from lskd.holder import SESSION

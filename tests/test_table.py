@@ -104,7 +104,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> 
 def test_a_broken_shard_is_named_with_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "00000.parquet"
     file.write_bytes(b"PAR1 no more")
-    with pytest.raises(UserError, match=r"is broken .* remove it and run again"):
+    with pytest.raises(UserError, match=r"is broken .* --verify makes it again"):
         table.read(Reject, file)
 
 

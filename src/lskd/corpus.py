@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
+from lskd.resources import Resources, Spread
 from lskd.stage import Context, Section, Shard, Stage, Worker
 from lskd.table import Tables
 from lskd.types import Example, Image, Record, Regions, Reject, Score, Triple
@@ -23,6 +25,7 @@ class Settings(Section):
     keep: Annotated[float, Field(gt=0, le=1)] | None = None
     split: Literal["train", "validation", "test"] = "train"
     source: str = "lskd"
+    resources: Spread = Resources()
 
     @model_validator(mode="after")
     def one_rule(self) -> Self:
@@ -37,10 +40,11 @@ def cut(scores: Iterable[float], keep: float) -> float:
 
     Infinite where there are no scores.
     """
-    ranked = sorted(scores, reverse=True)
-    if not ranked:
+    ranked = np.fromiter(scores, dtype=np.float64)  # millions: eight bytes each
+    if not ranked.size:
         return float("inf")
-    return ranked[max(1, round(keep * len(ranked))) - 1]
+    place = max(1, round(keep * ranked.size)) - 1
+    return float(-np.partition(-ranked, place)[place])
 
 
 def filtered(shard: Shard, threshold: float, settings: Settings) -> Iterator[Example | Reject]:
@@ -91,7 +95,8 @@ def whole(
     """Yield every shard, filtered by the score that the best share of all triples reaches."""
     assert settings.keep is not None
     shards = tables.shards(Score)
-    threshold = cut((row.accept for s in shards for row in tables.read(Score, s)), settings.keep)
+    accepted = (accept for s in shards for (accept,) in tables.stored(Score, s, "accept"))
+    threshold = cut(accepted, settings.keep)
     context.say(
         f"keeping the best {settings.keep:.0%} of triples, ties included: from {threshold:.3f} on"
     )

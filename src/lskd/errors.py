@@ -9,11 +9,21 @@ UserError         2  a setting, a path or a file is wrong: what, what was given,
 ```
 """
 
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something that the user can put right; its text is one line and is all that is printed."""
 
     exit_code = 2
+
+
+def cannot_write(file: Path, error: OSError) -> UserError:
+    """Return what to tell where the disk is full, or a file or folder cannot be written."""
+    return UserError(
+        f"cannot write {file}: {error.strerror or error}; what was finished is kept, and the same "
+        "command goes on once this is mended"
+    )
 
 
 class MissingExtra(UserError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lskd.chat.journal import Charge
-from lskd.errors import UserError
+from lskd.chat.paid import Charge
+from lskd.errors import cannot_write
 from lskd.trace import Spans
 
 TRACE = "trace.jsonl"
@@ -106,10 +106,7 @@ def append(file: Path, event: Event) -> None:
         with file.open("a", encoding="utf-8") as opened:
             opened.write("\n" + json.dumps(event.as_json()))
     except OSError as error:
-        raise UserError(
-            f"cannot write {file}: {error.strerror or error}; what was finished is kept, and the "
-            "same command goes on once this is mended"
-        ) from error
+        raise cannot_write(file, error) from error
 
 
 def read(file: Path) -> list[Event]:

@@ -17,6 +17,9 @@ from lskd.export.folder import Written
 from lskd.export.pictures import Look
 from lskd.report import dataset
 from lskd.run import Run, load
+from lskd.storage import files
+from lskd.storage.address import shown
+from lskd.storage.mirror import opened, push
 from lskd.table import Tables
 from lskd.types import Example, Reject
 
@@ -56,14 +59,16 @@ def corpus(where: Path, changes: Sequence[str]) -> Corpus:
 
     Raises UserError if there are no examples.
     """
+    where = opened(where)
     imported = where / "corpus"
-    if imported.is_dir() and not (where / "run.toml").exists():
+    there = imported.is_dir() or files.names(imported / "example", ".parquet")
+    if there and not (where / "run.toml").exists():
         found = Corpus(Tables({"corpus": imported}, {Example: "corpus"}), None)
     else:
         run = load(where, changes)
         found = Corpus(run.tables, run)
     if not found.tables.shards(Example):
-        raise UserError(f"{where} has no examples yet: `lskd run` it up to the corpus first")
+        raise UserError(f"{shown(where)} has no examples yet: `lskd run` it up to the corpus first")
     return found
 
 
@@ -72,8 +77,19 @@ def write(
 ) -> Written:
     """Write a corpus in a format, `root` being what LCK's image names are relative to.
 
-    Raises UserError for an unknown format, naming the known ones.
+    With a URL as `out` it is written in its working folder, and published when it is whole. Raises
+    UserError for an unknown format, naming the known ones.
     """
+    folder = opened(out)
+    written = write_here(source, form, folder, look, talk, root)
+    push(folder)
+    return written
+
+
+def write_here(
+    source: Corpus, form: str, out: Path, look: Look, talk: Talk, root: Path | None
+) -> Written:
+    """Write a corpus in a format to a folder of this machine."""
     rows = dataset.examples(source.tables)
     match form:
         case "hf":
@@ -99,9 +115,11 @@ def read(form: str, source: Source, out: Path) -> Imported:
     format, an unreadable file, or a folder that already holds a corpus.
     """
     read_in = foreign(form, source)
-    file, folder = source.file, out / "corpus"
-    if folder.exists():
-        raise UserError(f"{folder} is there already: give another folder with --out, or remove it")
+    file, folder = source.file, opened(out) / "corpus"
+    if folder.exists() or files.names(folder / "example", ".parquet"):
+        raise UserError(
+            f"{shown(folder)} is there already: give another folder with --out, or remove it"
+        )
     found = {Example: 0, Reject: 0}
     for number, rows in enumerate(iter(lambda: list(islice(read_in, SHARD)), [])):
         good = [row for row in rows if isinstance(row, Example)]

@@ -14,6 +14,8 @@ from lskd.stage import Model, Section, WithoutEffect, models_of, named, parts_of
 
 SMALL = 1 << 20
 
+CARD = "README.md"  # what a card tells of a folder of weights decides nothing
+
 
 def file_digest(file: Path) -> str:
     """Return a hash of a file's content, or of its name and size alone if it is large (weights)."""
@@ -79,10 +81,10 @@ def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
 
 
 def path_digest(path: Path) -> str:
-    """Return a hash of a file, or of all files in a folder."""
+    """Return a hash of a file, or of all files in a folder but its card, which decides nothing."""
     if path.is_file():
         return file_digest(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / CARD)
     joined = " ".join(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
     return hashlib.blake2b(joined.encode(), digest_size=8).hexdigest()
 

@@ -196,11 +196,18 @@ def shipped_time(
         return Figure(None, UNKNOWN)
     if not at_once:
         return Figure(None, NO_GPU)
-    settings = run.settings[stage.name]
-    samples = getattr(settings, "steps", 0) * getattr(settings, "batch", 0)
-    count = samples if shipped.each == "sample" else images
+    count = samples(run, stage) if shipped.each == "sample" else images
     bound = ", a lower bound" if shipped.bound else ""
     return Figure(count * shipped.seconds / at_once, f"shipped{bound}: {shipped.source}")
+
+
+def samples(run: Run, stage: Stage[Any]) -> int:
+    """Return how many samples a training takes: steps of a batch, or epochs of what is judged."""
+    settings = run.settings[stage.name]
+    epochs = getattr(settings, "epochs", None)
+    if epochs is not None:
+        return int(epochs * getattr(run.settings.get("sample"), "train", 0))
+    return int(getattr(settings, "steps", 0) * getattr(settings, "batch", 0))
 
 
 def measured_time(stage: Stage[Any], images: int, at_once: int, measured: Pace) -> Figure:

@@ -33,13 +33,16 @@ class Holder:
     since: float | None
 
 
+def own() -> Holder:
+    """Return who this process is, at work from now on."""
+    return Holder(SESSION, os.getpid(), socket.gethostname(), round(time.time(), 3))
+
+
 def sign(held: TextIO) -> None:
-    """Write into a lock that this process holds who it is."""
-    held.seek(0)
-    held.truncate()
-    known = Holder(SESSION, os.getpid(), socket.gethostname(), round(time.time(), 3))
-    json.dump(asdict(known), held)
-    held.flush()
+    """Write into a lock that this process holds, opened to append, who it is."""
+    # Past Python's buffer: what a full disk refuses must not come up again when the file is closed.
+    os.ftruncate(held.fileno(), 0)
+    os.write(held.fileno(), json.dumps(asdict(own())).encode())
 
 
 def holder(folder: Path) -> Holder | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lskd.chat.journal import Spent, spent_so_far
+from lskd.chat.paid import Spent, spent_so_far
 from lskd.errors import MissingExtra, UserError
 from lskd.events import Event, Listener
 from lskd.run import JOURNAL, Run

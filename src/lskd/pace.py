@@ -7,7 +7,7 @@ image takes of disk and money. Each shard counts once, as it was made last.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lskd.chat.journal import Charge
+from lskd.chat.paid import Charge
 from lskd.events import Event
 from lskd.trace import Kind, Spans
 

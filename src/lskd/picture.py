@@ -10,6 +10,9 @@ import PIL.Image
 import PIL.ImageOps
 
 from lskd.errors import UserError
+from lskd.storage.address import is_url
+from lskd.storage.cache import cache
+from lskd.storage.files import read_url
 from lskd.trace import measured
 from lskd.types import Annotation, Image
 
@@ -38,6 +41,30 @@ def decode(data: bytes) -> PIL.Image.Image:
     return upright.convert("RGB")
 
 
+def read(path: str, name: str) -> bytes:
+    """Return the bytes of the image at a path or URL whose id is `name`, if it has not changed.
+
+    From a URL they are kept on this disk. Raises OSError if it cannot be read, UserError if its
+    place cannot be reached.
+    """
+    if not is_url(path):
+        return Path(path).read_bytes()
+    data = cache().get(name)
+    return read_away(path, name) if data is None else data
+
+
+def read_away(url: str, name: str | None = None) -> bytes:
+    """Return the bytes of the image at a URL, and keep them here, if its id is `name` or not known.
+
+    Raises FileNotFoundError, and UserError if its place cannot be reached.
+    """
+    data = read_url(url)
+    found = image_id(data)
+    if name in (found, None):
+        cache().put(found, data)
+    return data
+
+
 @measured("reading")
 def load(image: Image) -> PIL.Image.Image:
     """Return the upright RGB pixels of an image, (width, height) as its row says.
@@ -45,7 +72,7 @@ def load(image: Image) -> PIL.Image.Image:
     Raises UserError if the file is gone, unreadable or no longer the one that the row describes.
     """
     try:
-        data = Path(image.path).read_bytes()
+        data = read(image.path, image.id)
     except OSError as error:
         raise UserError(f"cannot read {image.path}: {error.strerror or error}") from error
     if image_id(data) != image.id:

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lskd import images
+from lskd.errors import UserError
 from lskd.run import Run
+from lskd.sources import counted
 from lskd.stage import Model, Shard, Stage, named
+from lskd.storage.address import shown
 from lskd.types import Image
 
 SAMPLE_SHARDS = 2
@@ -91,7 +94,7 @@ def estimate(run: Run, stage: Stage[Any], left: int) -> Estimate | None:
     ready = [
         Shard(name, run.tables)
         for name in run.tables.shards(Image)
-        if all(run.tables.file(record, name).exists() for record in stage.reads)
+        if all(run.tables.has(record, name) for record in stage.reads)
     ][:SAMPLE_SHARDS]
     cost = stage.cost(settings, ready, left)
     spent = {"input": cost.input_tokens, "output": cost.output_tokens}
@@ -122,7 +125,7 @@ def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
     folder = run.folders[stage.name]
     return Step(
         stage=stage.name,
-        folder=str(folder),
+        folder=shown(folder),
         inherited=folder.parent != run.own,
         state="remake if changed" if remade else state,
         images_done=done,
@@ -131,10 +134,21 @@ def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
     )
 
 
+def has_images(run: Run) -> bool:
+    """Return whether any picture of a run is known, or at hand."""
+    settings = run.settings.get("images")
+    if not isinstance(settings, images.Settings) or run.tables.shards(Image):
+        return True
+    try:
+        return counted(settings.source) > 0
+    except UserError:
+        return False
+
+
 def plan(run: Run, limit: int | None) -> Plan:
     """Return what would be made; nothing is read but file names and a few finished shards."""
     settings = run.settings.get("images")
-    there = images.counted(settings) if isinstance(settings, images.Settings) else 0
+    there = counted(settings.source) if isinstance(settings, images.Settings) else 0
     total = min(there, limit) if limit is not None else there
     known = len(images.known_paths(run.tables))
     steps = tuple(step(run, stage, total, known) for stage in run.stages())

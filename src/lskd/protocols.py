@@ -4,7 +4,9 @@ Every method takes a batch and returns a list of the same length and order. The 
 in memory only; those that are written to disk are in `lskd.types`.
 
 A class whose constructor has a parameter named `journal` is given the stage's journal of paid
-replies (`lskd.chat.journal.Journal`) by the house; all other parameters come from the run file.
+replies by the house: `lskd.chat.journal.Journal`, or what stands for it where another process keeps
+it (`lskd.chat.ledger.ledger_of` makes the same of both). All other parameters come from the run
+file.
 """
 
 from collections.abc import Sequence

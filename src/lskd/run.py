@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,21 @@ from lskd.fingerprint import (
     versions,
 )
 from lskd.pace import pace
-from lskd.runfile import RUN_FILE, checked, overlaid, parse_set, read_sections
+from lskd.runfile import (
+    RUN_FILE,
+    Planned,
+    checked,
+    overlaid,
+    parse_set,
+    planned,
+    read_sections,
+    substituted,
+)
 from lskd.stage import Context, Stage, named
 from lskd.stages import STAGES
+from lskd.storage import files
+from lskd.storage.address import located, shown
+from lskd.storage.mirror import opened
 from lskd.table import Tables, draft
 from lskd.trace import Spans
 from lskd.types import Image
@@ -49,6 +61,8 @@ class Run:
     """The checked settings of each stage, and the folders that its tables are in.
 
     `examples` is the folder that the examples are taken from where the run does not make them.
+    `substituted` tells, by name, what stands in for what a run reproduces, and why. `planned` is
+    what a plan takes where the pictures are not at hand.
     """
 
     name: str
@@ -58,6 +72,8 @@ class Run:
     folders: Mapping[str, Path]
     parents: tuple[Path, ...]
     examples: Path | None = None
+    substituted: Mapping[str, str] = field(default_factory=dict)
+    planned: Planned | None = None
 
     @cached_property
     def tables(self) -> Tables:
@@ -82,17 +98,26 @@ class Run:
             facts=self.facts,
             parents=tuple(root / stage.name for root in self.parents),
             parent_journals=tuple(file for file in journals if file != own and file.exists()),
+            substituted=self.stand_ins,
         )
 
     def notices(self, stages: Sequence[str]) -> list[str]:
-        """Return what the models of some stages want every reader to know, each once."""
-        found: list[str] = []
+        """Return what no reader may miss: what stands in for what, and what some models say.
+
+        Each is told once; the models are those of some stages.
+        """
+        found = list(self.stand_ins)
         for name in stages:
             for model in all_models(self.settings[name]):
                 notice = getattr(named(model.use), "notice", None)
                 if isinstance(notice, str) and notice not in found:
                     found.append(notice)
         return found
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """Return a sentence for each thing that stands in for what the run reproduces."""
+        return tuple(f"substituted: {name}: {told}" for name, told in self.substituted.items())
 
     def whole_inputs(self, stage: Stage[Any]) -> tuple[type, ...]:
         """Return the tables on which every shard of a stage depends, its ancestors' included."""
@@ -155,12 +180,15 @@ class Run:
             for name, settings in self.settings.items()
         }
         elsewhere = {
-            name: folder.as_posix()
+            name: shown(folder)
             for name, folder in self.folders.items()
             if folder.parent != self.own
         }
-        given = {"examples": self.examples.as_posix()} if self.examples else {}
-        return tomli_w.dumps({"seed": self.seed, **given, "read_from": elsewhere, **sections})
+        given = {"examples": shown(self.examples)} if self.examples else {}
+        stand_in = {"substituted": dict(self.substituted)} if self.substituted else {}
+        return tomli_w.dumps(
+            {"seed": self.seed, **given, "read_from": elsewhere, **stand_in, **sections}
+        )
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -203,16 +231,16 @@ class Run:
         note = self.folders[stage.name] / NOTE
         if not note.exists():
             return False
-        told = json.loads(note.read_text())
-        if told["fingerprint"] == self.fingerprints[stage.name]:
+        told = read_note(note)
+        if told.get("fingerprint") == self.fingerprints[stage.name]:
             return True
         # What was claimed and never made can be claimed anew, say with a mended setting.
         if stage.writes and self.tables.shards(stage.writes[0], stage.name):
-            changed = difference(told["facts"], self.decisive(stage))
+            changed = difference(told.get("facts", {}), self.decisive(stage))
             raise UserError(
-                f"{note.parent} was made with other settings ({changed}): write a new run file "
-                "that extends this one, give another folder with --out, or remove "
-                f"{note.parent} to make it again (paid replies stay in "
+                f"{shown(note.parent)} was made with other settings ({changed}): write a new run "
+                "file that extends this one, give another folder with --out, or remove "
+                f"{shown(note.parent)} to make it again (paid replies stay in "
                 f"{note.parent.parent / JOURNAL})"
             )
         return False
@@ -226,9 +254,24 @@ class Run:
             "facts": self.decisive(stage),
             "made_with": versions(),
         }
-        (self.folders[stage.name] / INPUTS).unlink(missing_ok=True)
+        files.remove(self.folders[stage.name] / INPUTS)
         with draft(self.folders[stage.name] / NOTE) as unfinished:
             unfinished.write_text(json.dumps(text, indent=1, sort_keys=True))
+
+
+def read_note(file: Path) -> dict[str, Any]:
+    """Return what a note beside a stage's tables tells.
+
+    Raises UserError if it is broken.
+    """
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{file} is broken ({error}): remove it, and the same command goes on with the tables "
+            "beside it, or remove these too to make them again"
+        ) from error
+    return dict(told) if isinstance(told, dict) else {}
 
 
 def makers(stage: Stage[Any]) -> set[str]:
@@ -246,11 +289,13 @@ def load(
 ) -> Run:
     """Read a run file (or the folder of a run), apply `changes` ("stage.key=value"), check it all.
 
-    Tables go to `out`, or to `out/<name of the run file>` in the working directory. Paths in a run
-    file are relative to the working directory, `extends` to the file that says it. A parent that
-    was run counts as it was run, with the `--set` that it was given. With `with_models` it is also
-    checked that every model can be called. Raises UserError that lists all mistakes.
+    Tables go to `out`, or to `out/<name of the run file>` in the working directory; each folder of
+    a run can be a URL, whose working folder (`lskd.storage`) is then brought up to date. Paths in a
+    run file are relative to the working directory, `extends` to the file that says it. A parent
+    that was run counts as it was run, with the `--set` that it was given. With `with_models` it is
+    also checked that every model can be called. Raises UserError that lists all mistakes.
     """
+    file, out = opened(file), None if out is None else opened(out)
     if file.is_dir() and (file / RUN_FILE).exists():
         out, file = out or file, file / RUN_FILE
     chain = read_sections(file)
@@ -267,7 +312,7 @@ def load(
     name = out.name if out else file.stem
     own = out or Path("out") / file.stem
     folders = {stage.name: own / stage.name for stage in STAGES}
-    folders |= {stage: Path(folder) for stage, folder in sections.get("read_from", {}).items()}
+    folders |= {stage: located(name) for stage, name in sections.get("read_from", {}).items()}
     roots = []
     for parent, bare in chain[1:]:
         root = parent.parent if parent.name == RUN_FILE else Path("out") / parent.stem
@@ -277,11 +322,21 @@ def load(
         alike = theirs.get("seed", 0) == seed and theirs.get("examples") == sections.get("examples")
         same = unchanged(settings, checked(parent, theirs), alike)
         inherited = theirs.get("read_from", {})
-        folders |= {stage: Path(inherited.get(stage, root / stage)) for stage in same}
+        folders |= {stage: located(inherited.get(stage, root / stage)) for stage in same}
     given = given_examples(file, sections)
     if given is not None:
         folders["corpus"] = given / "corpus"
-    return Run(name, own, seed, settings, folders, tuple(roots), given)
+    return Run(
+        name=name,
+        own=own,
+        seed=seed,
+        settings=settings,
+        folders=folders,
+        parents=tuple(roots),
+        examples=given,
+        substituted=substituted(file, sections),
+        planned=planned(file, sections),
+    )
 
 
 def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:
@@ -291,8 +346,8 @@ def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:
     """
     if "examples" not in sections:
         return None
-    folder = Path(str(sections["examples"]))
-    if not any((folder / "corpus" / "example").glob("*.parquet")):
+    folder = opened(str(sections["examples"]))
+    if not files.names(folder / "corpus" / "example", ".parquet"):
         raise UserError(
             f"{file}: examples = {str(folder)!r}: no examples there; `lskd import` makes such a "
             "folder, or give that of a run"

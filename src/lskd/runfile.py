@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from lskd.errors import UserError
 from lskd.stage import Stage, check, models_of
 from lskd.stages import STAGES
+from lskd.storage.address import is_url
+from lskd.storage.mirror import opened
 from lskd.types import Example
 
 RUN_FILE = "run.toml"
-TOP = ("extends", "seed", "models", "read_from", "examples")
+TOP = ("extends", "seed", "models", "read_from", "examples", "substituted", "plan")
 
 
 def parse_set(change: str) -> tuple[list[str], Any]:
@@ -80,8 +82,48 @@ def read_sections(file: Path, seen: tuple[Path, ...] = ()) -> list[tuple[Path, d
         raise UserError(f"{file}{by} is not TOML: {error}") from error
     if "extends" not in own:
         return [(file, own)]
-    parents = read_sections(file.parent / str(own["extends"]), (*seen, file.resolve()))
+    named = str(own["extends"])
+    parent = opened(named) if is_url(named) else file.parent / named
+    parents = read_sections(parent, (*seen, file.resolve()))
     return [(file, overlaid(parents[0][1], own)), *parents]
+
+
+def substituted(file: Path, sections: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a run file has in place of what it reproduces: by what, and why, by name.
+
+    Raises UserError unless each entry of `[substituted]` is a text.
+    """
+    given = sections.get("substituted", {})
+    if not isinstance(given, Mapping) or not all(isinstance(one, str) for one in given.values()):
+        raise UserError(
+            f'{file}: [substituted] has a line for each thing: narrator = "what stands in, and why"'
+        )
+    return dict(given)
+
+
+class Planned(BaseModel):
+    """What `lskd plan` takes where a run's pictures are not at hand: how many, and where.
+
+    `cluster` is as with `--cluster`, or "" for one process.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: PositiveInt
+    cluster: str = ""
+
+
+def planned(file: Path, sections: Mapping[str, Any]) -> Planned | None:
+    """Return the section `[plan]` of a run file, or None; raises UserError for a wrong one."""
+    if "plan" not in sections:
+        return None
+    try:
+        return Planned.model_validate(sections["plan"])
+    except ValidationError as error:
+        raise UserError(
+            f"{file}: [plan] needs images, a whole number, and may have cluster, as in "
+            f'"nodes=1,cpus=16,gpus=4": {error.errors()[0]["msg"].lower()}'
+        ) from error
 
 
 def checked(

@@ -10,16 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt
 
 from lskd.chat.journal import Journal
 from lskd.errors import MissingExtra, UserError
 from lskd.facts import RunFacts
+from lskd.journal.address import Address, service_address
+from lskd.journal.unsent import take_in
 from lskd.picture import Picture
 from lskd.table import Tables
 from lskd.types import Annotation, Image, Record
+
+if TYPE_CHECKING:
+    from lskd.journal.worker import RemoteLedger
 
 R = TypeVar("R")
 S = TypeVar("S", bound=BaseModel)
@@ -155,7 +160,8 @@ class Context:
 
     `folder` is the stage's own, `parents` are those of the same stage in the runs that this one
     extends; `tick(n)` says that n more images are done, `say(text)` tells the
-    user something once. `seed` is the run's, `facts` is what a report tells of it.
+    user something once. `seed` is the run's, `facts` is what a report tells of it, and
+    `substituted` what stands in for what the run reproduces, a sentence each.
     """
 
     stage: str
@@ -166,8 +172,10 @@ class Context:
     parents: tuple[Path, ...] = ()
     parent_journals: tuple[Path, ...] = ()
     limit: int | None = None
+    journal_service: Address | None = None
     tick: Callable[[int], None] = field(default=lambda count: None)
     say: Callable[[str], None] = field(default=lambda text: None)
+    substituted: tuple[str, ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -175,9 +183,19 @@ class Context:
         return "journal" in self.__dict__
 
     @cached_property
-    def journal(self) -> Journal:
-        """Return the journal of the run's paid replies, opened when first asked for."""
-        return Journal(self.journal_file, self.parent_journals)
+    def journal(self) -> "Journal | RemoteLedger":
+        """Return the journal of the run's paid replies, opened when first asked for.
+
+        A worker's is the driver's, where the driver serves it (`lskd.journal`).
+        """
+        service = self.journal_service or service_address()
+        if service is None:
+            journal = Journal(self.journal_file, self.parent_journals)
+            take_in(journal)
+            return journal
+        from lskd.journal.worker import RemoteLedger
+
+        return RemoteLedger(service)
 
     def build(self, role: type[R], model: Model) -> R:
         """Import a model's class and call it with its keys; nested models are built first."""

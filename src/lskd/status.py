@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lskd import events
-from lskd.chat.journal import Spent, spent_so_far
+from lskd.chat.paid import Spent, spent_so_far
 from lskd.events import TRACE, Event
 from lskd.holder import Holder, holder
 from lskd.pace import Pace, pace
 from lskd.run import INPUTS, JOURNAL, Run
 from lskd.stage import Stage
+from lskd.storage import lock
+from lskd.storage.address import shown
 from lskd.trace import Spans
 from lskd.types import Example, Image, Reject
 from lskd.watch import INTERRUPTED
@@ -92,7 +94,7 @@ class Status:
 def status(run: Run) -> Status:
     """Return the state of every stage, of the run's lock and of its journal."""
     journal = run.own / JOURNAL
-    now, at_work = time.time(), holder(run.own)
+    now, at_work = time.time(), holder(run.own) or lock.holder(run.own)
     stages, troubles = [], []
     for stage in run.stages():
         told = events.read(run.folders[stage.name] / TRACE)
@@ -125,7 +127,7 @@ def of(
     done = tables.shards(first, stage.name) if first else []
     total = len(tables.shards(Image if run.examples is None else Example)) if first else 0
     if folder.parent != run.own:
-        at_work = holder(folder.parent)
+        at_work = holder(folder.parent) or lock.holder(folder.parent)
     last = {event.shard: event for event in told}
     troubles = [
         Trouble(event.time, stage.name, event.shard, event.error or "")
@@ -144,7 +146,7 @@ def of(
     everything = pace(told)
     found = StageStatus(
         stage=stage.name,
-        folder=str(folder),
+        folder=shown(folder),
         state=state,
         shards_done=len(done),
         shards=total,

@@ -20,10 +20,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lskd.errors import UserError
+from lskd.errors import UserError, cannot_write
+from lskd.storage import files, mirror
+from lskd.storage.address import shown, url_of
 from lskd.trace import measured
 
 R = TypeVar("R")
+FOOTER_BYTES = 1 << 18  # at the end of a shard, which has one row group: more than it ever takes
 SCALARS: Mapping[Any, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
@@ -110,7 +113,8 @@ def converter(hint: Any) -> Convert:
 def draft(file: Path) -> Iterator[Path]:
     """Give a temporary path; when the block ends well it takes the place of `file` in one step.
 
-    Raises UserError if the disk is full or the folder cannot be written.
+    A file in the working folder of a place is published there; a table is kept there alone. Raises
+    UserError if the disk is full or the folder or place cannot be written.
     """
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.draft")
     try:
@@ -118,26 +122,43 @@ def draft(file: Path) -> Iterator[Path]:
         yield unfinished
         with unfinished.open("rb") as written:
             os.fsync(written.fileno())
-        unfinished.replace(file)
+        if url_of(file) is None:
+            unfinished.replace(file)
+        elif files.lies_there_alone(file):
+            files.publish(unfinished, file)
+        else:
+            mirror.send(file, unfinished)
     except OSError as error:
-        raise UserError(
-            f"cannot write {file}: {error.strerror or error}; what was finished is kept, and the "
-            "same command goes on once this is mended"
-        ) from error
+        raise cannot_write(file, error) from error
     finally:
         # Where the folder itself cannot be reached there is no draft either.
         with contextlib.suppress(OSError):
             unfinished.unlink()
 
 
+def digest(file: Path) -> str:
+    """Return the checksum of a file: 32 hexadecimal digits."""
+    if url_of(file) is None:
+        return digest_here(file)
+    return hashlib.blake2b(files.read_bytes(file), digest_size=16).hexdigest()
+
+
+def digest_here(file: Path) -> str:
+    """Return the checksum of a file that lies on this machine."""
+    with file.open("rb") as opened:
+        kind = functools.partial(hashlib.blake2b, digest_size=16)
+        return hashlib.file_digest(opened, kind).hexdigest()
+
+
 @measured("writing")
-def write(record: type[R], file: Path, rows: Iterable[R]) -> None:
-    """Write one shard of a table, whole or not at all."""
+def write(record: type[R], file: Path, rows: Iterable[R]) -> str:
+    """Write one shard of a table, whole or not at all; return the checksum of the file."""
     kept = list(rows)
     assert all(isinstance(row, record) for row in kept)
     content = pa.Table.from_pylist([plain(row) for row in kept], schema=schema(record))
     with draft(file) as unfinished:
-        pq.write_table(content, unfinished, compression="zstd")
+        pq.write_table(content, unfinished, compression="zstd", write_page_checksum=True)
+        return digest_here(unfinished)
 
 
 def release() -> None:
@@ -145,26 +166,74 @@ def release() -> None:
     pa.default_memory_pool().release_unused()
 
 
-@measured("reading")
+def broken(file: Path, error: Exception) -> UserError:
+    """Return what to tell of a table that cannot be read."""
+    if isinstance(error, OSError) and error.errno:
+        return UserError(f"cannot read {shown(file)}: {error.strerror}")
+    return UserError(f"{shown(file)} is broken ({error}): `lskd run` with --verify makes it again")
+
+
+def opened(file: Path) -> pq.ParquetFile:
+    """Open a shard where it lies."""
+    source = file if url_of(file) is None else pa.BufferReader(files.read_bytes(file))
+    return pq.ParquetFile(source, memory_map=True, page_checksum_verification=True)
+
+
+def row_count(file: Path) -> int:
+    """Return the number of rows of a shard, from the end of its file alone."""
+    source = file if url_of(file) is None else pa.BufferReader(files.tail(file, FOOTER_BYTES))
+    return int(pq.read_metadata(source).num_rows)
+
+
 def read(record: type[R], file: Path) -> list[R]:
     """Return the rows of one shard in order.
 
-    Raises UserError if the file is broken or was written with other columns.
+    Raises UserError if the file is missing, broken or was written with other columns.
     """
+    rows = found(record, file)
+    if rows is None:
+        raise UserError(f"cannot read {shown(file)}: there is no such file")
+    return rows
+
+
+@measured("reading")
+def found(record: type[R], file: Path) -> list[R] | None:
+    """Return the rows of one shard in order, or None if there is none; raises as `read` does."""
     try:
-        content = pq.ParquetFile(file, memory_map=True).read()
-    except (OSError, pa.ArrowException) as error:
+        content = opened(file).read()
+        names = content.schema.names
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise broken(file, error) from error
+    if names != schema(record).names:
         raise UserError(
-            f"{file} is broken ({error}): remove it and run again to remake it"
-        ) from error
-    if content.schema.names != schema(record).names:
-        raise UserError(
-            f"{file} has the columns {content.schema.names}, not those of {record.__name__}, "
-            f"{schema(record).names}: another version of lskd wrote it; start a new run with --out"
+            f"{shown(file)} has the columns {names}, not those of "
+            f"{record.__name__}, {schema(record).names}: another version of lskd wrote it; start a "
+            "new run with --out"
         )
     kind: type = record
     convert = converter(kind)
-    return [convert(row) for row in content.to_pylist()]
+    try:
+        return [convert(row) for row in content.to_pylist()]
+    except (KeyError, TypeError, UnicodeDecodeError) as error:  # the footer has changed
+        raise broken(file, error) from error
+
+
+@measured("reading")
+def stored(file: Path, names: Sequence[str]) -> list[tuple[Any, ...]] | None:
+    """Return some columns of a shard, row by row, as they are stored; None if there is none.
+
+    Far quicker than whole rows where these hold much more. Raises UserError if it is broken.
+    """
+    try:
+        content = opened(file).read(columns=list(names))
+        found = [content.column(name).to_pylist() for name in names]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as error:
+        raise broken(file, error) from error
+    return list(zip(*found, strict=True))
 
 
 @dataclass(frozen=True)
@@ -185,24 +254,40 @@ class Tables:
 
     def shards(self, record: type, stage: str | None = None) -> list[str]:
         """Return the names of a table's finished shards, in order."""
-        return sorted(file.stem for file in self.file(record, "*", stage).parent.glob("*.parquet"))
+        folder = self.file(record, "*", stage).parent
+        return [name.removesuffix(".parquet") for name in files.names(folder, ".parquet")]
+
+    def has(self, record: type, shard: str, stage: str | None = None) -> bool:
+        """Return whether a shard of a table is there."""
+        return files.exists(self.file(record, shard, stage))
 
     def read(self, record: type[R], shard: str, stage: str | None = None) -> list[R]:
         """Return the rows of one shard; none if there is no such shard."""
-        file = self.file(record, shard, stage)
-        return read(record, file) if file.exists() else []
+        return found(record, self.file(record, shard, stage)) or []
+
+    def stored(self, record: type, shard: str, *names: str) -> list[tuple[Any, ...]]:
+        """Return some columns of one shard, row by row; none if there is no such shard."""
+        return stored(self.file(record, shard), names) or []
 
     def count(self, record: type, shard: str, stage: str | None = None) -> int:
         """Return the number of rows of one shard, read from the file's footer."""
         file = self.file(record, shard, stage)
-        return int(pq.read_metadata(file).num_rows) if file.exists() else 0
+        try:
+            return row_count(file)
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except (OSError, pa.ArrowException) as error:
+            raise broken(file, error) from error
 
     def digest(self, records: Sequence[type]) -> str:
-        """Return a hash of all that is in the tables of `records`."""
+        """Return a hash of all that is in the tables of `records`.
+
+        At a place that tells what changes with a file's content, no file is read for it.
+        """
         total = hashlib.blake2b(digest_size=16)
         for record in records:
-            for shard in self.shards(record):
-                total.update(f"{record.__name__} {shard} ".encode())
-                with self.file(record, shard).open("rb") as opened:
-                    total.update(hashlib.file_digest(opened, "blake2b").digest())
+            folder = self.file(record, "*").parent
+            for name, stamp in files.listed(folder, ".parquet"):
+                total.update(f"{record.__name__} {name.removesuffix('.parquet')} ".encode())
+                total.update(stamp.encode() or files.fingerprint(folder / name))
         return total.hexdigest()

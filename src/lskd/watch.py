@@ -4,28 +4,27 @@ In: the blocks in which a stage makes shards. Out: events (`lskd.events`).
 """
 
 import contextlib
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lskd.chat.journal import Charge, Totals
+from lskd.chat.paid import Charge, Totals
 from lskd.errors import UserError
-from lskd.events import TRACE, Event, Listener, What, append
+from lskd.events import TRACE, Event, Listener, append
 from lskd.holder import SESSION
+from lskd.meter import Meter, Took, most_memory
 from lskd.run import Run
 from lskd.stage import Context, Stage
+from lskd.storage.files import size
 from lskd.trace import Clock, running
 from lskd.types import Image
 
 INTERRUPTED = "interrupted"  # by the user, or by the end of another shard
 ERROR = 1000  # characters of an error's text that are kept
-UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,63 +58,67 @@ class Watch:
         self._listeners = listeners
         self._totals = totals
         self._guard = threading.Lock()
-        self._cpu = time.process_time()
+        self._meter = Meter()
         self._paid = totals()
 
     @contextmanager
     def shard(self, name: str) -> Iterator["Laps"]:
         """Tell that a shard begins, and how it ends; measure what this thread does between."""
         laps = Laps(self, name)
-        self._tell(name, "began")
+        self.began(name)
         with running(laps.clock):
             try:
                 yield laps
             except BaseException as error:
-                text = " ".join(str(error).split()) or type(error).__name__
-                if not isinstance(error, Exception):
-                    text = INTERRUPTED
                 # The first error is the one that the user must see.
                 with contextlib.suppress(UserError):
-                    self._tell(name, "failed", laps.clock, error=text[:ERROR])
+                    self.failed(name, reason(error), self._meter.take(laps.clock))
                 raise
-        self._tell(name, "ended", laps.clock, laps.made)
+        laps.ended(name, laps.made)
 
-    def _tell(
-        self,
-        shard: str,
-        what: What,
-        clock: Clock | None = None,
-        made: Made = NOTHING,
-        error: str | None = None,
-    ) -> None:
+    def began(self, shard: str) -> None:
+        """Tell that a shard is being made."""
+        self._tell(Event(time.time(), SESSION, self._stage, shard, "began"), None)
+
+    def ended(self, shard: str, made: Made, took: Took) -> None:
+        """Tell that a shard is there."""
+        ended = Event(
+            time=time.time(),
+            session=SESSION,
+            stage=self._stage,
+            shard=shard,
+            what="ended",
+            images=made.images,
+            rows=made.rows,
+            bytes=made.bytes,
+        )
+        self._tell(ended, took)
+
+    def failed(self, shard: str, why: str, took: Took | None) -> None:
+        """Tell that a shard could not be made; `took` is None where nobody could measure it."""
+        event = Event(time.time(), SESSION, self._stage, shard, "failed", error=why[:ERROR])
+        self._tell(event, took)
+
+    def lap(self, shard: str, clock: Clock, made: Made) -> None:
+        """Tell that a shard is there, which took what `clock` tells; it begins anew."""
+        self.ended(shard, made, self._meter.take(clock))
+
+    def _tell(self, event: Event, took: Took | None) -> None:
         with self._guard:
-            event = Event(
-                time=time.time(),
-                session=SESSION,
-                stage=self._stage,
-                shard=shard,
-                what=what,
-                spans=clock.lap() if clock else None,
-                cpu=self._cpu_since() if clock else 0.0,
-                memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT,
-                gpu=has_gpu() if clock else False,
-                paid=self._paid_since() if clock else None,
-                images=made.images,
-                rows=made.rows,
-                bytes=made.bytes,
-                error=error,
-            )
+            if took is not None:
+                event = replace(
+                    event,
+                    spans=took.spans,
+                    cpu=took.cpu,
+                    memory=took.memory,
+                    gpu=took.gpu,
+                    paid=self._paid_since(),
+                )
+            else:
+                event = replace(event, memory=most_memory())
             append(self._file, event)
         for listener in self._listeners:
             listener(event)
-
-    def ended(self, shard: str, clock: Clock, made: Made) -> None:
-        """Tell that a shard is there, which a stage on whole tables has made."""
-        self._tell(shard, "ended", clock, made)
-
-    def _cpu_since(self) -> float:
-        before, self._cpu = self._cpu, time.process_time()
-        return self._cpu - before
 
     def _paid_since(self) -> Charge | None:
         before, now = self._paid, self._totals()
@@ -141,7 +144,7 @@ class Laps:
 
     def ended(self, shard: str, made: Made) -> None:
         """Tell that a shard of a stage on whole tables is there; the clock begins anew."""
-        self._watch.ended(shard, self.clock, made)
+        self._watch.lap(shard, self.clock, made)
 
 
 def watched(run: Run, stage: Stage[Any], context: Context, listeners: Sequence[Listener]) -> Watch:
@@ -157,11 +160,11 @@ def lies(run: Run, stage: Stage[Any], shard: str, rows: Mapping[str, int]) -> Ma
     """Return what lies on the disk of a shard that a stage has written, with so many `rows`."""
     files = {record.__name__: run.tables.file(record, shard, stage.name) for record in stage.writes}
     images = rows["Image"] if "Image" in rows else run.tables.count(Image, shard)
-    return Made(images, rows, {name: file.stat().st_size for name, file in files.items()})
+    return Made(images, rows, {name: size(file) for name, file in files.items()})
 
 
-def has_gpu() -> bool:
-    """Return whether torch is in use and has an accelerator at hand."""
-    # Another thread may just be importing it: then it is not in use yet.
-    asked = getattr(getattr(sys.modules.get("torch"), "cuda", None), "is_available", None)
-    return asked is not None and bool(asked())
+def reason(error: BaseException) -> str:
+    """Return why a piece of work has ended, in one line."""
+    if not isinstance(error, Exception):
+        return INTERRUPTED
+    return " ".join(str(error).split()) or type(error).__name__

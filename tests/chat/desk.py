@@ -44,7 +44,7 @@ def words_for(request: dict[str, Any]) -> str:
     if not names:
         listed = re.search(r"^Regions:\n((?:- .*\n)+)", "\n".join(texts), re.MULTILINE)
         names = [f"[{line[2:]}]" for line in listed[1].splitlines()] if listed else ["[0]"]
-    asked = re.search(r"(Write|Ask) exactly (\d+)", texts[-1])
+    asked = re.search(r"(Write|Ask) exactly (\d+)", texts[-1] if texts else "")
     if asked is None:
         return f"It looks like scene {seed[:8]}."
     numbers = range(int(asked[2]))

@@ -17,7 +17,8 @@ from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
 from lskd.chat.batch import BatchTeacher
 from lskd.chat.conversation import opening, request
-from lskd.chat.journal import Charge, Journal
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher
 from lskd.types import Reply

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd.chat.batch import BatchTeacher
+from lskd.chat.budget import Budget
 from lskd.chat.endpoint import Endpoint, Key, read_endpoint, read_key
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
@@ -22,6 +23,8 @@ from lskd.errors import UserError
         ({"model": "m", "timeout": 0}, "timeout = 0: input should be greater than 0"),
         ({"model": "m", "timeout": float("inf")}, "finite"),
         ({"model": "m", "concurrency": 1.5}, "concurrency = 1.5"),
+        ({"model": "m", "requests_per_minute": 0}, "requests_per_minute = 0: input should be"),
+        ({"model": "m", "tokens_per_minute": -1}, "tokens_per_minute = -1: input should be"),
         ({"model": "m", "structured": "maybe"}, "'auto', 'always' or 'never'"),
         ({"model": "m", "max_price": 1}, "max_price needs input_price and output_price"),
         ({"model": "m", "input_price": 1}, "input_price and output_price go together"),
@@ -103,8 +106,9 @@ def test_a_key_never_shows(secret: str, before: str, after: str) -> None:
 
 def test_prices_are_for_a_million_tokens() -> None:
     endpoint = Endpoint(model="m", input_price=2.5, output_price=10)
-    assert endpoint.price(1_000_000, 100_000) == pytest.approx(3.5)
-    assert Endpoint(model="m").price(1, 1) is None
+    assert Budget(endpoint).price(1_000_000, 100_000) == pytest.approx(3.5)
+    assert Budget(endpoint, share=0.5).price(1_000_000, 100_000) == pytest.approx(1.75)
+    assert Budget(Endpoint(model="m")).price(1, 1) is None
 
 
 @pytest.mark.parametrize("kind", [ChatTeacher, BatchTeacher])

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd.chat.journal import Charge, Journal, Paid, Totals, spent_so_far
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge, Paid, Totals, spent_so_far
 from lskd.errors import UserError
 
 MOST = Charge(100, 50, 0.5)
@@ -254,7 +255,8 @@ def test_a_parent_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> 
 # prints how many replies arrived.
 FILL = """
 import sys, pathlib
-from lskd.chat.journal import Charge, Journal, Paid
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
 journal = Journal(pathlib.Path(sys.argv[1]) / "j.sqlite")
 calls, kept = [], 0

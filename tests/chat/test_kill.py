@@ -12,7 +12,7 @@ import pytest
 
 from chat.driver import TURNS
 from chat.server import Server
-from lskd.chat.journal import spent_so_far
+from lskd.chat.paid import spent_so_far
 
 
 def start(server: Server, journal: Path, conversations: int, file: Path) -> subprocess.Popen[bytes]:

@@ -17,7 +17,8 @@ import pytest
 from chat.conftest import Ask
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
-from lskd.chat.journal import Journal, spent_so_far
+from lskd.chat.journal import Journal
+from lskd.chat.paid import spent_so_far
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher
@@ -554,7 +555,8 @@ def test_a_teacher_that_is_no_longer_used_leaves_no_thread(
 WAIT = """
 import pathlib, sys
 from chat.talks import talks
-from lskd.chat.journal import Journal, spent_so_far
+from lskd.chat.journal import Journal
+from lskd.chat.paid import spent_so_far
 from lskd.chat.teacher import ChatTeacher
 with Journal(pathlib.Path(sys.argv[2])) as journal:
     ChatTeacher(journal, model="m", base_url=sys.argv[1], concurrency=4).converse(talks(500))

@@ -7,7 +7,8 @@ from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
 from lskd.export.hf import features_yaml, write
-from lskd.report.card import Source, card, cell, fenced, licence_fields, size_category
+from lskd.report.card import Source, card, licence_fields, size_category
+from lskd.report.markdown import cell, fenced
 from lskd.types import Example
 from report.house import facts, full, tables
 

@@ -13,12 +13,14 @@ from typing import ClassVar
 
 from lskd.chat import batch_files
 from lskd.chat.batch_files import Line
+from lskd.chat.budget import Budget
 from lskd.chat.client import Client
 from lskd.chat.conversation import answered, continued, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
-from lskd.chat.journal import Journal, Paid, SentBatch
-from lskd.chat.limits import Budget
+from lskd.chat.journal import Journal
+from lskd.chat.ledger import Leased, Ledger, Refused, Wait, ledger_of
+from lskd.chat.paid import Paid, SentBatch
 from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import EndpointError, UserError
 from lskd.protocols import Conversation
@@ -46,7 +48,7 @@ class BatchTeacher:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Journal | Ledger,
         *,
         poll: float = 30.0,
         discount: float = 0.5,
@@ -60,12 +62,12 @@ class BatchTeacher:
         if min(batch_requests, batch_bytes) < 1:
             raise UserError(f"{type(self).__name__}: batch_requests and batch_bytes are at least 1")
         self.endpoint = read_endpoint(settings, type(self).__name__)
-        self._journal = journal
+        self._ledger = ledger_of(journal)
         self._poll = poll
         self._most_requests = batch_requests
         self._most_bytes = batch_bytes
         self._client = Client(self.endpoint)
-        self._budget = Budget(self.endpoint, discount)
+        self._budget = Budget(self.endpoint, discount, batch=True)
         self._dialect = Dialect(structured=self.endpoint.structured != "never")
         self._submitting = asyncio.Lock()
 
@@ -107,7 +109,7 @@ class BatchTeacher:
         tries = 0
         while True:
             for key in wanted.keys() - outcomes.keys():
-                found = self._journal.find(key)
+                found = await self._ledger.find(key)
                 if found is not None:
                     outcomes[key] = found
             missing = {key: asked for key, asked in wanted.items() if key not in outcomes}
@@ -132,14 +134,20 @@ class BatchTeacher:
     async def _round(self, missing: Mapping[bytes, Request]) -> dict[bytes, Fault]:
         """Submit what no batch holds yet, wait for all batches, and return what went wrong."""
         async with self._submitting:  # or two threads might submit the same request
-            batches = [b for b in self._journal.batches() if b.calls.keys() & missing.keys()]
+            held = await self._ledger.batches()
+            batches = [batch for batch in held if batch.calls.keys() & missing.keys()]
             sent = {key for batch in batches for key in batch.calls}
             rest = [asked for key, asked in missing.items() if key not in sent]
-            while rest and (portion := self._portion(rest)):
-                rest = rest[len(portion) :]
-                batches.append(await self._submitted(portion))
-        if rest and not batches:  # batches under way may yet cost less than they could
-            raise self._budget.refusal(self._journal.totals, self._budget.most(rest[0]))
+            blocked: Wait | Refused | None = None
+            while rest and blocked is None:
+                portion, looked_at, blocked = await self._portion(rest)
+                rest = rest[looked_at:]
+                if portion:
+                    batches.append(await self._submitted(portion))
+        if isinstance(blocked, Refused) and not batches:
+            raise self._budget.refusal(blocked.totals, self._budget.most(rest[0]))
+        if isinstance(blocked, Wait) and not batches:  # others ask the same, or may give money back
+            await self._client.limiter.rest(self._poll)
         watched = (self._received(batch, missing) for batch in batches)
         ended = await asyncio.gather(*watched, return_exceptions=True)
         faults: dict[bytes, Fault] = {}
@@ -149,29 +157,36 @@ class BatchTeacher:
             faults |= one
         return faults
 
-    def _portion(self, rest: Sequence[Request]) -> list[tuple[int, Line]]:
-        """Note the calls of as many requests as fit a file and the budget; return their lines."""
+    async def _portion(
+        self, rest: Sequence[Request]
+    ) -> tuple[list[tuple[int, Line]], int, Wait | Refused | None]:
+        """Claim the calls of as many requests as fit a file and the budget.
+
+        Return their lines, how many requests were looked at, and what stands against the next.
+        """
         portion: list[tuple[int, Line]] = []
         size = 0
-        for asked in rest[: self._most_requests]:
+        for looked_at, asked in enumerate(rest[: self._most_requests]):
             line = Line(asked.key.hex(), body(asked, self._dialect))
             size += len(line.text())
             if size > self._most_bytes and portion:
-                break
-            call = self._journal.ask(asked.key, self._budget.most(asked), self._budget.fits)
-            if call is None:
-                break
-            portion.append((call, line))
-        return portion
+                return portion, looked_at, None
+            most = self._budget.most(asked)
+            answer = await self._ledger.claim(asked.key, most, self._budget.limits)
+            if isinstance(answer, Refused | Wait):
+                return portion, looked_at, answer
+            if isinstance(answer, Leased):
+                portion.append((answer.call, line))
+        return portion, min(len(rest), self._most_requests), None
 
     async def _submitted(self, portion: Sequence[tuple[int, Line]]) -> SentBatch:
         """Upload calls as a file and make a batch of it."""
         token = uuid.uuid4().hex
-        number = self._journal.begin_batch([call for call, _ in portion], token)
+        number = await self._ledger.begin_batch([call for call, _ in portion], token)
         lines = b"".join(line.text() for _, line in portion)
         file = await batch_files.upload(self._client, lines)
-        self._journal.name_batch(number, await batch_files.submit(self._client, file, token))
-        return next(batch for batch in self._journal.batches() if batch.number == number)
+        await self._ledger.name_batch(number, await batch_files.submit(self._client, file, token))
+        return next(b for b in await self._ledger.batches() if b.number == number)
 
     async def _received(
         self, batch: SentBatch, wanted: Mapping[bytes, Request]
@@ -182,50 +197,53 @@ class BatchTeacher:
         """
         name = batch.name or await batch_files.search(self._client, batch.token)
         if name is None:  # the process that noted it ended before it was made
-            self._forget(batch)
+            await self._forget(batch)
             return {}
         state = await batch_files.done(self._client, name, self._poll)
         if not state.is_done:
-            self._forget(batch)
+            await self._forget(batch)
             raise self._refused(f"batch {name}: {state.message or state.status}")
         answers: dict[str, str | Fault] = {}
         for file in state.files:
             answers |= await batch_files.answers(self._client, file)
         # Read again: another thread may have settled some of them since.
-        calls = self._journal.calls_of(batch.number)
+        calls = await self._ledger.calls_of(batch.number)
         faults: dict[bytes, Fault] = {}
         for key in calls.keys() & wanted.keys():
             answer = answers.get(key.hex(), Fault("passing", "not in the batch's answers"))
-            fault = self._settled(calls[key], wanted[key], answer, time.time() - batch.made)
+            # The date may have been set back since.
+            seconds = max(0.0, time.time() - batch.made)
+            fault = await self._settled(calls[key], wanted[key], answer, seconds)
             if fault is not None:
                 faults[key] = fault
         if not calls.keys() - wanted.keys():
-            self._journal.end_batch(batch.number)
+            await self._ledger.end_batch(batch.number)
         for fault in faults.values():
             if fault.kind == "endpoint":
                 raise self._refused(f"to serve: {fault}")
         return faults
 
-    def _settled(
+    async def _settled(
         self, call: int, asked: Request, answer: str | Fault, seconds: float
     ) -> Fault | None:
         """Keep the reply to a call, or note and return what went wrong."""
         try:
             if isinstance(answer, Fault):
                 raise answer
-            self._journal.keep(call, asked.key, received(asked, answer, self._budget, seconds))
+            paid = received(asked, answer, self._budget, seconds)
+            await self._ledger.keep(call, asked.key, paid, self._budget.most(asked))
         except Fault as fault:
             if fault.may_cost:
-                self._journal.lose(call, str(fault), fault.body)
+                await self._ledger.lose(call, str(fault), fault.body)
             else:
-                self._journal.withdraw(call)
+                await self._ledger.withdraw(call)
             return fault
         return None
 
-    def _forget(self, batch: SentBatch) -> None:
+    async def _forget(self, batch: SentBatch) -> None:
         for call in batch.calls.values():
-            self._journal.withdraw(call)
-        self._journal.end_batch(batch.number)
+            await self._ledger.withdraw(call)
+        await self._ledger.end_batch(batch.number)
 
     def _refused(self, what: str) -> UserError:
         return self._client.limiter.halt(EndpointError(f"{self.endpoint} refuses {what}"))

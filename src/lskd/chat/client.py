@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from lskd.chat import stopping
 from lskd.chat.endpoint import Endpoint, read_key
 from lskd.chat.faults import Fault, fault_of_error, fault_of_status
 from lskd.chat.limits import Limiter, Patience
@@ -54,6 +55,7 @@ class Client:
         self._sessions: list[aiohttp.ClientSession] = []
         self._users = 0
         self._users_guard = threading.Lock()
+        stopping.watch(self.limiter, self._loop)
         thread = threading.Thread(target=_serve, args=(self._loop,), name="lskd-chat", daemon=True)
         thread.start()
         # Not __del__: the loop must end before the interpreter does, and without a reference to us.
@@ -66,19 +68,21 @@ class Client:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the client's loop and return what it returns; any thread may call this.
 
-        An interrupt (Ctrl-C) lets the calls in flight finish; a second one does not.
+        An interrupt (Ctrl-C) lets the calls in flight finish; a second one does not. Raises
+        UserError once this process was told to stop (`lskd.chat.stopping`).
         """
         with self._users_guard:
             if self._users == 0:
-                self._loop.call_soon_threadsafe(self.limiter.reopen)
+                self._loop.call_soon_threadsafe(self._reopen)
             self._users += 1
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             with measured("waiting"):
                 return future.result()
         except KeyboardInterrupt:
-            log.warning("waiting for the replies in flight; interrupt again to leave them")
-            self._loop.call_soon_threadsafe(self.limiter.halt, UserError("interrupted"))
+            if stopping.told() is None:
+                log.warning("waiting for the replies in flight; interrupt again to leave them")
+                self._loop.call_soon_threadsafe(self.limiter.halt, UserError("interrupted"))
             try:
                 future.exception()
             finally:
@@ -88,6 +92,13 @@ class Client:
             with self._users_guard:
                 self._users -= 1
 
+    def _reopen(self) -> None:
+        told_to_stop = stopping.told()
+        if told_to_stop is None:
+            self.limiter.reopen()
+        else:
+            self.limiter.halt(told_to_stop)
+
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat `attempt` until it brings something, with pauses that grow, and return that.
 
@@ -95,6 +106,7 @@ class Client:
         the endpoint is to be given up.
         """
         tries = failures = 0
+        replies: int | None = None  # to anybody, when this request first failed
         while True:
             since = await self.limiter.enter()
             try:
@@ -104,7 +116,8 @@ class Client:
                 failures += fault.kind not in ("away", "busy")  # being put off is no failure
                 if fault.kind in ("busy", "late"):
                     self.limiter.complained(since, fault.pause)
-                self._give_up_if_vain(fault, failures)
+                replies = self.patience.replies if replies is None else replies
+                self._give_up_if_vain(fault, failures, self.patience.replies == replies)
                 pause = self._wait(fault, tries)
             else:
                 self.limiter.succeeded()
@@ -158,8 +171,11 @@ class Client:
             )
         return self._sessions[0]
 
-    def _give_up_if_vain(self, fault: Fault, failures: int) -> None:
-        """Return if it makes sense to try again; else raise EndpointError or the fault."""
+    def _give_up_if_vain(self, fault: Fault, failures: int, silent: bool) -> None:
+        """Return if it makes sense to try again; else raise EndpointError or the fault.
+
+        `silent`: nobody was answered since the request first failed.
+        """
         match fault.kind:
             case "endpoint":
                 raise self._given_up(f"refuses to serve: {fault}")
@@ -170,6 +186,12 @@ class Client:
                 if self.patience.is_out(pause):
                     what = "cannot be reached" if fault.kind == "away" else "serves nothing"
                     raise self._given_up(f"{what}: {fault}")
+            case "broken" | "late" if silent:
+                # As far as can be seen it is the network, and not this request.
+                vain = failures > self.endpoint.retries
+                vain = vain or (fault.kind == "broken" and not self.patience.was_reached)
+                if self.patience.is_out() and vain:
+                    raise self._given_up(f"cannot be reached: {fault}")
             case _:
                 if fault.kind == "request" or failures > self.endpoint.retries:
                     if self.patience.failed(refused=fault.kind == "request"):

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from lskd.chat.budget import Budget
 from lskd.chat.endpoint import Endpoint
 from lskd.chat.faults import Fault
-from lskd.chat.journal import Paid
-from lskd.chat.limits import Budget
+from lskd.chat.paid import Paid
 from lskd.chat.wire import Request, read_completion
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply

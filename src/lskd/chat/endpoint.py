@@ -22,11 +22,13 @@ class Endpoint(BaseModel):
 
     Prices are in one currency of the user's choice for a million tokens; `max_price` is in that
     currency. `max_price` and `max_tokens` (input and output together) hold for the whole life of
-    the journal, restarts included. Times are in seconds. `patience` is how long an endpoint that
-    has worked may be unreachable or overloaded before the run stops; an endpoint that was never
-    reached is given up within seconds. `extra_body` joins the JSON of each request. A picture
-    counts as `picture_tokens` in the budget until a reply tells that it took more. `key_env` names
-    the environment variable that holds the key; "" says that the server wants none.
+    the journal, restarts included; `requests_per_minute` and `tokens_per_minute` in every minute.
+    These and `concurrency` hold for all workers of a run together. Times are in seconds. `patience`
+    is how long an endpoint that has worked may be unreachable or overloaded before the run stops;
+    an endpoint that was never reached is given up within seconds. `extra_body` joins the JSON of
+    each request. A picture counts as `picture_tokens` in the budget until a reply tells that it
+    took more. `key_env` names the environment variable that holds the key; "" says that the server
+    wants none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -44,6 +46,8 @@ class Endpoint(BaseModel):
     output_price: Money | None = None
     max_price: Money | None = None
     max_tokens: int | None = Field(default=None, ge=0)
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    tokens_per_minute: int | None = Field(default=None, gt=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
     extra_body: dict[str, object] = Field(default_factory=dict)
     picture_tokens: int = Field(default=2_000, gt=0)
@@ -83,12 +87,6 @@ class Endpoint(BaseModel):
         except ValueError:
             return host == "localhost" or host.endswith(".localhost")
 
-    def price(self, input_tokens: int, output_tokens: int) -> float | None:
-        """Return what so many tokens cost, or None without prices."""
-        if self.input_price is None or self.output_price is None:
-            return None
-        return (input_tokens * self.input_price + output_tokens * self.output_price) / 1e6
-
     def __str__(self) -> str:
         """Return the endpoint in words fit for an error message: address, model, key's variable."""
         key = f"the key in {self.key_env}" if self.key_env else "no key"
@@ -99,6 +97,7 @@ class Endpoint(BaseModel):
 WITHOUT_EFFECT: Final = frozenset(
     {"base_url", "key_env", "concurrency", "timeout", "retries", "backoff", "patience"}
     | {"input_price", "output_price", "max_price", "max_tokens", "picture_tokens"}
+    | {"requests_per_minute", "tokens_per_minute"}
 )
 
 

@@ -10,7 +10,7 @@ import aiohttp
 
 LONGEST_MESSAGE: Final = 300
 
-Kind = Literal["endpoint", "away", "busy", "late", "passing", "request"]
+Kind = Literal["endpoint", "away", "busy", "late", "broken", "passing", "request"]
 
 
 class Fault(Exception):
@@ -18,7 +18,8 @@ class Fault(Exception):
 
     `kind` says what follows: "endpoint": nothing can be asked of this server; "away": no server was
     there, try again for a while; "busy": it asks for less, try again for a while; "passing": try
-    again a few times; "late": the same, and ask for less; "request": this request will never do.
+    again a few times; "late": the same, and ask for less; "broken": the same, but if nobody is
+    answered it is the network, try again for a while; "request": this request will never do.
     `may_cost`: the server may have made,
     and charged, a reply. `pause`: seconds to wait that the server asked for. `body`: what came.
     """
@@ -42,7 +43,7 @@ class Fault(Exception):
 def fault_of_status(status: int, headers: Mapping[str, str], body: str) -> Fault:
     """Return the fault that a response with an HTTP status other than 200 stands for."""
     message = f"HTTP {status}: {summary(body) or 'no message'}"
-    pause = retry_after(headers, time.time())
+    pause = retry_after(headers, server_time(headers))
     if status == 429 and not _says(body, "insufficient_quota", "billing_hard_limit"):
         return Fault("busy", message, pause=pause)
     if status in (503, 529):
@@ -68,9 +69,20 @@ def fault_of_error(error: Exception) -> Fault:
         reason = error.os_error.strerror or str(error.os_error)
         return Fault("away", f"no connection: {one_line(reason)}")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Fault("passing", "the reply broke off", may_cost=True)
+        return Fault("broken", "the reply broke off", may_cost=True)
     # Among these a keep-alive connection that the server closed as the request went out.
-    return Fault("passing", f"the connection broke: {type(error).__name__}", may_cost=True)
+    return Fault("broken", f"the connection broke: {type(error).__name__}", may_cost=True)
+
+
+def server_time(headers: Mapping[str, str]) -> float:
+    """Return the time of a response in seconds since the epoch.
+
+    By the server's clock, for it is that which a date of the server means; ours may be wrong.
+    """
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return time.time()
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

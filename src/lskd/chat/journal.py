@@ -9,13 +9,12 @@ A commit survives the end of the process (kill -9). After a power failure the la
 (`synchronous = NORMAL`: a commit does not wait for the disk).
 """
 
-import contextlib
+import secrets
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,89 +26,22 @@ from lskd.chat.journal_file import (
     open_to_read,
     told,
 )
+from lskd.chat.paid import (
+    Charge,
+    Paid,
+    SentBatch,
+    Spent,
+    Statement,
+    Totals,
+    charged,
+    kept,
+    noted,
+    read_reply,
+    read_spent,
+    read_totals,
+)
 
 RESERVE_BYTES: Final = 4 << 20  # hundreds of replies that are in flight when a disk fills up
-Statement = tuple[str, tuple[object, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """Tokens and their price; the price is None where no prices are set."""
-
-    input_tokens: int
-    output_tokens: int
-    price: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """A reply that arrived: what was asked and what came, word for word.
-
-    `request` is JSON (a picture stands in it as its hash), `response` the server's JSON. Tokens are
-    the server's own count or None, `seconds` the time from the first attempt to the reply.
-    """
-
-    request: str
-    response: str
-    finish: str
-    input_tokens: int | None
-    output_tokens: int | None
-    price: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums of charges. `price` covers those that have one; the tokens of the others stand apart."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    price: float = 0.0
-    unpriced_input: int = 0
-    unpriced_output: int = 0
-
-    def plus(self, charge: Charge, sign: int = 1) -> "Totals":
-        """Return the sums with a charge added, or taken away with `sign` = -1."""
-        apart = sign if charge.price is None else 0
-        return Totals(
-            self.input_tokens + sign * charge.input_tokens,
-            self.output_tokens + sign * charge.output_tokens,
-            self.price + sign * (charge.price or 0.0),
-            self.unpriced_input + apart * charge.input_tokens,
-            self.unpriced_output + apart * charge.output_tokens,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a journal's replies cost so far, over all restarts.
-
-    Where the server counted no tokens (`uncounted` replies), the most that they can be stands in.
-    `price` is None if some reply has none. `unanswered` calls were sent, but their reply never
-    arrived whole: each may have been paid for, and be paid for again.
-    """
-
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    price: float | None
-    uncounted: int
-    unanswered: int
-
-
-@dataclass(frozen=True, slots=True)
-class SentBatch:
-    """Calls that were sent together: the number of each by the key of its request.
-
-    `name` is the server's, "" if the process ended before it was known; `token` is what the batch
-    can be found by then. `made` is in seconds since the epoch.
-    """
-
-    number: int
-    token: str
-    name: str
-    made: float
-    calls: Mapping[bytes, int]
 
 
 class Journal:
@@ -151,13 +83,9 @@ class Journal:
         with self._guard:
             for path, file in ((self.path, self._file), *self._parents):
                 with told(path):
-                    row = file.execute(
-                        "SELECT request, response, finish, input_tokens, output_tokens, price, "
-                        "seconds FROM reply WHERE key = ?",
-                        (key,),
-                    ).fetchone()
-                if row is not None:
-                    return Paid(*row)
+                    found = read_reply(file, key)
+                if found is not None:
+                    return found
         return None
 
     def ask(self, key: bytes, most: Charge, fits: Callable[[Totals], bool]) -> int | None:
@@ -169,13 +97,9 @@ class Journal:
             totals = self._totals.plus(most)
             if not fits(totals):
                 return None
-            call = self._write(
-                (
-                    "INSERT INTO unanswered (key, charged_input, charged_output, charged_price, "
-                    "asked) VALUES (?, ?, ?, ?, ?)",
-                    (key, most.input_tokens, most.output_tokens, most.price, time.time()),
-                )
-            )
+            # Never used again: what is told late of a call can mean no other.
+            call = secrets.randbits(62)
+            self._write(noted(call, key, most, None, None))
             self._totals = totals
             self._in_flight[call] = most
             if self._error is not None:  # the reserve is for replies, not for further calls
@@ -184,33 +108,41 @@ class Journal:
                     raise self._error
             return call
 
-    def keep(self, call: int, key: bytes, paid: Paid) -> None:
-        """Write the reply to a call; on return it is safe."""
+    def keep(self, call: int, key: bytes, paid: Paid, most: Charge | None = None) -> Paid:
+        """Write the reply to a call; on return it is safe. Return the reply that now stands.
+
+        That is an earlier one if the request was answered twice: the other is charged all the same.
+        A call that this journal does not know, as one of another process, is charged as `most`
+        where its reply does not say what it took.
+        """
         with self._guard:
-            most = self._in_flight[call]
-            charge = Charge(
-                most.input_tokens if paid.input_tokens is None else paid.input_tokens,
-                most.output_tokens if paid.output_tokens is None else paid.output_tokens,
-                most.price if paid.price is None else paid.price,
-            )
-            told_by_server = (paid.input_tokens, paid.output_tokens, paid.price, paid.seconds)
-            charged = (charge.input_tokens, charge.output_tokens, charge.price, time.time())
-            texts = (key, paid.request, paid.response, paid.finish)
-            self._write(
-                (
-                    "INSERT OR IGNORE INTO reply VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*texts, *told_by_server, *charged),
-                ),
-                ("DELETE FROM unanswered WHERE id = ?", (call,)),
-            )
-            del self._in_flight[call]
-            self._totals = self._totals.plus(most, -1).plus(charge)
+            before = self._charge_of(call)
+            with told(self.path):
+                stands = read_reply(self._file, key)
+            if before is None and stands is not None and stands.response == paid.response:
+                return stands  # told for the second time
+            charge = charged(paid, before or most or Charge(0, 0, None))
+            if stands is None:
+                self._write(
+                    kept(key, paid, charge), ("DELETE FROM unanswered WHERE id = ?", (call,))
+                )
+            else:
+                self._write(noted(call, key, charge, "answered twice", paid.response))
+            self._in_flight.pop(call, None)
+            if before is not None:
+                self._totals = self._totals.plus(before, -1)
+            self._totals = self._totals.plus(charge)
+            return stands or paid
 
     def withdraw(self, call: int) -> None:
         """Forget a call that was refused or never reached the server: it cost nothing."""
         with self._guard:
+            before = self._charge_of(call)
+            if before is None:
+                return  # told for the second time
             self._write(("DELETE FROM unanswered WHERE id = ?", (call,)))
-            self._totals = self._totals.plus(self._in_flight.pop(call), -1)
+            self._in_flight.pop(call, None)
+            self._totals = self._totals.plus(before, -1)
 
     def lose(self, call: int, fault: str, response: str) -> None:
         """Note why no usable reply to a call arrived, and what came instead; it may cost."""
@@ -221,7 +153,36 @@ class Journal:
                     (fault, response, call),
                 )
             )
-            del self._in_flight[call]
+            self._in_flight.pop(call, None)
+
+    def open_calls(self) -> dict[int, bytes]:
+        """Return the calls of which nothing was told yet, with their keys; not those of batches.
+
+        Those of earlier processes are among them.
+        """
+        with self._guard, told(self.path):
+            rows = self._file.execute(
+                "SELECT id, key FROM unanswered WHERE fault IS NULL AND batch IS NULL"
+            ).fetchall()
+        return dict(rows)
+
+    def resume(self, call: int) -> None:
+        """Count a call of an earlier process as in flight: who sent it is still there."""
+        with self._guard:
+            before = self._charge_of(call)
+            if before is not None:
+                self._in_flight[call] = before
+
+    def _charge_of(self, call: int) -> Charge | None:
+        """Return what an unanswered call counts in the sums, or None if there is no such call."""
+        if call in self._in_flight:
+            return self._in_flight[call]
+        with told(self.path):
+            row = self._file.execute(
+                "SELECT charged_input, charged_output, charged_price FROM unanswered WHERE id = ?",
+                (call,),
+            ).fetchone()
+        return Charge(*row) if row else None
 
     @property
     def in_flight(self) -> int:
@@ -281,6 +242,62 @@ class Journal:
             self._in_flight.update({row[1]: Charge(*row[2:]) for row in rows})
             return {row[0]: row[1] for row in rows}
 
+    def identity(self) -> str:
+        """Return the name that tells this journal from all others; a copy has it too."""
+        with self._guard, told(self.path):
+            row = self._file.execute("SELECT name FROM identity").fetchone()
+            if row is None:
+                row = (secrets.token_hex(16),)
+                self._write(("INSERT INTO identity VALUES (?)", row))
+        return str(row[0])
+
+    def is_new(self) -> bool:
+        """Return whether nothing was ever asked."""
+        with self._guard, told(self.path):
+            query = "SELECT EXISTS (SELECT 1 FROM reply), EXISTS (SELECT 1 FROM unanswered)"
+            return not any(self._file.execute(query).fetchone())
+
+    def last_row(self) -> int:
+        """Return the number of the newest reply; replies are numbered as they arrive."""
+        with self._guard, told(self.path):
+            row = self._file.execute("SELECT coalesce(max(rowid), 0) FROM reply").fetchone()
+        return int(row[0])
+
+    def become(
+        self,
+        name: str,
+        unanswered: Sequence[tuple[object, ...]],
+        batches: Sequence[tuple[object, ...]],
+    ) -> None:
+        """Take the name, the unanswered calls and the batches of a journal that was lost.
+
+        A call's row: id, key, charged_input, charged_output, charged_price, asked, batch, fault.
+        That of a batch: id, token, name, made.
+        """
+        call = "INSERT INTO unanswered VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+        with self._guard:
+            self._write(
+                ("DELETE FROM identity", ()),
+                ("INSERT INTO identity VALUES (?)", (name,)),
+                *((call, tuple(row)) for row in unanswered),
+                *(("INSERT INTO batch VALUES (?, ?, ?, ?)", tuple(row)) for row in batches),
+            )
+            self._totals = read_totals(self._file)
+
+    def put_back(self, rows: Sequence[tuple[object, ...]]) -> int:
+        """Write replies of a journal that was lost, each with its number; return how many.
+
+        A reply's row: its number, then the columns of the table.
+        """
+        names = "rowid, key, request, response, finish, input_tokens, output_tokens, price, "
+        names += "seconds, charged_input, charged_output, charged_price, arrived"
+        reply = f"INSERT OR IGNORE INTO reply ({names}) VALUES ({', '.join('?' * 13)})"
+        with self._guard:
+            if rows:
+                self._write(*((reply, row) for row in rows))
+            self._totals = read_totals(self._file)
+        return len(rows)
+
     def _write(self, *statements: Statement) -> int:
         """Commit statements together; return the row number of the last.
 
@@ -315,39 +332,3 @@ def _close(files: Sequence[sqlite3.Connection], reserve: Path) -> None:
     for file in files:
         file.close()
     reserve.unlink(missing_ok=True)
-
-
-def read_totals(file: sqlite3.Connection) -> Totals:
-    """Return the sums of all charges in a journal."""
-    columns = "charged_input AS i, charged_output AS o, charged_price AS p"
-    row = file.execute(
-        "SELECT coalesce(sum(i), 0), coalesce(sum(o), 0), coalesce(sum(p), 0.0), "
-        "coalesce(sum(i) FILTER (WHERE p IS NULL), 0), "
-        "coalesce(sum(o) FILTER (WHERE p IS NULL), 0) FROM "
-        f"(SELECT {columns} FROM reply UNION ALL SELECT {columns} FROM unanswered)"
-    ).fetchone()
-    return Totals(*row)
-
-
-def read_spent(file: sqlite3.Connection, in_flight: Container[int] = ()) -> Spent:
-    """Return what a journal's replies cost; calls `in_flight` are neither answered nor lost yet."""
-    calls, tokens_in, tokens_out, price, priced, counted = file.execute(
-        "SELECT count(*), coalesce(sum(charged_input), 0), coalesce(sum(charged_output), 0), "
-        "coalesce(sum(charged_price), 0.0), count(charged_price), count(input_tokens) FROM reply"
-    ).fetchone()
-    # A batch will be answered, whatever happens to the process that sent it.
-    alone = file.execute("SELECT id FROM unanswered WHERE batch IS NULL OR fault IS NOT NULL")
-    return Spent(
-        calls=calls,
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        price=price if priced == calls else None,
-        uncounted=calls - counted,
-        unanswered=sum(call not in in_flight for (call,) in alone),
-    )
-
-
-def spent_so_far(path: Path) -> Spent:
-    """Return what the replies of a journal cost that another process may be writing."""
-    with told(path), contextlib.closing(open_to_read(path)) as file:
-        return read_spent(file)

@@ -67,7 +67,12 @@ def keep_others_out(path: Path) -> None:
 
 
 def open_journal(path: Path) -> sqlite3.Connection:
-    """Open a journal for writing, with its tables made if the file is new."""
+    """Open a journal for writing, with its tables made if the file is new.
+
+    One that its last process did not close is read through first: what a power failure has broken
+    would lose replies in silence.
+    """
+    unclosed = path.with_name(path.name + "-wal").exists()
     file = sqlite3.connect(
         path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -79,6 +84,10 @@ def open_journal(path: Path) -> sqlite3.Connection:
         if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             file.executescript(TABLES)
         check_kind(path, file)
+        if unclosed:
+            check_whole(path, file)
+        # Beside the tables of older versions, which do not look at it.
+        file.execute("CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL)")
     except BaseException:
         file.close()
         raise
@@ -117,6 +126,13 @@ def check_kind(path: Path, file: sqlite3.Connection) -> None:
         raise UserError(f"{path} is a journal of version {version}; this lskd reads {VERSION}")
 
 
+def check_whole(path: Path, file: sqlite3.Connection) -> None:
+    """Raise UserError if the pages of a journal do not fit together."""
+    found = str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise UserError(damaged(path, found))
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turn what SQLite and the system say about a journal into one line for its user."""
@@ -124,6 +140,8 @@ def told(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise UserError(explained(path, error)) from error
+    except UnicodeDecodeError as error:  # of SQLite's message, which says what stands in the file
+        raise UserError(damaged(path, error)) from error
 
 
 def is_full(error: sqlite3.Error | OSError) -> bool:
@@ -150,12 +168,17 @@ def explained(path: Path, error: sqlite3.Error | OSError) -> str:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"{path} is locked by another program: close it and give the same command again"
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return (
-                f"{path} is damaged or no journal ({error}): move it away, or save what it holds "
-                f"with `sqlite3 {path.name} .recover`"
-            )
+            return damaged(path, error)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return f"the journal {path} cannot be used: {reason}"
+
+
+def damaged(path: Path, why: object) -> str:
+    """Return what to tell of a file that is not what a journal was."""
+    return (
+        f"{path} is damaged or no journal ({why}): move it away, or save what it holds with "
+        f"`sqlite3 {path.name} .recover`"
+    )
 
 
 def make_reserve(path: Path, size: int) -> Path:

@@ -1,21 +1,16 @@
-"""How much may be asked of one endpoint at a time, for how long, and for how much money.
+"""How much may be asked of one endpoint at a time, and for how long it is tried.
 
 All of this lives on the event loop of a client: no locks.
 """
 
 import asyncio
-import math
 import time
 from collections import deque
 from typing import Final
 
-from lskd.chat.endpoint import Endpoint
-from lskd.chat.journal import Charge, Totals
-from lskd.chat.wire import Request
-from lskd.errors import BudgetReached, UserError
+from lskd.errors import UserError
 
 FIRST_CONTACT_SECONDS: Final = 2.0  # an endpoint that was never reached is given up after this
-ROUNDING: Final = 1e-9  # of sums of prices
 FAILURES_IN_A_ROW: Final = 10  # requests that failed for good, with no reply between them
 
 
@@ -36,6 +31,11 @@ class Limiter:
         self._quiet_until = 0.0
         self._error: UserError | None = None
         self._halted = asyncio.Event()
+
+    @property
+    def busy(self) -> int:
+        """Return how many calls are under way."""
+        return self._busy
 
     async def enter(self) -> int:
         """Wait for a place; return the round, to be told with a complaint.
@@ -111,25 +111,29 @@ class Limiter:
 class Patience:
     """Tells when an endpoint that does not answer is to be given up; times in seconds.
 
-    `proven`: some request, now or in an earlier run, was answered.
+    `proven`: some request, now or in an earlier run, was answered; `replies`: how many were now.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = min(seconds, FIRST_CONTACT_SECONDS)
         self._once_reached = seconds
+        self.was_reached = False
         self._silent_since: float | None = None
         self._failures = 0
         self.proven = False
+        self.replies = 0
 
     def answered(self) -> None:
         """Note that the endpoint gave a reply."""
         self.proven = True
+        self.replies += 1
         self._silent_since = None
         self._failures = 0
 
     def reached(self) -> None:
         """Note that a server is there, whatever it said."""
         self._seconds = self._once_reached
+        self.was_reached = True
 
     def is_out(self, pause: float = 0.0) -> bool:
         """Note a call that found the endpoint away or overloaded; return whether that is enough.
@@ -151,63 +155,3 @@ class Patience:
             return False
         self._failures += 1
         return self._failures >= FAILURES_IN_A_ROW
-
-
-class Budget:
-    """What a journal's replies may cost altogether, and what one call can cost at most.
-
-    Prices are those of the endpoint times `share` (hosted batches cost half).
-    """
-
-    def __init__(self, endpoint: Endpoint, share: float = 1.0) -> None:
-        self._limits = endpoint
-        self._share = share
-        self._factor = 1.0
-
-    def price(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
-        """Return what so many tokens cost; None without prices, or where no tokens were counted."""
-        if input_tokens is None or output_tokens is None:
-            return None
-        price = self._limits.price(input_tokens, output_tokens)
-        return None if price is None else price * self._share
-
-    def most(self, request: Request) -> Charge:
-        """Return what a call can cost at most."""
-        tokens = math.ceil(request.most_tokens(self._limits.picture_tokens) * self._factor)
-        return Charge(tokens, request.reply_tokens, self.price(tokens, request.reply_tokens))
-
-    def learn(self, request: Request, input_tokens: int | None) -> None:
-        """Expect more from now on if a request took more than was thought: pictures may."""
-        thought = request.most_tokens(self._limits.picture_tokens)
-        self._factor = max(self._factor, (input_tokens or 0) / thought)
-
-    def fits(self, totals: Totals) -> bool:
-        """Return whether charges of that much stay within `max_tokens` and `max_price`."""
-        limits = self._limits
-        tokens = totals.input_tokens + totals.output_tokens
-        if limits.max_tokens is not None and tokens > limits.max_tokens:
-            return False
-        return limits.max_price is None or self._sum(totals) <= limits.max_price + ROUNDING
-
-    def refusal(self, totals: Totals, most: Charge) -> BudgetReached:
-        """Return the error for a call that does not fit any more."""
-        limits = self._limits
-        tokens, needed = totals.input_tokens + totals.output_tokens, most.input_tokens
-        needed += most.output_tokens
-        if limits.max_tokens is not None and tokens + needed > limits.max_tokens:
-            what = (
-                f"max_tokens = {limits.max_tokens}: {tokens} spent, the next call may take {needed}"
-            )
-        else:
-            spent, price = self._sum(totals), most.price or 0.0
-            what = f"max_price = {limits.max_price:g}: {spent:.6g} spent, the next call may take "
-            what += f"{price:.3g}"
-        return BudgetReached(
-            f"the budget is reached ({what}); every reply is kept: raise it and give the same "
-            "command again"
-        )
-
-    def _sum(self, totals: Totals) -> float:
-        # Replies that had no price when they were paid have today's.
-        unpriced = self.price(totals.unpriced_input, totals.unpriced_output)
-        return totals.price + (unpriced or 0.0)

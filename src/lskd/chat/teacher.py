@@ -6,18 +6,18 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
+from lskd.chat.budget import Budget
 from lskd.chat.client import Client
 from lskd.chat.conversation import answered, continued, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
-from lskd.chat.journal import Charge, Journal, Paid
-from lskd.chat.limits import Budget
+from lskd.chat.journal import Journal
+from lskd.chat.ledger import Leased, Ledger, Refused, Wait, ledger_of
+from lskd.chat.paid import Charge, Paid
 from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import UserError
 from lskd.protocols import Conversation
 from lskd.types import Reply
-
-SETTLING_SECONDS = 0.02
 
 log = logging.getLogger("lskd")
 
@@ -31,9 +31,9 @@ class ChatTeacher:
 
     without_effect: ClassVar = WITHOUT_EFFECT
 
-    def __init__(self, journal: Journal, **settings: object) -> None:
+    def __init__(self, journal: Journal | Ledger, **settings: object) -> None:
         self.endpoint = read_endpoint(settings, type(self).__name__)
-        self._journal = journal
+        self._ledger = ledger_of(journal)
         self._client = Client(self.endpoint)
         self._budget = Budget(self.endpoint)
         self._dialect = Dialect(structured=self.endpoint.structured != "never")
@@ -78,7 +78,7 @@ class ChatTeacher:
 
     async def _paid(self, asked: Request) -> Paid:
         """Return the reply to a call: from the journal, or bought now."""
-        while (found := self._journal.find(asked.key)) is None:
+        while (found := await self._ledger.find(asked.key)) is None:
             other = self._under_way.get(asked.key)
             if other is None:
                 return await self._bought(asked)
@@ -102,30 +102,43 @@ class ChatTeacher:
             done.set()
 
     async def _attempt(self, asked: Request, began: float) -> Paid:
-        """Send a call once: it is noted before it leaves, its reply kept before we go on."""
-        call = await self._noted(asked, self._budget.most(asked))
+        """Send a call once: it is noted before it leaves, its reply kept before we go on.
+
+        If others have bought it meanwhile, it is theirs that counts.
+        """
+        most = self._budget.most(asked)
+        claimed = await self._claimed(asked, most)
+        if isinstance(claimed, Paid):
+            return claimed
+        call = claimed.call
         try:
             response = await self._sent(asked)
             paid = received(asked, response, self._budget, time.monotonic() - began)
         except Fault as fault:
             if fault.may_cost:
-                self._journal.lose(call, str(fault), fault.body)
+                await self._ledger.lose(call, str(fault), fault.body)
             else:
-                self._journal.withdraw(call)
+                await self._ledger.withdraw(call)
             raise
-        self._journal.keep(call, asked.key, paid)
-        return paid
+        return await self._ledger.keep(call, asked.key, paid, most)
 
-    async def _noted(self, asked: Request, most: Charge) -> int:
-        """Return the number of a call that fits the budget, after others settled if need be."""
+    async def _claimed(self, asked: Request, most: Charge) -> Paid | Leased:
+        """Return leave to send a call, once it fits the limits, or the reply that others bought."""
         while True:
-            others = self._journal.in_flight
-            call = self._journal.ask(asked.key, most, self._budget.fits)
-            if call is not None:
-                return call
-            if not others:
-                raise self._budget.refusal(self._journal.totals, most)
-            await self._client.limiter.rest(SETTLING_SECONDS)
+            answer = await self._ledger.claim(asked.key, most, self._budget.limits)
+            if isinstance(answer, Refused):
+                raise self._budget.refusal(answer.totals, most)
+            if isinstance(answer, Paid):
+                return answer
+            try:
+                # Raises if others have met meanwhile what ends all asking.
+                await self._client.limiter.rest(answer.seconds if isinstance(answer, Wait) else 0)
+            except UserError:
+                if isinstance(answer, Leased):
+                    await self._ledger.withdraw(answer.call)
+                raise
+            if isinstance(answer, Leased):
+                return answer
 
     async def _sent(self, asked: Request) -> str:
         """Return the response to a call, asked again in another way if the server wants that."""

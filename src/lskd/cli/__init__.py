@@ -2,7 +2,7 @@
 
 Exit codes: 0 all is well; 1 a defect of lskd (please report it); 2 something that was asked for is
 wrong; 3 the budget is reached; 4 a server cannot be used; 5 people's judgments are needed; 130
-interrupted. See `lskd.errors`.
+interrupted; 143 stopped by SIGTERM. See `lskd.errors`.
 """
 
 import sys
@@ -19,6 +19,7 @@ from lskd.cli import (
     evaluations,
     lab,
     memory,
+    reproductions,
     runs,
     studio,
     verbalizers,
@@ -26,7 +27,8 @@ from lskd.cli import (
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
-    "4 a server cannot be used, 5 judgments are needed, 130 interrupted."
+    "4 a server cannot be used, 5 judgments are needed, 130 interrupted, 143 stopped by "
+    "SIGTERM."
 )
 app = typer.Typer(
     name="lskd",
@@ -67,6 +69,7 @@ app.command(name="narrator")(verbalizers.narrator)
 app.command()(memory.memory)
 app.command()(studio.studio)
 app.command()(studio.judgments)
+app.command()(reproductions.reproduce)
 app.add_typer(lab.app)
 
 

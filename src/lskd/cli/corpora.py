@@ -16,6 +16,7 @@ from lskd.cli.options import (
     write_picture,
 )
 from lskd.errors import UserError
+from lskd.storage.address import shown
 
 
 def export_corpus(
@@ -60,7 +61,7 @@ def export_corpus(
         source = exchange.corpus(file, changes or [])
         written = exchange.write(source, to, target, look, talk, images)
         for made in written.files:
-            sys.stdout.write(f"{made}\n")
+            sys.stdout.write(f"{shown(made)}\n")
         sys.stderr.write(f"{written.rows} rows, {written.rejected} rejected\n")
 
 
@@ -95,7 +96,8 @@ def import_corpus(
     with plain_errors():
         source = Source(file, tuple(images or ()), prefix, split)
         read = exchange.read(form, source, out)
-        sys.stdout.write(f"{read.folder}: {read.examples} examples, {read.rejects} rejects\n")
+        folder = shown(read.folder)
+        sys.stdout.write(f"{folder}: {read.examples} examples, {read.rejects} rejects\n")
 
 
 def labels(

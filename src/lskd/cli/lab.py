@@ -307,6 +307,27 @@ def contest(
 
 
 @app.command()
+def accepted(
+    files: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs or their folders.")],
+    world: Annotated[Path, typer.Option(help="The folder of the world.")] = Path("out/lab/world"),
+) -> None:
+    """Tell how many of some runs' triples are acceptable by the true world, with 95 % intervals.
+
+    Example: lskd lab accepted out/captioner-corpus out/undrawn-corpus
+    """
+    from lskd.lab import measures
+    from lskd.lab import world as worlds
+    from lskd.run import load
+
+    with plain_errors():
+        known = worlds.read(world)
+        for file in files:
+            found = measures.acceptable(load(file), known)
+            told = f"{found.value:.1f} % ({found.low:.1f} to {found.high:.1f})"
+            sys.stdout.write(f"{file}: {told} of the triples are acceptable\n")
+
+
+@app.command()
 def regions(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the corpus is to lie.")],
     scenes: Annotated[
@@ -317,7 +338,7 @@ def regions(
 ) -> None:
     """Draw other scenes and describe their regions, in Visual Genome's files, for a captioner.
 
-    Example: lskd lab regions out/captions; lskd captioner runs/lab/captioner.toml
+    Example: lskd lab regions out/captions; lskd captioner recipes/lab/captioner.toml
     """
     from lskd.lab.course import make_world
     from lskd.lab.gold import visual_genome

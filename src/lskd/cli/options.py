@@ -1,7 +1,9 @@
 """What commands share: their options, and how a mistake is told in one line."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lskd import table
+from lskd.chat.stopping import Stopped, stops_gracefully
 from lskd.errors import UserError
 
 RunFile = Annotated[
@@ -39,6 +42,14 @@ Images = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
+# What the machine refuses, and its user can put right: no defect of ours.
+REFUSED = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE),
+    )
+)
+
 
 def called() -> str:
     """Return what a shell here calls this program by: its name, or where it lies."""
@@ -52,18 +63,41 @@ def called() -> str:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Tell a user's mistake in one line, and leave with its exit code."""
+    """Tell a user's mistake in one line, and leave with its exit code.
+
+    Ctrl-C and SIGTERM let paid calls in flight finish first; the exit codes are 130 and 143.
+    """
     try:
-        yield
+        with stops_gracefully():
+            yield
     except UserError as error:
         sys.stdout.flush()
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the same command goes on where this one stopped\n")
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {refused(error)}\n")
+        raise typer.Exit(UserError.exit_code) from error
+    except KeyboardInterrupt as error:
+        by_signal = isinstance(error, Stopped)
+        what = "stopped by SIGTERM" if by_signal else "\ninterrupted"
+        sys.stderr.write(f"{what}; the same command goes on where this one stopped\n")
         sys.stderr.flush()
         # Threads may still wait for replies. All that arrived is in the journal: do not wait.
-        os._exit(130)
+        os._exit(143 if by_signal else 130)
+
+
+def refused(error: OSError) -> str:
+    """Return one line about what the machine refuses: which file, why, and how it goes on."""
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or str(error)
+    if error.errno == errno.EMFILE:
+        why += f" (`ulimit -n` is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})"
+    return (
+        f"{where}{why}; what was finished is kept, and the same command goes on once this is mended"
+    )
 
 
 def printed(value: Any) -> None:

@@ -23,10 +23,12 @@ from lskd.cli.options import (
     write_picture,
 )
 from lskd.errors import UserError
+from lskd.executors.choice import NAMES, chosen
 from lskd.jsonlog import only_json
 from lskd.metrics import served
 from lskd.plan import Step
 from lskd.run import Run, load
+from lskd.storage.address import shown
 from lskd.training import processes
 
 LONGEST = 400
@@ -52,6 +54,30 @@ def run(
             help="Serve metrics for Prometheus on this machine alone while the run is at work.",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="First compare all tables with their checksums; make again what is broken, and "
+            "what was made from it.",
+        ),
+    ] = False,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            help="local: in this process; ray: on a cluster, where a worker of a stage takes what "
+            "its section says: resources = {cpus = 1, gpus = 1, memory_gb = 16, workers = 8}.",
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --executor ray: the cluster, of which this machine is a node, or auto; "
+            "else one is begun on this machine.",
+        ),
+    ] = None,
 ) -> None:
     """Make all that is missing of a run. The same command again goes on where it was stopped.
 
@@ -66,15 +92,20 @@ def run(
         show = progress.display(one_of("--log", log, KINDS))
         loaded = load(file, changes or [], out, with_models=True)
         told = (show.happened,) if isinstance(show, progress.Lines) else ()
+        selection = execute.Selection(until, only, limit, verify)
+        name = one_of("--executor", executor, NAMES)
         # Of processes that were launched together the first makes the run.
-        with served(metrics if processes.leads() else None, loaded) as counting:
-            chosen = execute.Selection(until, only, limit)
-            execute.execute(loaded, chosen, show, (*told, *counting))
+        leads = processes.leads()
+        with (
+            served(metrics if leads else None, loaded) as counting,
+            chosen(name if leads else "local", address if leads else None) as making,
+        ):
+            execute.execute(loaded, selection, show, (*told, *counting), making)
         if not processes.leads():
             return
         page = loaded.folders["report"] / "report.html"
         if page.exists() and until is None and only in (None, "report"):
-            sys.stdout.write(f"report: {page}\n")
+            sys.stdout.write(f"report: {shown(page)}\n")
 
 
 def plan(
@@ -98,7 +129,8 @@ def plan(
     are ready (after --until dialogue), else from typical ones.
 
     With --images it tells the time, memory, storage and price of that many: by what this run has
-    measured of itself, else by rates that are shipped; each line says which.
+    measured of itself, else by rates that are shipped; each line says which. So it does for a run
+    file with a section [plan] whose pictures are not at hand, for as many as that says.
 
     Example: lskd plan runs/hosted.toml --images 250000 --cluster nodes=4,cpus=16,gpus=8
     """
@@ -110,6 +142,10 @@ def plan(
             return
         if cluster is not None:
             raise UserError("--cluster goes with --images: as --images 250000 --cluster nodes=4")
+        bare = load(file, changes or [], out)
+        if bare.planned is not None and not planning.has_images(bare):
+            print_whole(bare, bare.planned.images, bare.planned.cluster or None, as_json)
+            return
         found = planning.plan(load(file, changes or [], out, with_models=True), limit)
         if as_json:
             printed(found.as_json())
@@ -162,18 +198,30 @@ def inheritance(step: Step) -> str:
 
 
 def status(
-    file: RunFile, changes: Changes = None, out: Out = None, as_json: AsJson = False
+    file: RunFile,
+    changes: Changes = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare all tables with their checksums; name the broken."),
+    ] = False,
 ) -> None:
     """Tell how far a run has come, at work or dead: shards, rates, rejects, price, last errors."""
+    from lskd import soundness
     from lskd import status as state
     from lskd.cli.tables import print_status
 
     with plain_errors():
-        found = state.status(load(file, changes or [], out))
+        loaded = load(file, changes or [], out)
+        sound = soundness.check(loaded) if verify else None
+        found = state.status(loaded)
         if as_json:
             printed(found.as_json())
-        else:
-            print_status(found)
+            return
+        print_status(found)
+        if sound is not None:
+            sys.stdout.write(f"{sound:,} shards compared with their checksums: all sound\n")
 
 
 def show(
@@ -223,4 +271,4 @@ def report(file: RunFile, changes: Changes = None, out: Out = None) -> None:
     with plain_errors():
         loaded = load(file, changes or [], out)
         execute.execute(loaded, execute.Selection(only="report"), progress.display("plain"))
-        sys.stdout.write(f"report: {loaded.folders['report'] / 'report.html'}\n")
+        sys.stdout.write(f"report: {shown(loaded.folders['report'] / 'report.html')}\n")

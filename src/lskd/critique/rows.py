@@ -14,6 +14,7 @@ from lskd.critique.judgments import Given
 from lskd.critique.labels import Label, labelled, rejected
 from lskd.critique.view import Look, View, permuted
 from lskd.errors import UserError
+from lskd.storage.address import is_url
 from lskd.table import Tables
 from lskd.types import Image, Judgment, Regions, Reject, Sample, Triple
 
@@ -73,7 +74,7 @@ def rows_of(
         if image is None or regions is None:
             rejects.append(_lost(label, f"its image {triple.image_id} is in no table"))
             continue
-        if not Path(image.path).is_file():
+        if not is_url(image.path) and not Path(image.path).is_file():
             rejects.append(_lost(label, f"its image is gone: there is no {image.path}"))
             continue
         purpose = purposes.get(image.id, "train")

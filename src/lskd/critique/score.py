@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from lskd.protocols import Critic, Seen
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Annotation,
@@ -23,6 +24,7 @@ class Settings(Section):
 
     critic: Annotated[Model, Critic]
     batch: Batch = 8
+    resources: Spread = Resources()
 
 
 def seen(shard: Shard) -> list[Seen]:

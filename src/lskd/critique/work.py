@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import PIL.Image
 
@@ -26,6 +25,7 @@ from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
 from lskd.critique.view import View
 from lskd.stage import Context
+from lskd.storage.address import shown
 from lskd.training import loop, processes
 
 TRAINING = "training"
@@ -113,7 +113,7 @@ def _pixels(view: View) -> PIL.Image.Image:
 def _check_image(view: View) -> None:
     """Raise UserError if an image is no longer what the stage `images` has decoded."""
     try:
-        data = Path(view.image.path).read_bytes()
+        data = picture.read(view.image.path, view.image.id)
     except OSError:
         data = b""
     if picture.image_id(data) != view.image.id:
@@ -169,7 +169,8 @@ def _tell(found: Evaluation, context: Context) -> None:
         "calibration error": quality.calibration_error,
     }
     told = ", ".join(f"{n} {'unknown' if v is None else f'{v:.3f}'}" for n, v in figures.items())
-    context.say(f"on {found.judged} held-out triples: {told}; see {context.folder / curve.SVG}")
+    drawn = shown(context.folder / curve.SVG)
+    context.say(f"on {found.judged} held-out triples: {told}; see {drawn}")
     if found.wished is not None:
         wished = found.wished
         context.say(

@@ -106,7 +106,7 @@ def _image_fault(example: Example) -> str | None:
     The stage `images` has decoded what has this hash, so that is not done again here.
     """
     try:
-        data = Path(example.path).read_bytes()
+        data = picture.read(example.path, example.image_id)
     except OSError as error:
         return f"its image cannot be read: {error.strerror or error}"
     if picture.image_id(data) != example.image_id:

@@ -22,7 +22,7 @@ from lskd.evaluate.figures import right_of
 from lskd.evaluate.protocol import Protocol, panels
 from lskd.evaluate.trial import Trial
 from lskd.export import shards
-from lskd.picture import load
+from lskd.picture import load, read
 from lskd.protocols import Panel
 from lskd.types import Item
 
@@ -130,7 +130,7 @@ def _asked(items: Sequence[Item]) -> Iterator[tuple[Item, Panel]]:
 
 def _picture(panel: Panel) -> bytes:
     """Return a panel's picture: the file itself if it is upright and has nothing to be drawn."""
-    data = Path(panel.image.path).read_bytes()
+    data = read(panel.image.path, panel.image.id)
     pixels = load(panel.image)
     regions = [region for region in panel.regions if marking.visible(region, pixels.size)]
     if not regions:

@@ -19,7 +19,7 @@ from lskd.errors import UserError
 from lskd.evaluate import protocol as asking
 from lskd.evaluate.stage import Entry
 from lskd.evaluate.trial import Key, Trial, key
-from lskd.fingerprint import effective, effective_model
+from lskd.fingerprint import CARD, effective, effective_model
 from lskd.protocols import Panel, Scorer
 from lskd.stage import Context, Model
 from lskd.types import Item, Prediction
@@ -160,13 +160,13 @@ def _files(keys: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _content(path: Path) -> str:
-    """Return a hash of every byte of a file, or of all files in a folder.
+    """Return a hash of every byte of a file, or of all files in a folder but its card.
 
     Weights of one size are not taken for each other: a student that is trained again has them.
     """
     total = hashlib.blake2b(digest_size=16)
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
+        if file.is_file() and file != path / CARD:
             with file.open("rb") as opened:
                 content = hashlib.file_digest(opened, "blake2b").hexdigest()
             total.update(f"{file.relative_to(path)}\0{content}\n".encode())

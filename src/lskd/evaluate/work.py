@@ -5,7 +5,7 @@ predictions, `summary.md`, `.csv` and `.json`, and `evaluation.html`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lskd import table
@@ -19,6 +19,7 @@ from lskd.evaluate.presets import Figures
 from lskd.evaluate.stage import Entry, Settings
 from lskd.evaluate.trial import Trial
 from lskd.stage import Context
+from lskd.storage.address import shown
 from lskd.types import Outcome, Reject
 
 SUMMARY, PAGE = "summary", "evaluation.html"
@@ -79,6 +80,7 @@ def evaluate(settings: Settings, context: Context) -> Evaluation:
     for name, entry in settings.models.items():
         said[name] = given[name] if name in given else _asked(name, entry, trials, context)
     found = measured(settings, trials, said)
+    found = replace(found, notes=(*context.substituted, *found.notes))
     for note in found.notes:
         context.say(note)
     for ending, text in summary.texts(found).items():
@@ -88,7 +90,8 @@ def evaluate(settings: Settings, context: Context) -> Evaluation:
     for line in summary.results(found):
         cells = (f"{title} {cell}" for title, cell in zip(titles, line.cells, strict=True))
         context.say(f"{line.title}: {', '.join(cells)}")
-    context.say(f"results: {context.folder / SUMMARY}.md, pictures: {context.folder / PAGE}")
+    folder = shown(context.folder)
+    context.say(f"results: {folder}/{SUMMARY}.md, pictures: {folder}/{PAGE}")
     return found
 
 

@@ -10,7 +10,8 @@ import PIL.Image
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, mark, visible
-from lskd.picture import decode, image_id
+from lskd.picture import decode, image_id, read
+from lskd.storage.address import is_url
 from lskd.types import Example, Region
 
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
@@ -75,7 +76,7 @@ class Album:
     def read(self, example: Example) -> bytes:
         """Return the bytes of an example's image."""
         try:
-            data = Path(example.path).read_bytes()
+            data = read(example.path, example.image_id)
         except OSError as error:
             raise UserError(f"cannot read {example.path}: {error.strerror or error}") from error
         if image_id(data) != example.image_id:
@@ -150,19 +151,21 @@ class Album:
         return self.original(example)
 
     def reference(self, example: Example) -> str:
-        """Return the absolute path of the original file, which a reader opens for himself.
+        """Return the absolute path or URL of the original, which a reader opens for himself.
 
         Raises UserError if it is stored on its side: most readers would not turn it.
         """
-        path = Path(example.path).absolute()
+        away = is_url(example.path)
+        path = example.path if away else str(Path(example.path).absolute())
         try:
-            with PIL.Image.open(path) as opened:
+            source = io.BytesIO(read(path, example.image_id)) if away else path
+            with PIL.Image.open(source) as opened:
                 turned = orientation(opened) > 1
         except OSError:
-            return str(path)  # the rows may be wanted where the pictures are not
+            return path  # the rows may be wanted where the pictures are not
         if turned:
             raise UserError(f"{path} is stored on its side (EXIF): export with pictures = 'plain'")
-        return str(path)
+        return path
 
     def placed(self, example: Example, folder: Path) -> str:
         """Write an example's picture below `folder`/images once; return its path from `folder`.

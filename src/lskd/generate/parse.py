@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import PositiveInt
 
 from lskd.generate.phrases import Links
+from lskd.resources import Resources, Spread
 from lskd.stage import Context, Section, Shard, Stage, Worker
 from lskd.types import Image, Mention, Record, Region, Regions, Reject, Reply, Style, Triple
 
@@ -40,6 +41,7 @@ class Settings(Section):
     """How long each part of a triple may be, in words."""
 
     max_words: PositiveInt = 100
+    resources: Spread = Resources()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from lskd.prompt import (
     tokens,
 )
 from lskd.protocols import Conversation, Teacher
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Concepts,
@@ -86,6 +87,7 @@ class Settings(Section):
     show_image: bool = False
     marking: MarkStyle = "clear"
     conversations: Batch = 512
+    resources: Spread = Resources()
 
 
 def prompts(settings: Settings) -> list[Path]:

@@ -3,22 +3,19 @@
 What the tables and settings do not say, above all licences and prices, is said to be unknown.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import tomli_w
 
 from lskd.facts import RunFacts
-from lskd.report.amounts import moment, money, number, percent, tokens
 from lskd.report.census import measure
+from lskd.report.markdown import rendered
+from lskd.report.provenance import provenance
 from lskd.table import Tables
 
-HERE = Path(__file__).parent
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.\-]*")  # how the hub writes licences: "cc-by-4.0"
 SIZES = (
     (1_000, "n<1K"),
@@ -85,24 +82,6 @@ def made_by(run: RunFacts) -> Iterator[Step]:
             yield Step(stage.name, does, text)
 
 
-def quoted(text: str) -> str:
-    """Return a text as a YAML scalar; JSON strings are."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def cell(text: str) -> str:
-    """Return a text as it can stand in a Markdown table or line: nothing in it is markup."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", flat)
-
-
-def fenced(text: str) -> str:
-    """Return a text as a fenced block of TOML, whatever back-ticks it holds."""
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}toml\n{text}\n{fence}"
-
-
 def card(
     run: RunFacts,
     tables: Tables,
@@ -121,23 +100,8 @@ def card(
     Raises UserError if a table cannot be read.
     """
     statistics = measure([stage.name for stage in run.stages], tables)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= {
-        "cell": cell,
-        "quoted": quoted,
-        "fenced": fenced,
-        "number": number,
-        "percent": percent,
-        "moment": moment,
-    }
-    return environment.get_template("card.md.txt").render(
+    return rendered(
+        "card.md.txt",
         run=run,
         statistics=statistics,
         licence=licence.strip(),
@@ -150,6 +114,5 @@ def card(
         features=features_yaml.strip("\n"),
         data_files=data_files,
         made_by=list(made_by(run)),
-        tokens=tokens,
-        money=money,
+        origin=provenance(run, tables, MADE),
     )

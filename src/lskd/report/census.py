@@ -65,14 +65,14 @@ def family(reason: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The triples of one shard, its examples, and which of the triples belong to each scope.
+    """The triples of one shard, the scores of its examples, and which triples are in each scope.
 
     `judged` says that `corpus` has finished the shard.
     """
 
     judged: bool
     said: Coded
-    examples: Sequence[Example]
+    marks: Sequence[float]
     scopes: Mapping[str, Chosen]
 
 
@@ -130,9 +130,8 @@ class TripleCount:
             if kept:
                 self.asked_kept.add(kind)
         self.scores.add([score.accept for score in scores])
-        marks = [example.score for example in part.examples if example.score is not None]
-        if marks:
-            lowest = min(marks)
+        if part.marks:
+            lowest = min(part.marks)
             self.lowest_kept = min(lowest, lowest if self.lowest_kept is None else self.lowest_kept)
 
     def kinds(self, judged: bool) -> tuple[Asked, ...]:
@@ -199,14 +198,15 @@ def rejected(tables: Tables, stage: str) -> Rejected:
 
 def read_part(tables: Tables, shard: str) -> Part:
     """Read the triples of a shard, and tell which belong to each style and which are examples."""
-    rows, examples = triples(tables, shard), tables.read(Example, shard)
-    kept = {example.id for example in examples}
+    rows, examples = triples(tables, shard), tables.stored(Example, shard, "id", "score")
+    kept = {name for name, _ in examples}
+    marks = [score for _, score in examples if score is not None]
     scopes: dict[str, Chosen] = {ALL: np.ones(len(rows), dtype=np.bool_)}
     for style in STYLES:
         scopes[style] = np.array([row.style == style for row in rows], dtype=np.bool_)
     scopes[KEPT] = np.array([row.id in kept for row in rows], dtype=np.bool_)
-    judged = tables.file(Example, shard).exists()
-    return Part(judged, coded(rows), examples, scopes)
+    judged = tables.has(Example, shard)
+    return Part(judged, coded(rows), marks, scopes)
 
 
 def compare(tables: Tables, varieties: Sequence[Variety]) -> None:

@@ -11,8 +11,9 @@ from lskd.facts import RunFacts
 from lskd.marking import MarkStyle
 from lskd.report.card import Source, card
 from lskd.stage import Context, Section, Stage
+from lskd.storage.address import shown
 from lskd.table import Tables
-from lskd.types import Example, Image, Record, Reply, Score, Triple
+from lskd.types import Example, Fit, Image, Record, Reply, Score, Triple
 
 FOLDER = "hf"
 
@@ -53,7 +54,7 @@ def whole(
         readme=readme(settings, context.facts(), tables, look),
         shard_bytes=round(settings.megabytes * 1_000_000),
     )
-    context.say(f"{written.rows} rows in {context.folder / FOLDER}")
+    context.say(f"{written.rows} rows in {shown(context.folder / FOLDER)}")
     if written.rejected:
         context.say(f"{written.rejected} examples could not be written: see rejects.jsonl there")
     yield from ()
@@ -86,7 +87,7 @@ def known(licence: str) -> str:
 STAGE = Stage(
     name="dataset",
     settings=Settings,
-    reads=(Image, Reply, Triple, Score, Example),
+    reads=(Image, Reply, Triple, Fit, Score, Example),
     writes=(),
     whole=whole,
 )

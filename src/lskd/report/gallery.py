@@ -184,7 +184,7 @@ def draw(stages: Sequence[str], tables: Tables, size: Size) -> Hall:
     lots = Lots(size)
     judged = set(tables.shards(Example))
     for shard in shard_names(tables):
-        kept = frozenset(row.id for row in tables.read(Example, shard))
+        kept = frozenset(name for (name,) in tables.stored(Example, shard, "id"))
         lots.add(shard, triples(tables, shard), kept if shard in judged else None)
         lots.reject(shard, tables.read(Reject, shard, REJECTING))
     by_shard: dict[str, list[Drawn]] = defaultdict(list)

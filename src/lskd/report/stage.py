@@ -1,4 +1,4 @@
-"""Stage `report`: one self-contained page that tells what a run has made."""
+"""Stage `report`: one self-contained page that tells what a run has made, and students' cards."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,6 +6,7 @@ from pydantic import NonNegativeInt
 
 from lskd.report.gallery import Size
 from lskd.report.page import render
+from lskd.report.student_card import cards
 from lskd.stage import Context, Section, Stage
 from lskd.table import Tables, draft
 from lskd.types import (
@@ -14,6 +15,8 @@ from lskd.types import (
     Copy,
     Dialogue,
     Example,
+    Fit,
+    GenerativeStudent,
     Image,
     Narratives,
     Outcome,
@@ -22,6 +25,7 @@ from lskd.types import (
     Reject,
     Reply,
     Score,
+    Student,
     Triple,
 )
 
@@ -39,11 +43,14 @@ class Settings(Section):
 def whole(
     settings: Settings, context: Context, tables: Tables
 ) -> Iterator[tuple[str, Iterable[Record]]]:
-    """Write the page beside the stage's note; it has no table."""
+    """Write the page beside the stage's note, and each student's card; it has no table."""
     size = Size(settings.kept, settings.dropped, settings.rejected, seed=context.seed)
     text = render(context.facts(), tables, size)
     with draft(context.folder / PAGE) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+    for card in cards(context.facts(), tables, context.folder.parent):
+        with draft(card.file) as unfinished:
+            unfinished.write_text(card.text, encoding="utf-8")
     yield from ()
 
 
@@ -60,8 +67,11 @@ STAGE = Stage(
         Dialogue,
         Reply,
         Triple,
+        Fit,
         Score,
         Example,
+        Student,
+        GenerativeStudent,
         Outcome,
         Reject,
     ),

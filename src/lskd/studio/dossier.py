@@ -180,7 +180,7 @@ def _told(run: Run, rows: Sequence[_Row], judgments: Sequence[Judgment]) -> list
             continue
         assert isinstance(one, Triple | Example)
         reply_id = one.reply_id if isinstance(one, Triple) else None
-        filtered = run.tables.file(Example, row.origin.shard).exists()
+        filtered = run.tables.has(Example, row.origin.shard)
         told.append(
             Told(
                 origin=row.origin,

@@ -16,6 +16,7 @@ from lskd.critique import judgments
 from lskd.errors import UserError
 from lskd.report.census import family
 from lskd.run import Run
+from lskd.storage.files import mark
 from lskd.types import (
     Annotation,
     Concepts,
@@ -159,12 +160,8 @@ def _stamp(run: Run, shard: str) -> str:
     """Return what changes whenever a file of a shard does; a file is only ever replaced whole."""
     files = [run.tables.file(record, shard) for record in READ]
     files += [run.tables.file(Reject, shard, stage) for stage in _rejecting(run)]
-    stats = (
-        (file.parent.parent.name, file.parent.name, file.stat()) for file in files if file.exists()
-    )
-    return " ".join(
-        f"{stage}/{record}:{stat.st_size}:{stat.st_mtime_ns}" for stage, record, stat in stats
-    )
+    marks = ((file.parent.parent.name, file.parent.name, mark(file)) for file in files)
+    return " ".join(f"{stage}/{record}:{told}" for stage, record, told in marks if told is not None)
 
 
 def _rejecting(run: Run) -> list[str]:
@@ -200,7 +197,7 @@ def _add(connection: sqlite3.Connection, run: Run, shard: str) -> None:
     examples = {row.id: row for row in run.tables.read(Example, shard)}
     number_of = _add_images(connection, run, shard, examples.values())
     first = int(shard) * ROWS
-    filtered = run.tables.file(Example, shard).exists()
+    filtered = run.tables.has(Example, shard)
     scores = {row.triple_id: row.accept for row in run.tables.read(Score, shard)}
     scores |= {row.id: row.score for row in examples.values() if row.score is not None}
     triples: Sequence[Triple | Example] = run.tables.read(Triple, shard) or [*examples.values()]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from lskd.protocols import Tagger
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Concepts, Image
 
@@ -13,6 +14,7 @@ class Settings(Section):
 
     tagger: Annotated[Model, Tagger]
     batch: Batch = 16
+    resources: Spread = Resources()
 
 
 def each(settings: Settings, context: Context) -> Worker:

@@ -15,6 +15,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from lskd.picture import Picture
 from lskd.prompt import Descriptors, filled, observations, prompt_file, tokens
 from lskd.protocols import Answerer, Conversation, Teacher
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import (
     Annotation,
@@ -60,6 +61,7 @@ class Settings(Section):
     prompt: str = "dialogue"
     system: str = "dialogue_system"
     batch: Batch = 8
+    resources: Spread = Resources()
 
 
 def prompts(settings: Settings) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import NonNegativeFloat, PositiveInt
 
 from lskd.protocols import Narrator
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Image, Narratives
 
@@ -17,6 +18,7 @@ class Settings(Section):
     samples: PositiveInt = 5
     temperature: NonNegativeFloat = 1.1
     batch: Batch = 8
+    resources: Spread = Resources()
 
 
 def each(settings: Settings, context: Context) -> Worker:

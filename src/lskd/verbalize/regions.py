@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt
 
 from lskd.picture import Picture
 from lskd.protocols import Captioner, Proposal, Proposer
+from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
 from lskd.types import Annotation, Box, Image, Record, Region, Regions, Reject
 
@@ -34,6 +35,7 @@ class Settings(Section):
     overlap: Annotated[float, Field(ge=0, le=1)] = 0.7
     order: Order = "area"
     batch: Batch = 8
+    resources: Spread = Resources()
 
 
 def iou(a: Box, b: Box) -> float:

@@ -14,6 +14,7 @@ import PIL.Image
 
 from lskd.chat.endpoint import WITHOUT_EFFECT, with_endpoint_keys
 from lskd.chat.journal import Journal
+from lskd.chat.ledger import Ledger
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, mark, resized
@@ -43,7 +44,7 @@ class RemoteVision:
 
     def __init__(  # noqa: PLR0913 - one parameter for each key of a run file
         self,
-        journal: Journal,
+        journal: Journal | Ledger,
         *,
         longest_side: int = 1024,
         narrative_tokens: int = 200,

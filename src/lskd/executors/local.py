@@ -1,0 +1,51 @@
+"""Shards are made in this process: one after the other, or several at once where models wait.
+
+A stage that waits for paid replies has several shards in flight, so that the tail of one, when few
+of its conversations are still under way, never idles the teacher.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from lskd import shards
+from lskd.executors.job import Job, at_once
+from lskd.shards import Finished
+from lskd.watch import lies
+
+
+def make(job: Job) -> Iterator[Finished]:
+    """Make the shards of a job, its models loaded once."""
+    run, stage, watch = job.run, job.stage, job.watch
+    assert stage.each is not None
+    with watch.shard(""):
+        work = stage.each(job.settings, job.context)
+
+    def one(shard: str) -> Finished:
+        with watch.shard(shard) as laps:
+            finished = job.noted(shards.make(run, stage, work, shard))
+            laps.made = lies(run, stage, shard, finished.rows)
+        return finished
+
+    yield from each_of(one, job.shards, at_once(stage, job.settings) if job.context.waits else 1)
+
+
+def each_of(
+    one: Callable[[str], Finished], todo: Sequence[str], in_flight: int
+) -> Iterator[Finished]:
+    """Yield one(shard) for every shard, `in_flight` at once; the first failure ends it.
+
+    Shards in flight then come to their own end first, so that what they paid for is kept.
+    """
+    if in_flight == 1:
+        yield from map(one, todo)
+        return
+    with ThreadPoolExecutor(in_flight) as pool:
+        try:
+            jobs = [pool.submit(one, shard) for shard in todo]
+            done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+        finally:
+            # After a failure or an interrupt no other shard begins.
+            pool.shutdown(cancel_futures=True)
+        for job in jobs:
+            if job in done:
+                yield job.result()

@@ -1,0 +1,196 @@
+"""A process of a cluster that makes shards of one stage: it loads the models once, then makes.
+
+In: an order, sent by the process that leads the run (`lskd.executors.pool`). Out: tables on the
+storage that all see, and for each call an outcome that says what came of it. A mistake that the
+user can put right is an outcome too; anything else is a defect, and raised.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lskd import __version__, shards
+from lskd.errors import UserError
+from lskd.executors.job import at_once
+from lskd.journal.address import Address
+from lskd.meter import Meter, Took
+from lskd.run import Run
+from lskd.shards import Finished
+from lskd.stage import Context
+from lskd.stages import STAGES
+from lskd.storage import files
+from lskd.storage.address import shown
+from lskd.trace import Clock, running
+from lskd.types import Image
+from lskd.watch import Made, lies
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which stage of which run is to be worked on.
+
+    `folder` is the working directory of the process that leads, `path` where it finds modules,
+    `version` its lskd. `shard` is one of the images: who sees it sees the run's storage.
+    """
+
+    run: Run
+    stage: str
+    shard: str
+    folder: str
+    path: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error of the user's that arose in another process."""
+
+    text: str
+    exit_code: int
+
+    def error(self) -> UserError:
+        """Return the error, to be raised here."""
+        error = UserError(self.text)
+        error.exit_code = self.exit_code
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a call: what it took, what the user is to be told, and what was made.
+
+    `at_once` shards may be in flight in this process, `holder` is the name by which it claims paid
+    calls ("": it pays for nothing), `torch` says that its models use that.
+    """
+
+    took: Took
+    said: tuple[str, ...]
+    at_once: int = 1
+    holder: str = ""
+    torch: bool = False
+    finished: Finished | None = None
+    made: Made | None = None
+    trouble: Trouble | None = None
+
+
+class Said(logging.Handler):
+    """Keeps what a stage says, and what the house warns of, until the next outcome takes it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._texts: list[str] = []
+        self._guard = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Keep a text for the user."""
+        with self._guard:
+            self._texts.append(text)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning for the user."""
+        self.say(record.getMessage())
+
+    def taken(self) -> tuple[str, ...]:
+        """Return what was said since this was last asked."""
+        with self._guard:
+            texts, self._texts = tuple(self._texts), []
+        return texts
+
+
+class Maker:
+    """Makes shards of the stage that it was told to load; several threads may call it."""
+
+    def __init__(self) -> None:
+        self._meter = Meter()
+        self._said = Said()
+        log = logging.getLogger("lskd")
+        log.addHandler(self._said)
+        log.propagate = False
+
+    def load(
+        self, order: Order, environment: Mapping[str, str], journal: Address | None = None
+    ) -> Outcome:
+        """Load the models of a stage.
+
+        `environment` has the secrets of the process that leads, `journal` is where that keeps what
+        is paid for.
+        """
+        clock = Clock()
+        in_flight, holder, trouble = 1, "", None
+        try:
+            with running(clock):
+                context = self._prepare(order, environment, journal)
+            if context.waits:
+                in_flight = at_once(self._stage, order.run.settings[order.stage])
+                holder = getattr(context.journal, "holder", "")
+        except UserError as error:
+            trouble = Trouble(str(error), error.exit_code)
+        return Outcome(
+            took=self._meter.take(clock),
+            said=self._said.taken(),
+            at_once=in_flight,
+            holder=holder,
+            torch="torch" in sys.modules,
+            trouble=trouble,
+        )
+
+    def make(self, shard: str) -> Outcome:
+        """Make one shard."""
+        clock = Clock()
+        finished, made, trouble = None, None, None
+        try:
+            with running(clock):
+                finished = shards.make(self._run, self._stage, self._work, shard)
+                made = lies(self._run, self._stage, shard, finished.rows)
+        except UserError as error:
+            trouble = Trouble(str(error), error.exit_code)
+        return Outcome(
+            took=self._meter.take(clock),
+            said=self._said.taken(),
+            finished=finished,
+            made=made,
+            trouble=trouble,
+        )
+
+    def _prepare(
+        self, order: Order, environment: Mapping[str, str], journal: Address | None
+    ) -> Context:
+        """Load the models; return the context in which they were built."""
+        os.environ.update(environment)  # first: what is looked for may lie at a place with keys
+        go_to(order)
+        self._run = order.run
+        self._stage = next(stage for stage in STAGES if stage.name == order.stage)
+        settings = order.run.settings[order.stage]
+        context = order.run.context(self._stage)
+        context = replace(context, say=self._said.say, journal_service=journal)
+        assert self._stage.each is not None
+        self._work = self._stage.each(settings, context)
+        return context
+
+
+def go_to(order: Order) -> None:
+    """Work in the folder of the process that leads, and find the modules that it finds.
+
+    A node that has no such folder can do without if nothing is relative to it. Raises UserError if
+    this node has another lskd, or does not see the images.
+    """
+    host = socket.gethostname()
+    if order.version != __version__:
+        raise UserError(
+            f"{host} has lskd {__version__}, this run {order.version}: install one on all nodes"
+        )
+    with contextlib.suppress(OSError):
+        os.chdir(order.folder)
+    sys.path.extend(place for place in order.path if place not in sys.path)
+    file = order.run.tables.file(Image, order.shard)
+    if not files.exists(file):
+        raise UserError(
+            f"{host} does not see {shown(file)} from {Path.cwd()}, but the run's own process does "
+            f"from {order.folder}: all nodes of a cluster need the same storage by the same path"
+        )

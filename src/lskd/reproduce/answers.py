@@ -1,0 +1,43 @@
+"""What students and the base answer to the benchmarks becomes cells, by column of Table 3."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lskd.evaluate.figures import Column
+from lskd.reproduce import evidence
+from lskd.reproduce.bench import Bench
+from lskd.reproduce.drawing import figure
+from lskd.reproduce.evidence import TITLES
+from lskd.reproduce.experiment import Arm, Cell, Figure, Tally
+from lskd.run import Run
+
+SHORT = Arm("the lab's corpus", "short", "distil")
+BASE, STUDENT = "base", "student"
+
+Cells = Mapping[str, Cell]
+
+
+def own(bench: Bench) -> list[Run]:
+    """Return the runs whose students are the lab's own: short ones, or the one that is there."""
+    return list(bench.runs.values()) if bench.quick else bench.children(SHORT)
+
+
+def students(bench: Bench, runs: Sequence[Run], columns: Sequence[str]) -> Cells:
+    """Return what the students of some seeds earn, by column; none where nothing was asked."""
+    found = [bench.answered(run, STUDENT) for run in runs]
+    return _known(columns, lambda column: [evidence.earned(one, STUDENT, column) for one in found])
+
+
+def base(bench: Bench, runs: Sequence[Run], columns: Sequence[str]) -> Cells:
+    """Return what the base earns, by column; no seed changes it."""
+    found = bench.answered(runs[0], BASE)
+    return _known(columns, lambda column: [evidence.earned(found, BASE, column)])
+
+
+def figures(cells: Cells, columns: Sequence[str]) -> tuple[Figure | None, ...]:
+    """Return the figures of some columns, None where there is none."""
+    return tuple(figure(cells[title]) if title in cells else None for title in columns)
+
+
+def _known(columns: Sequence[str], earn: Callable[[Column], list[Tally | None]]) -> Cells:
+    made = {title: evidence.cell(earn(TITLES[title])) for title in columns}
+    return {title: cell for title, cell in made.items() if cell is not None}

@@ -1,0 +1,113 @@
+"""`lskd reproduce`: runs what is missing of the lab, measures every experiment, writes one report.
+
+In: a folder of run files. Out: `<home>/reproduce/report.html` and `report.md`. The same command
+again goes on where it was stopped; the report is written anew after each experiment.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lskd import __version__
+from lskd.errors import UserError
+from lskd.lab.annotators import Annotators
+from lskd.lab.course import Course, make_world, take
+from lskd.lab.world import Numbers
+from lskd.progress import Display
+from lskd.reproduce import page
+from lskd.reproduce.bench import FOLDER, Bench, begun, parent_file
+from lskd.reproduce.experiment import Experiment, Finding
+from lskd.reproduce.experiments import EXPERIMENTS
+from lskd.reproduce.of_writer import NotThere
+from lskd.reproduce.page import Facts
+
+QUICK = "it trains more than the lab's run does; leave out --quick"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: run files, the lab's home, seeds, and which experiments ("" for all).
+
+    `quick` takes the first seed's run to its end, as `lskd lab run` does, and leaves out what
+    needs a further training. `changes` are as with `--set`, for the lab's run.
+    """
+
+    folder: Path
+    home: Path
+    numbers: Numbers
+    seeds: tuple[int, ...] = (0, 1, 2)
+    quick: bool = False
+    only: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+def reproduce(wanted: Wanted, display: Display) -> Path:
+    """Run what is missing, write the report, and return it.
+
+    Raises UserError for an unknown experiment, before any work, and as `lskd run` does.
+    """
+    chosen = selected(wanted.only)
+    bench = prepared(wanted, display)
+    return report(bench, chosen)
+
+
+def selected(only: tuple[str, ...]) -> tuple[Experiment, ...]:
+    """Return the experiments of some names, all for none; raises UserError for an unknown one."""
+    known = {one.name: one for one in EXPERIMENTS}
+    for name in only:
+        if name not in known:
+            raise UserError(f"no experiment is called {name!r}; there are: {', '.join(known)}")
+    return tuple(one for one in EXPERIMENTS if not only or one.name in only)
+
+
+def prepared(wanted: Wanted, display: Display) -> Bench:
+    """Return the lab at hand: a world, and a run for each seed as far as it is needed.
+
+    Raises UserError as `lskd run` does.
+    """
+    file = parent_file(wanted.folder)
+    seeds = wanted.seeds[:1] if wanted.quick else wanted.seeds
+    first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
+    world = make_world(first.world, wanted.numbers, 0, display)
+    runs = {}
+    for place, seed in enumerate(seeds):
+        # As `lskd lab bars` has them, so that both share what they made.
+        out = wanted.home if place == 0 else wanted.home / f"seed{seed}"
+        course = Course(file, wanted.home, out, seed, wanted.changes)
+        if wanted.quick:
+            runs[seed] = take(course, world, Annotators(seed=seed), display)
+        else:
+            runs[seed] = begun(course, world, display)
+    return Bench(wanted.folder, wanted.home, world, runs, display, wanted.quick)
+
+
+def report(bench: Bench, chosen: tuple[Experiment, ...]) -> Path:
+    """Measure some experiments and return the report of all that was found."""
+    findings: list[Finding] = []
+    file = bench.home / FOLDER / page.HTML
+    for experiment in chosen:
+        bench.display.line("reproduce", experiment.title)
+        findings.append(found(bench, experiment))
+        file = page.write(bench.home / FOLDER, findings, facts(bench))
+    return file
+
+
+def found(bench: Bench, experiment: Experiment) -> Finding:
+    """Return what an experiment gives, or why it was not run."""
+    if bench.quick and experiment.trains:
+        return Finding(experiment, None, QUICK)
+    try:
+        return Finding(experiment, experiment.measure(bench, experiment))
+    except NotThere as error:
+        return Finding(experiment, None, str(error))
+
+
+def facts(bench: Bench) -> Facts:
+    """Return what the report tells of where it comes from."""
+    run = next(iter(bench.runs.values()))
+    scenes = len(bench.world.of("train"))
+    seeds = " ".join(str(seed) for seed in bench.runs)
+    quick = "; quick: what needs a further training is left out" if bench.quick else ""
+    name = parent_file(bench.folder).name
+    where = f"{name}, {scenes:,} scenes, seeds {seeds}{quick}; lskd {__version__}"
+    lab = "a laboratory: scenes, teacher, describers and people are simulated (docs/lab.md)"
+    return Facts(where, (lab, *run.notices([stage.name for stage in run.stages()])))

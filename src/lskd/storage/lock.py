@@ -1,0 +1,249 @@
+"""A run at a place is held by one process at a time, wherever it works, and kept up to date there.
+
+In: a working folder whose local lock this process holds. Out: a lock object at the place, with the
+owner's name, that is written again every 20 seconds while the block lasts. A lock without a sign of
+life for two minutes is stale, and taken over; so is at once that of a process which worked in this
+very folder of this host, since the local lock tells that it is dead. Ages are told by the clock of
+the place alone. Two that find the same stale lock ask for the same next number, and one gets it.
+
+While it is held, logs and paid replies are published at the same pace.
+"""
+
+import _thread
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from lskd.chat.journal import Journal
+from lskd.errors import UserError
+from lskd.holder import SESSION, Holder, own
+from lskd.journal.segments import NOTE, Segments
+from lskd.storage import mirror
+from lskd.storage.address import on, shown, told, url_of, written
+
+BEAT_SECONDS: Final = 20.0
+STALE_SECONDS: Final = 120.0
+NAME: Final = ".lock-"
+JOURNAL, SEGMENTS, LOGS = "journal.sqlite", "journal", ("trace.jsonl", "shards.jsonl")
+# How the file systems whose pipe_file knows no mode are told to refuse what is there.
+CREATE: Final = {"az": {"overwrite": False}, "abfs": {"overwrite": False}}
+
+
+class Lock:
+    """The lock object of one place; `lost` says that another process has taken it over."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        self.lost = False
+        self._system, self._root = on(url)
+        self._number = 0
+        self._signed = json.dumps({**asdict(own()), "folder": str(folder)}).encode()
+
+    def take(self) -> None:
+        """Take the lock.
+
+        Raises UserError if another process holds it.
+        """
+        numbers = self.numbers()
+        if numbers and not self._is_free(numbers[-1]):
+            who = self.holder(numbers[-1])
+            where = f" on {who.host}, process {who.process}" if who and who.host else ""
+            raise UserError(
+                f"another lskd is at work in {self.url}{where}: wait for it; if it is dead, its "
+                f"lock can be taken over {STALE_SECONDS:.0f} s after its last sign of life"
+            )
+        number = numbers[-1] + 1 if numbers else 1
+        how = CREATE.get(self.url.partition(":")[0], {"mode": "create"})
+        try:
+            with written(self.url):
+                self._system.pipe_file(self._file(number), self._signed, **how)
+        except FileExistsError as error:
+            raise UserError(f"another lskd has just begun to work in {self.url}") from error
+        self._number = number
+        for older in numbers:
+            self._remove(self._file(older))
+
+    def beat(self) -> None:
+        """Give a sign of life, or find that the lock is lost."""
+        if self.numbers()[-1:] != [self._number]:
+            self.lost = True
+            return
+        with told(self.url):
+            self._system.pipe_file(self._file(self._number), self._signed)
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if not self.lost:
+            self._remove(self._file(self._number))
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the locks that are there, in order; the last one counts."""
+        try:
+            with told(self.url):
+                found = self._system.ls(self._root, False)
+        except FileNotFoundError:
+            return []
+        names = [str(name).rpartition("/")[2] for name in found]
+        ends = [name.removeprefix(NAME) for name in names if name.startswith(NAME)]
+        return sorted(int(end) for end in ends if end.isdigit())
+
+    def holder(self, number: int) -> Holder | None:
+        """Return who has signed a lock, or None if that cannot be told."""
+        told_here = self._read(number)
+        told_here.pop("folder", None)
+        with contextlib.suppress(TypeError):
+            return Holder(**told_here)
+        return None
+
+    def is_stale(self, number: int) -> bool:
+        """Return whether a lock has been without a sign of life for too long."""
+        probe = f"{self._root}/.clock-{SESSION}"
+        try:
+            with told(self.url):
+                self._system.pipe_file(probe, b"")
+                now = self._system.modified(probe)
+                then = self._system.modified(self._file(number))
+        except FileNotFoundError:
+            return True
+        finally:
+            self._remove(probe)
+        return bool((now - then).total_seconds() > STALE_SECONDS)
+
+    def _is_free(self, number: int) -> bool:
+        signed = self._read(number)
+        here = (socket.gethostname(), str(self.folder))
+        return (signed.get("host"), signed.get("folder")) == here or self.is_stale(number)
+
+    def _read(self, number: int) -> dict[str, Any]:
+        with contextlib.suppress(FileNotFoundError, ValueError), told(self.url):
+            return dict(json.loads(self._system.cat_file(self._file(number))))
+        return {}
+
+    def _file(self, number: int) -> str:
+        return f"{self._root}/{NAME}{number:06d}"
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError), told(self.url):
+            self._system.rm_file(name)
+
+
+@contextlib.contextmanager
+def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
+    """Hold the place that a working folder stands for; nothing if it stands for none.
+
+    A sign of life is given `every` so many seconds. Raises UserError if another process holds the
+    place, or has taken it over meanwhile.
+    """
+    url = url_of(folder)
+    if url is None:
+        yield
+        return
+    lock = Lock(folder, url)
+    lock.take()
+    paid = Paid(folder)
+    try:
+        mirror.pull(folder)
+        paid.restore()
+        with beating(lock, paid, every):
+            yield
+        if lock.lost:
+            raise lost(folder)
+        publish(folder, paid)
+    except BaseException as error:
+        if lock.lost:
+            raise lost(folder) from error
+        # The first error is the one that the user must see.
+        with contextlib.suppress(UserError):
+            publish(folder, paid)
+        raise
+    finally:
+        paid.close()
+        with contextlib.suppress(UserError):
+            lock.release()
+
+
+def lost(folder: Path) -> UserError:
+    """Return what to tell whose lock was taken over."""
+    return UserError(
+        f"{shown(folder)} was taken over by another lskd, since this one gave no sign of life for "
+        f"{STALE_SECONDS:.0f} s: wait for it, then give the same command again"
+    )
+
+
+@contextlib.contextmanager
+def beating(lock: Lock, paid: "Paid", every: float) -> Iterator[None]:
+    """Give signs of life while the block lasts."""
+    stop = threading.Event()
+    beats = threading.Thread(target=keep, args=(lock, paid, stop, every), daemon=True)
+    beats.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beats.join()
+
+
+def keep(lock: Lock, paid: "Paid", stop: threading.Event, every: float) -> None:
+    """Give signs of life and publish logs until told to stop; interrupt the work if it is lost."""
+    while not stop.wait(every):
+        # Where the place is out of reach for a while, the work itself will tell.
+        with contextlib.suppress(UserError):
+            lock.beat()
+            if lock.lost:
+                _thread.interrupt_main()
+                return
+            publish(lock.folder, paid)
+
+
+def publish(folder: Path, paid: "Paid") -> None:
+    """Publish what grows: the logs of all stages, and the replies that were paid for."""
+    for name in LOGS:
+        for log in folder.glob(f"*/{name}"):
+            mirror.push(log)
+    paid.publish()
+
+
+class Paid:
+    """The journal of a working folder, published piece by piece."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / JOURNAL
+        self._folder = folder / SEGMENTS
+        self._journal: Journal | None = None
+
+    def restore(self) -> None:
+        """Take in what another machine has paid for."""
+        if (self._folder / NOTE).exists():
+            self._segments().restore()
+
+    def publish(self) -> None:
+        """Publish what was paid since the last time, if there is a journal."""
+        if self._file.exists():
+            self._segments().publish()
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _segments(self) -> Segments:
+        self._journal = self._journal or Journal(self._file)
+        return Segments(self._journal, self._folder)
+
+
+def holder(folder: Path) -> Holder | None:
+    """Return which process holds the place of a folder, or None: it is local, free or stale."""
+    url = url_of(folder)
+    if url is None:
+        return None
+    lock = Lock(folder, url)
+    numbers = lock.numbers()
+    if not numbers or lock.is_stale(numbers[-1]):
+        return None
+    return lock.holder(numbers[-1])

@@ -1,0 +1,182 @@
+"""A working folder and its place hold the same files, but for tables and what is not finished.
+
+In: a working folder. Out: what another machine has published is brought here (`pull`), what was
+finished here is published (`push`). A hidden list in the working folder tells what was last alike,
+so that nothing is moved twice and a file that was removed on one side is removed on the other.
+
+Tables and images that came as bytes lie at the place alone (`files`). Hidden files, databases,
+training in progress and caches stay here.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from lskd.holder import holder
+from lskd.storage.address import PLACES, located, on, told, url_of
+from lskd.storage.files import fetch, info, lies_there_alone, publish, remove, stamp
+
+LIST: Final = ".published.jsonl"
+# Parts of a path that is not published: what a training needs to go on, what can be made again,
+# and a studio's database with its users.
+STAYS: Final = frozenset(("training", "features", "sights", "studio"))
+DATABASE: Final = ".sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How a file was when it was last alike on both sides; it is `gone` where it was removed."""
+
+    name: str
+    stamp: str
+    modified: int
+    size: int
+    gone: bool = False
+
+
+def opened(name: str | Path) -> Path:
+    """Return the path by which the house knows a run's folder, brought up to date if it is a URL.
+
+    Where another process of this machine is at work in it, it is up to date already.
+    """
+    folder = located(name)
+    if url_of(folder) is not None and holder(folder) is None:
+        pull(folder)
+    return folder
+
+
+def pull(folder: Path) -> None:
+    """Bring here what has changed at the place since both were alike; remove what is gone there."""
+    url = url_of(folder)
+    assert url is not None
+    known = read_list(folder)
+    system, root = on(url)
+    try:
+        with told(url):
+            found = system.find(root, detail=True)
+    except FileNotFoundError:
+        found = {}
+    there: set[str] = set()
+    for entry in found.values():
+        name = relative(str(entry["name"]), root)
+        if not name or lies_there_alone(Path(name)) or not published(PurePosixPath(name)):
+            continue
+        there.add(name)
+        file = folder / name
+        now, before = stamp(entry), known.get(name)
+        if before is None or not file.exists() or not now or now != before.stamp:
+            fetch(file)
+            note(file, now, file.stat())
+    for name, before in known.items():
+        file = folder / name
+        # Whoever has changed it here since keeps it: it is published again.
+        if name not in there and not before.gone and same(file, before):
+            file.unlink(missing_ok=True)
+            write_line(folder, Known(name, "", 0, 0, gone=True))
+
+
+def push(part: Path) -> None:
+    """Publish what was finished below a folder since both sides were alike; nothing if it is local.
+
+    Raises UserError if the place cannot be reached or written.
+    """
+    if url_of(part) is None:
+        return
+    root = root_of(part)
+    known = read_list(root)
+    here = {file.relative_to(root).as_posix(): file for file in ours(part, root)}
+    # What lies deeper first: notes and cards speak of the rest.
+    for name in sorted(here, key=lambda name: (-name.count("/"), name)):
+        if name not in known or not same(here[name], known[name]):
+            send(here[name])
+    inside = part.relative_to(root)
+    for name, before in known.items():
+        if not before.gone and name not in here and Path(name).is_relative_to(inside):
+            remove(root / name)
+            write_line(root, Known(name, "", 0, 0, gone=True))
+
+
+def ours(part: Path, root: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are published."""
+    for file in part.rglob("*") if part.is_dir() else [part]:
+        name = PurePosixPath(file.relative_to(root).as_posix())
+        if published(name) and not lies_there_alone(file) and file.is_file():
+            yield file
+
+
+def published(name: PurePosixPath) -> bool:
+    """Return whether a file is published, by its name from the root of the working folder."""
+    hidden = any(part.startswith(".") for part in name.parts)
+    return not hidden and STAYS.isdisjoint(name.parts) and DATABASE not in name.name
+
+
+def root_of(path: Path) -> Path:
+    """Return the working folder that a path lies in: the one that has a list, else the path."""
+    for folder in (path, *path.parents):
+        if folder.name == PLACES:
+            break
+        if (folder / LIST).exists():
+            return folder
+    return path if path.is_dir() else path.parent
+
+
+def relative(name: str, root: str) -> str:
+    """Return the name of a file from a folder, as file systems write both."""
+    return name.lstrip("/").removeprefix(root.strip("/")).lstrip("/")
+
+
+def same(file: Path, before: Known) -> bool:
+    """Return whether a file is as it was when both sides were alike."""
+    try:
+        now = file.stat()
+    except FileNotFoundError:
+        return False
+    return not before.gone and (now.st_mtime_ns, now.st_size) == (before.modified, before.size)
+
+
+def send(file: Path, unfinished: Path | None = None) -> None:
+    """Publish a file, and note that it is alike on both sides.
+
+    With `unfinished` that is its content, and takes its place here too.
+    """
+    # What is added meanwhile, as to a log, is not taken for published.
+    before = (unfinished or file).stat()
+    publish(unfinished or file, file)
+    if unfinished is not None:
+        unfinished.replace(file)
+    note(file, stamp(info(file)), before)
+
+
+def note(file: Path, known: str, was: os.stat_result) -> None:
+    """Note that a file is alike on both sides: what tells it apart there, and how it was here."""
+    root = root_of(file)
+    name = file.relative_to(root).as_posix()
+    write_line(root, Known(name, known, was.st_mtime_ns, was.st_size))
+
+
+def begin(folder: Path) -> None:
+    """Make a working folder the root of what is published from it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / LIST).touch()
+
+
+def write_line(root: Path, known: Known) -> None:
+    """Add a line to the list."""
+    with (root / LIST).open("a", encoding="utf-8") as lines:
+        lines.write("\n" + json.dumps(asdict(known)))
+
+
+def read_list(root: Path) -> Mapping[str, Known]:
+    """Return what was last alike, by name."""
+    begin(root)
+    found: dict[str, Known] = {}
+    for line in (root / LIST).read_text(encoding="utf-8").splitlines():
+        # A kill can leave half a line; that file is then published again.
+        with contextlib.suppress(ValueError, TypeError):
+            known = Known(**json.loads(line))
+            found[known.name] = known
+    return found

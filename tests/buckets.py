@@ -1,0 +1,177 @@
+"""An S3 server on the loopback, in a process of its own, and a proxy before it that misbehaves."""
+
+import contextlib
+import http.client
+import importlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from lskd.cli import app
+
+fsspec: Any = importlib.import_module("fsspec")
+s3fs: Any = importlib.import_module("s3fs")
+SECRET = "a-secret-that-must-not-be-found"
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """Run moto's server; give its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            with contextlib.suppress(urllib.error.URLError):
+                urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
+                break
+            assert process.poll() is None, "moto's server has ended"
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def bucket(address: str, name: str) -> str:
+    """Make an empty bucket and return its URL."""
+    asked = urllib.request.Request(f"{address}/{name}", method="PUT")
+    urllib.request.urlopen(asked, timeout=30).close()
+    return f"s3://{name}"
+
+
+def environment(address: str, work: Path) -> dict[str, str]:
+    """Return what tells a process where the server is; `work` is a machine's own disk."""
+    return {
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "LSKD_WORK": str(work / "work"),
+        "XDG_CACHE_HOME": str(work / "cache"),
+    }
+
+
+@contextlib.contextmanager
+def machine(variables: Mapping[str, str]) -> Iterator[None]:
+    """Be a machine with such an environment within the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        yield
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def lskd(*args: str, folder: Path) -> tuple[int, str, str]:
+    """Give a command in this process, in a folder; return its exit code, output and errors."""
+    with contextlib.chdir(folder):
+        found = CliRunner().invoke(app, list(args))
+    if found.exit_code == 1 and found.exception is not None:
+        raise found.exception
+    return found.exit_code, found.stdout, found.stderr
+
+
+Rule = Callable[[str, str], str]
+
+
+def well(method: str, path: str) -> str:
+    """Let everything pass."""
+    return ""
+
+
+class Passing(BaseHTTPRequestHandler):
+    """One connection to the proxy."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Front"
+
+    def handle_one_request(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            super().handle_one_request()
+
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path))
+        what = self.server.rule(self.command, self.path)
+        if what == "500":
+            self.answer(500, {}, b"<Error><Code>InternalError</Code></Error>")
+            return
+        if what:
+            time.sleep(float(what))
+        behind = http.client.HTTPConnection(self.server.behind, timeout=60)
+        behind.request(self.command, self.path, body, dict(self.headers.items()))
+        answer = behind.getresponse()
+        content = answer.read()
+        behind.close()
+        self.answer(answer.status, dict(answer.getheaders()), content)
+
+    def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in ("transfer-encoding", "connection", "server", "date"):
+                self.send_header(name, value)
+        if "content-length" not in {name.lower() for name in headers}:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = pass_on
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Front(ThreadingHTTPServer):
+    """Passes requests on to `behind`; what it has `seen`, and the `rule` for what happens."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.behind = behind
+        self.rule: Rule = well
+        self.seen: list[tuple[str, str]] = []
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextlib.contextmanager
+def proxy(address: str) -> Iterator[Front]:
+    """Pass requests on; `rule(method, path)` tells what happens to each of them.
+
+    "" passes it on, "500" refuses it, and a number of seconds is how much later it is passed on.
+    """
+    with Front(address.removeprefix("http://")) as front:
+        thread = threading.Thread(target=front.serve_forever, daemon=True)
+        thread.start()
+        yield front
+        front.shutdown()
+        thread.join()

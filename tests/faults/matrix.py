@@ -1,0 +1,276 @@
+"""The matrix of faults: what goes wrong, what lskd says of it, what is lost, and how it goes on.
+
+Each row is held up by the test that it names, which asks `heard` whether that was said. The page
+is made from the rows:
+
+    PYTHONPATH=tests python -m faults.matrix > docs/faults.md
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+
+from faults.machine import Result
+
+NOTHING = "nothing"
+AGAIN = "the same command, once there is room"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row: `said` is the line on standard error, "..." standing for what varies.
+
+    `exit_code` is None where the run simply goes on. `test` is "file::test".
+    """
+
+    what: str
+    said: str
+    exit_code: int | None
+    lost: str
+    goes_on: str
+    test: str
+
+
+def heard(fault: Fault, result: Result) -> None:
+    """Check that a command ended with a fault's exit code, and with its one clear line."""
+    lines = result.said.strip().splitlines()
+    assert result.exit_code == fault.exit_code, result.said
+    last = lines[-1]
+    pattern = re.escape(f"error: {fault.said}").replace(re.escape("..."), ".*")
+    assert re.fullmatch(pattern, last), last
+    assert not any(line.startswith("Traceback") for line in lines), result.said
+    assert sum(line.startswith("error: ") for line in lines) == 1, result.said
+
+
+DISK_FULL = Fault(
+    "The disk is full, in any stage, at any write",
+    "cannot write ...: ...; what was finished is kept, and the same command goes on once this is "
+    "mended",
+    2,
+    NOTHING,
+    AGAIN,
+    "faults/test_fault_disk.py::test_a_full_disk_is_told_in_every_stage_and_the_run_goes_on",
+)
+EXPORT_FULL = Fault(
+    "The disk is full while the corpus is exported",
+    "cannot write the export to ...: ...",
+    2,
+    "nothing; the export before is kept",
+    AGAIN,
+    DISK_FULL.test,
+)
+FILE_SIZE = Fault(
+    "A file may not grow as large as a table or page is (a quota, `ulimit -f`)",
+    DISK_FULL.said,
+    2,
+    NOTHING,
+    "the same command, with a higher limit",
+    "faults/test_fault_disk.py::test_a_limit_on_the_size_of_files_is_told_and_the_run_goes_on",
+)
+PAID_FULL = Fault(
+    "The disk is full while replies are bought",
+    "no room left on the disk for ...: nothing more was asked; free some space and give the same "
+    "command again",
+    2,
+    "nothing: replies in flight are kept in a reserve of 4 MB that the journal holds",
+    AGAIN,
+    "faults/test_fault_disk.py::test_a_full_disk_makes_no_reply_be_bought_twice",
+)
+READ_ONLY = Fault(
+    "The run's folder cannot be written",
+    "cannot write to ...: Read-only file system",
+    2,
+    NOTHING,
+    "the same command, once it can; `lskd status` and `lskd show` read it all the same",
+    "faults/test_fault_disk.py::test_a_read_only_folder_is_told_and_can_still_be_read",
+)
+BROKEN_READ = Fault(
+    "A table is truncated or changed, and a stage reads it",
+    "... is broken (...): `lskd run` with --verify makes it again",
+    2,
+    NOTHING,
+    "`lskd run` with --verify",
+    "faults/test_fault_shards.py::test_a_broken_table_is_named_by_the_stage_that_reads_it",
+)
+BROKEN_FOUND = Fault(
+    "A table is truncated, changed or gone, and no stage has read it yet",
+    "... of the tables' files are broken: ...: `lskd run` with --verify makes them again",
+    2,
+    NOTHING,
+    "`lskd status --verify` finds any changed bit by the checksums in `shards.jsonl`; `lskd run` "
+    "with --verify makes the shard again, and what was made from it",
+    "faults/test_fault_shards.py::test_any_changed_bit_of_any_table_is_found_and_made_again",
+)
+PAID_BROKEN = Fault(
+    "A table of paid replies is broken",
+    BROKEN_READ.said,
+    2,
+    "nothing: the replies are in the journal, and none is asked for again",
+    "`lskd run` with --verify",
+    "faults/test_fault_shards.py::test_a_broken_table_of_paid_replies_is_made_again_for_nothing",
+)
+BROKEN_NOTE = Fault(
+    "The note of a stage's settings is damaged",
+    "... is broken (...): remove it, and the same command goes on with the tables beside it, or "
+    "remove these too to make them again",
+    2,
+    NOTHING,
+    "as the line says",
+    "faults/test_fault_shards.py::test_a_damaged_note_is_told",
+)
+TWO_RUNS = Fault(
+    "Two runs in one folder",
+    "another lskd is at work in ...: wait for it",
+    2,
+    "nothing: the second is refused before it does anything",
+    "the same command, after the first",
+    "faults/test_fault_process.py::test_a_second_run_is_refused_and_a_killed_ones_lock_is_no_lock",
+)
+STALE_LOCK = Fault(
+    "A lock that a killed run has left behind",
+    "",
+    None,
+    NOTHING,
+    "at once: the kernel lets go of a lock when its process ends, however it ends",
+    TWO_RUNS.test,
+)
+INTERRUPTED = Fault(
+    "Ctrl-C (SIGINT)",
+    "interrupted; the same command goes on where this one stopped",
+    130,
+    "nothing: paid calls in flight are waited for; a second Ctrl-C leaves them",
+    "the same command",
+    "faults/test_fault_process.py"
+    "::test_a_run_that_is_told_to_stop_pays_for_nothing_twice_and_goes_on",
+)
+TERMINATED = Fault(
+    "SIGTERM, as a scheduler sends it",
+    "stopped by SIGTERM; the same command goes on where this one stopped",
+    143,
+    "nothing: paid calls in flight are waited for",
+    "the same command",
+    INTERRUPTED.test,
+)
+KILLED = Fault(
+    "The process is killed (SIGKILL, no memory left) at any moment",
+    "",
+    None,
+    "nothing that has arrived; calls in flight may be charged once more, and are counted",
+    "the same command",
+    "test_paid.py::test_a_run_killed_at_random_moments_gives_the_same_tables_and_buys_nothing_twice",
+)
+JOURNAL_BROKEN = Fault(
+    "The journal of paid replies is damaged, as by a power failure",
+    "... is damaged or no journal (...): move it away, or save what it holds with `sqlite3 ... "
+    ".recover`",
+    2,
+    "what was damaged",
+    "as the line says",
+    "test_fuzz_found.py::test_a_journal_that_was_not_closed_is_read_through_before_it_is_trusted",
+)
+DESCRIPTORS = Fault(
+    "No file descriptors are left",
+    "...: Too many open files...",
+    2,
+    "nothing: no picture counts as unreadable for that",
+    "the same command, with a higher `ulimit -n`",
+    "faults/test_fault_process.py::test_too_few_descriptors_are_told_and_leave_no_picture_out",
+)
+CLOCK = Fault(
+    "The clock jumps by hours, back and forth",
+    "",
+    None,
+    "nothing; times in the trace are wrong",
+    "at once: pauses and time-outs are counted by a clock that does not jump",
+    "faults/test_fault_process.py::test_a_clock_that_jumps_changes_no_table",
+)
+# Whose tests live elsewhere, and hold up their own lines.
+NETWORK = Fault(
+    "The network to the teacher is cut: refused, reset, or silent",
+    "... cannot be reached...",
+    4,
+    "nothing that has arrived",
+    "the same command, once the server is there again",
+    "journal/test_journal_faults.py"
+    "::test_a_network_that_is_cut_is_told_in_one_line_and_loses_nothing",
+)
+SERVICE = Fault(
+    "On a cluster, nodes and the journal's service are killed",
+    "",
+    None,
+    "nothing that was acknowledged; calls in flight may be charged once more",
+    "the same command",
+    "journal/test_journal_kills.py"
+    "::test_nodes_and_the_service_are_killed_and_nothing_acknowledged_is_lost_or_paid_twice",
+)
+CLUSTER = Fault(
+    "On a cluster, a worker, a node and the driver are killed",
+    "",
+    None,
+    "nothing that has arrived; calls in flight may be charged once more",
+    "workers and nodes: at once; the driver: the same command",
+    "faults/test_fault_ray_kills.py"
+    "::test_a_cluster_gives_the_tables_of_one_process_though_all_is_killed_once",
+)
+S3_ERRORS = Fault(
+    "S3 answers with errors, or slowly",
+    "... cannot be ...; ... the same command goes on ...",
+    2,
+    NOTHING,
+    "the same command; slow answers are waited for",
+    "storage/test_storage_run.py::test_s3_errors_are_told_in_one_line_and_the_same_command_goes_on",
+)
+S3_KILLED = Fault(
+    "A kill while a table is published to S3",
+    "",
+    None,
+    "nothing: no reader sees half a table",
+    "the same command",
+    "storage/test_storage_run.py"
+    "::test_a_kill_while_a_table_is_published_leaves_no_half_of_it_and_the_next_run_ends_well",
+)
+S3_TWO = Fault(
+    "Two runs at one place on S3, on two machines",
+    "another lskd is at work in ...",
+    2,
+    "nothing: the second is refused",
+    "the same command, after the first; at once where that has died in this folder",
+    "storage/test_storage_run.py"
+    "::test_a_second_run_at_a_place_is_refused_whichever_machine_it_is_on",
+)
+FAULTS = (
+    *(DISK_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY),
+    *(BROKEN_READ, BROKEN_FOUND, PAID_BROKEN, BROKEN_NOTE),
+    *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, INTERRUPTED, TERMINATED, KILLED),
+    *(DESCRIPTORS, CLOCK, NETWORK, SERVICE, CLUSTER, S3_ERRORS, S3_KILLED, S3_TWO),
+)
+OPENING = """\
+# What can go wrong, and what happens then
+
+Each row is a test with a real process and a real file system; `python -m faults.matrix`, with
+`tests` in the path, writes this page from the rows that the tests check. After each of them the
+tables are those of a run that nothing disturbed. Exit codes are those of `lskd --help`.
+
+| what goes wrong | what is said | exit code | what is lost | how it goes on | test |
+|---|---|---|---|---|---|
+"""
+
+
+def page(faults: tuple[Fault, ...] = FAULTS) -> str:
+    """Return the page."""
+    return OPENING + "".join(f"| {' | '.join(cells(one))} |\n" for one in faults)
+
+
+def cells(fault: Fault) -> tuple[str, ...]:
+    """Return the cells of a row, as Markdown."""
+    by_signal = fault.exit_code in (INTERRUPTED.exit_code, TERMINATED.exit_code)
+    line = fault.said if by_signal else f"error: {fault.said}"
+    said = f"`` {line} ``" if fault.said else ""
+    code = "" if fault.exit_code is None else str(fault.exit_code)
+    file, _, test = fault.test.partition("::")
+    where = f"`tests/{file}`: {test.removeprefix('test_').replace('_', ' ')}"
+    return (fault.what, said, code, fault.lost, fault.goes_on, where)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,278 @@
+"""Workers and the driver's service, killed in the middle: nothing that was acknowledged is lost.
+
+All are processes of their own. A node's death is the death of its worker and of its folder.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from journal_worker import CONCURRENCY, TURNS
+
+from chat.server import Server
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge, Paid, spent_so_far
+from lskd.errors import UserError
+from lskd.journal.segments import Segments
+
+HERE = Path(__file__).parent
+MOST = Charge(100, 50, 0.5)
+PAID = Paid("{}", "{}", "stop", 60, 20, 0.25, 1.5)
+TOKEN = "a-token-that-is-as-good-as-any-for-a-test"
+SILENCE = 3.0
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    shared_server.reset(latency=0.1)
+    return shared_server
+
+
+class Cluster:
+    """The driver's service and the workers of a test, each with a folder of its own."""
+
+    def __init__(self, folder: Path, server: Server, count: int) -> None:
+        self.folder = folder
+        self.server = server
+        self.count = count
+        self.journal = folder / "driver" / "journal.sqlite"
+        self.segments = folder / "storage"
+        self.port = 0
+        self.host: subprocess.Popen[str] | None = None
+        self.running: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in [*self.running, *([self.host] if self.host else [])]:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
+
+    def environment(self, node: str) -> dict[str, str]:
+        paths = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, sys.path)])
+        return os.environ | {
+            "PYTHONPATH": paths,
+            "LSKD_JOURNAL_TOKEN": TOKEN,
+            "LSKD_JOURNAL": f"http://127.0.0.1:{self.port}",
+            "LSKD_UNSENT": str(self.folder / node / "unsent"),
+        }
+
+    def serve(self) -> None:
+        """Start the service, where it was if it was anywhere."""
+        command = [sys.executable, str(HERE / "journal_host.py"), str(self.journal)]
+        command += [str(self.port), str(SILENCE), str(self.segments)]
+        self.host = subprocess.Popen(
+            command,
+            env=self.environment("driver"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.host.stdout is not None
+        address = self.host.stdout.readline().strip()
+        self.port = int(address.rpartition(":")[2])
+
+    def kill_service(self) -> None:
+        assert self.host is not None
+        self.host.kill()
+        self.host.communicate()
+
+    def work(self, number: int, step: int) -> subprocess.Popen[str]:
+        """Start the worker of a node."""
+        folder = self.folder / f"node{number}"
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, str(HERE / "journal_worker.py"), self.server.base_url]
+        command += [str(self.count), str(number), str(step), str(self.answers(number))]
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=self.environment(f"node{number}"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def answers(self, number: int) -> Path:
+        return self.folder / f"answers{number}.json"
+
+    def kill_node(self, number: int, process: subprocess.Popen[str]) -> None:
+        """Kill a node's worker, and delete all that the node had."""
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        shutil.rmtree(self.folder / f"node{number}")
+
+    def ended(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a worker that must end well; return what it said."""
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+        return said
+
+    def replies(self, step: int) -> list[object]:
+        """Return all replies in the order of the conversations."""
+        parts = [json.loads(self.answers(number).read_text()) for number in range(step)]
+        return [parts[k % step][k // step] for k in range(self.count)]
+
+
+def expected(folder: Path, server: Server, count: int) -> list[object]:
+    """Return what an undisturbed worker gets."""
+    with Cluster(folder, server, count) as calm:
+        calm.serve()
+        calm.ended(calm.work(0, 1))
+        return calm.replies(1)
+
+
+def until_calls(server: Server, calls: int) -> None:
+    while server.calls() < calls:
+        time.sleep(0.02)
+
+
+def check(cluster: Cluster, kills_in_flight: int, whole: list[object], step: int) -> None:
+    """Check that nothing is lost, and nothing was paid twice beyond what was in flight."""
+    tally = cluster.server.tally()
+    assert cluster.replies(step) == whole
+    assert len(tally.requests) == cluster.count * TURNS
+    paid_again = tally.calls - len(tally.requests)
+    spent = spent_so_far(cluster.journal)
+    assert spent.calls == cluster.count * TURNS
+    assert paid_again <= spent.unanswered <= kills_in_flight
+    assert tally.most_at_once <= CONCURRENCY + kills_in_flight
+    print(f"{paid_again} paid again, {spent.unanswered} of {kills_in_flight} shown as unanswered")
+
+
+def test_nodes_and_the_service_are_killed_and_nothing_acknowledged_is_lost_or_paid_twice(
+    server: Server, tmp_path: Path
+) -> None:
+    count = 60
+    whole = expected(tmp_path / "calm", server, count)
+    server.reset(latency=0.1)
+    with Cluster(tmp_path / "killed", server, count) as cluster:
+        cluster.serve()
+        workers = [cluster.work(number, 2) for number in range(2)]
+        until_calls(server, 20)
+        cluster.kill_node(0, workers[0])
+        until_calls(server, 35)
+        cluster.kill_service()
+        before = spent_so_far(cluster.journal).calls
+        assert 0 < before < count * TURNS
+        time.sleep(0.5)  # replies arrive at a worker that cannot deliver them
+        cluster.serve()
+        again = cluster.work(0, 2)
+        cluster.ended(workers[1])
+        cluster.ended(again)
+        # The service was away for a while: the worker that lived held its replies and delivered.
+        check(cluster, CONCURRENCY, whole, step=2)
+        assert not list((cluster.folder / "node1" / "unsent").glob("*.json"))
+
+
+def test_a_drivers_disk_is_lost_and_what_was_published_is_not_bought_again(
+    server: Server, tmp_path: Path
+) -> None:
+    server.reset(latency=0.0)
+    with Cluster(tmp_path, server, 12) as cluster:
+        cluster.serve()
+        cluster.ended(cluster.work(0, 1))
+        whole = cluster.replies(1)
+        assert cluster.host is not None
+        cluster.host.communicate("")  # an orderly end publishes; else it is done every half minute
+        shutil.rmtree(cluster.folder / "driver")
+        calls = server.calls()
+        cluster.serve()
+        cluster.ended(cluster.work(0, 1))
+        assert cluster.replies(1) == whole
+        assert server.calls() == calls
+        assert spent_so_far(cluster.journal).calls == calls
+
+
+@pytest.mark.check
+@pytest.mark.timeout(3600)
+def test_forty_kills_of_nodes_and_the_service_lose_nothing(server: Server, tmp_path: Path) -> None:
+    count, kills, chance = 600, 40, random.Random(8)
+    server.reset()
+    whole = expected(tmp_path / "calm", server, count)
+    server.reset(latency=0.1)
+    with Cluster(tmp_path / "killed", server, count) as cluster:
+        cluster.serve()
+        workers = [cluster.work(number, 3) for number in range(3)]
+        done = 0
+        for _ in range(kills):
+            target = server.calls() + chance.randint(1, 2 * count * TURNS // kills)
+            while server.calls() < target and any(w.poll() is None for w in workers):
+                time.sleep(0.01)
+            alive = [number for number, worker in enumerate(workers) if worker.poll() is None]
+            if not alive:
+                break
+            done += 1
+            if chance.random() < 0.3:
+                cluster.kill_service()
+                time.sleep(chance.uniform(0, 1))
+                cluster.serve()
+            else:
+                number = chance.choice(alive)
+                cluster.kill_node(number, workers[number])
+                workers[number] = cluster.work(number, 3)
+        for worker in workers:
+            cluster.ended(worker)
+        assert done >= kills // 2
+        check(cluster, CONCURRENCY * done, whole, step=3)
+
+
+def test_segments_hold_what_a_new_journal_needs_and_no_other_may_write_there(
+    tmp_path: Path,
+) -> None:
+    def ask(journal: Journal, key: bytes) -> int:
+        call = journal.ask(key, MOST, lambda totals: True)
+        assert call is not None
+        return call
+
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal:
+        segments = Segments(journal, folder)
+        assert segments.restore() == 0
+        for number in range(5):
+            journal.keep(ask(journal, b"%d" % number), b"%d" % number, PAID)
+        assert segments.publish() == 5 and segments.publish() == 0
+        journal.keep(ask(journal, b"late"), b"late", PAID)
+        ask(journal, b"open")
+        journal.begin_batch([ask(journal, b"batched")], "token")
+        assert segments.publish() == 1
+        totals, name = journal.totals, journal.identity()
+    with Journal(tmp_path / "b.sqlite") as journal:
+        assert Segments(journal, folder).restore() == 6
+        assert journal.totals == totals and journal.identity() == name
+        assert journal.find(b"late") == PAID and journal.spent().unanswered == 1
+        (batch,) = journal.batches()
+        assert batch.token == "token" and list(batch.calls) == [b"batched"]
+        journal.keep(ask(journal, b"new"), b"new", PAID)
+        assert Segments(journal, folder).restore() == 0
+        assert Segments(journal, folder).publish() == 1
+    with Journal(tmp_path / "a.sqlite") as journal:  # an older copy catches up
+        assert Segments(journal, folder).restore() == 1
+        assert journal.find(b"new") == PAID
+    with Journal(tmp_path / "c.sqlite") as journal:
+        ask(journal, b"k")
+        with pytest.raises(UserError, match="the segments of another journal"):
+            Segments(journal, folder).restore()
+    next(folder.glob("replies-*")).write_bytes(b"half")
+    with (
+        Journal(tmp_path / "d.sqlite") as journal,
+        pytest.raises(UserError, match="no readable segments") as raised,
+    ):
+        Segments(journal, folder).restore()
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,200 @@
+"""Working folders, what is published from them, and the lock of a place."""
+
+import datetime
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckets import SECRET, fsspec, machine
+from lskd.errors import UserError
+from lskd.storage import files, lock, mirror
+from lskd.storage.address import explained, is_url, located, on, shown, url_of
+from lskd.table import draft
+
+PARTS = st.text("abcXYZ019_-", min_size=1, max_size=8)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Path]:
+    """Be a machine with a disk of its own."""
+    with machine({"LSKD_WORK": str(tmp_path)}):
+        yield tmp_path
+
+
+@given(st.sampled_from(["s3", "gs", "az", "hf", "memory"]), st.lists(PARTS, min_size=1, max_size=4))
+def test_a_working_folder_tells_which_place_it_stands_for(scheme: str, parts: list[str]) -> None:
+    url = f"{scheme}://{'/'.join(parts)}"
+    assert url_of(located(url)) == url
+    assert located(Path(url)) == located(url)  # a command line makes one slash of two
+    assert url_of(located(url) / "parse" / "x.json") == f"{url}/parse/x.json"
+    assert shown(located(url)) == url
+
+
+def test_a_path_stands_for_itself(tmp_path: Path) -> None:
+    for name in ("out/run", "/data/run", "C", "a:b", "runs/x.toml", str(tmp_path)):
+        assert not is_url(name) and located(name) == Path(name) and url_of(Path(name)) is None
+    assert located("file:///data/run") == Path("/data/run")
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/run", "s3://bucket/../other"])
+def test_a_url_with_a_password_or_a_way_out_is_refused(url: str) -> None:
+    with pytest.raises(UserError) as told:
+        located(url)
+    assert "secret" not in str(told.value)
+
+
+def test_no_message_has_a_secret_of_the_environment_in_it() -> None:
+    with machine({"AWS_SECRET_ACCESS_KEY": SECRET}):
+        said = explained("s3://bucket/x", OSError(f"signature of {SECRET} is wrong"))
+    assert SECRET not in said and "***" in said
+
+
+def test_a_file_system_that_is_not_known_is_told_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no file system is called 'nonsense'; known: s3"):
+        files.read_url("nonsense://bucket/x")
+
+
+def test_a_draft_is_published_under_its_name_alone_when_it_is_whole(work: Path) -> None:
+    file = located("memory://drafts/run") / "parse" / "stage.json"
+    with pytest.raises(UserError, match="cannot write"), draft(file) as unfinished:
+        unfinished.write_text("half")
+        raise OSError("no")
+    assert not files.exists(file)
+    with draft(file) as unfinished:
+        unfinished.write_text("whole")
+        assert not files.exists(file)
+    assert files.read_bytes(file) == b"whole" and file.read_text() == "whole"
+    names = fsspec.filesystem("memory").find("/drafts")
+    assert names == ["/drafts/run/parse/stage.json"]
+
+
+def test_two_machines_have_the_same_files_after_each_was_at_work(tmp_path: Path) -> None:
+    url = "memory://two/run"
+    homes = [{"LSKD_WORK": str(tmp_path / name)} for name in ("first", "second")]
+    with machine(homes[0]):
+        here = mirror.opened(url)
+        for name in ("distil/student/w.bin", "distil/training/x/state", "a.sqlite", "parse/n.json"):
+            (here / name).parent.mkdir(parents=True, exist_ok=True)
+            (here / name).write_text("first")
+        mirror.push(here / "distil")
+        mirror.push(here)
+    system = fsspec.filesystem("memory")
+    assert system.find("/two/run") == ["/two/run/distil/student/w.bin", "/two/run/parse/n.json"]
+    with machine(homes[1]):
+        there = mirror.opened(url)
+        assert (there / "distil/student/w.bin").read_text() == "first"
+        (there / "parse/n.json").write_text("second")
+        (there / "distil/student/w.bin").unlink()
+        mirror.push(there)
+    with machine(homes[0]):
+        before = (here / "a.sqlite").stat().st_mtime_ns
+        assert mirror.opened(url) == here
+        assert (here / "parse/n.json").read_text() == "second"
+        assert not (here / "distil/student/w.bin").exists()
+        assert (here / "distil/training/x/state").exists()
+        assert (here / "a.sqlite").stat().st_mtime_ns == before
+
+
+def test_what_is_alike_is_not_moved_again(work: Path) -> None:
+    here = mirror.opened("memory://alike/run")
+    with draft(here / "run.toml") as unfinished:
+        unfinished.write_text("seed = 1")
+    system = fsspec.filesystem("memory")
+    created = system.info("/alike/run/run.toml")["created"]
+    times = (here / "run.toml").stat().st_mtime_ns
+    mirror.push(here)
+    mirror.pull(here)
+    assert system.info("/alike/run/run.toml")["created"] == created
+    assert (here / "run.toml").stat().st_mtime_ns == times
+
+
+def signed(url: str, name: str, host: str, folder: str, age: float) -> None:
+    """Leave the lock of another process, `age` seconds old."""
+    system, root = on(url)
+    told = {"session": "x", "process": 1, "host": host, "since": 0.0, "folder": folder}
+    system.pipe_file(f"{root}/{name}", json.dumps(told).encode())
+    past = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(seconds=age)
+    system.store[f"/{root}/{name}"].created = system.store[f"/{root}/{name}"].modified = past
+
+
+def test_a_place_is_held_by_one_and_let_go_of(work: Path) -> None:
+    folder = located("memory://locks/one")
+    with lock.held(folder):
+        found = lock.holder(folder)
+        assert found is not None and found.process == os.getpid()
+        other = lock.Lock(work / "elsewhere", "memory://locks/one")
+        with pytest.raises(UserError, match=f"another lskd is at work in .* {os.getpid()}"):
+            other.take()
+    assert lock.holder(folder) is None
+    other.take()
+    other.release()
+    assert fsspec.filesystem("memory").find("/locks/one") == []
+
+
+def test_a_lock_without_a_sign_of_life_is_taken_over_and_a_late_sign_finds_it_lost(
+    work: Path,
+) -> None:
+    url = "memory://locks/stale"
+    late = lock.Lock(work / "late", url)
+    late.take()
+    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS - 30)
+    new = lock.Lock(work / "new", url)
+    with pytest.raises(UserError, match="another lskd is at work"):
+        new.take()
+    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
+    assert lock.holder(located(url)) is None
+    new.take()
+    late.beat()
+    assert late.lost and not new.lost
+    new.beat()
+    assert not new.lost and new.numbers() == [2]
+
+
+def test_who_has_lost_its_lock_is_interrupted_and_leaves_the_place_to_the_other(
+    work: Path,
+) -> None:
+    folder = located("memory://locks/lost")
+    with pytest.raises(UserError, match="was taken over by another"), lock.held(folder, 0.01):
+        (folder / "parse").mkdir()
+        (folder / "parse" / "trace.jsonl").write_text("mine")
+        signed("memory://locks/lost", ".lock-000002", "other", "/elsewhere", 1)
+        time.sleep(60)
+    assert lock.Lock(folder, "memory://locks/lost").numbers()[-1] == 2
+
+
+def test_logs_are_published_while_the_place_is_held(work: Path) -> None:
+    folder = located("memory://locks/logs")
+    with lock.held(folder, 0.01):
+        (folder / "parse").mkdir()
+        (folder / "parse" / "trace.jsonl").write_text("so far")
+        while not files.exists(folder / "parse" / "trace.jsonl"):
+            time.sleep(0.01)
+    assert files.read_bytes(folder / "parse" / "trace.jsonl") == b"so far"
+
+
+def test_the_lock_of_a_dead_process_in_this_folder_is_taken_over_at_once(work: Path) -> None:
+    folder = located("memory://locks/dead")
+    signed("memory://locks/dead", ".lock-000004", socket.gethostname(), str(folder), 1)
+    with lock.held(folder):
+        assert lock.Lock(folder, "memory://locks/dead").numbers() == [5]
+
+
+def test_of_two_that_find_a_stale_lock_one_gets_it(work: Path) -> None:
+    url = "memory://locks/race"
+    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
+    system, root = on(url)
+    one, two = (lock.Lock(work / name, url) for name in ("one", "two"))
+    one.take()
+    # As if both had looked before either had asked.
+    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
+    system.pipe_file(f"{root}/.lock-000002", b"{}")
+    with pytest.raises(FileExistsError):
+        system.pipe_file(f"{root}/.lock-000002", b"{}", mode="create")
+    assert two.numbers() == [1, 2]

@@ -1,0 +1,238 @@
+"""A run on S3: the same tables as on a disk, published whole, continued from any machine."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import buckets
+import house
+from buckets import bucket, environment, lskd, machine, proxy
+from chat.server import Server
+from lskd.run import Run, load
+from lskd.stages import STAGES
+from lskd.storage.address import on
+from test_cli import TESTS
+from test_paid import teacher
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with buckets.served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with pictures and a run file that was run on the disk."""
+    folder = tmp_path_factory.mktemp("calm")
+    house.build(folder)
+    code, said = run(folder, "here")
+    assert code == 0, said
+    return folder
+
+
+def rows(made: Run) -> dict[str, list[object]]:
+    """Return every row of a run's tables."""
+    return {
+        f"{stage.name} {record.__name__}": house.rows(made, record, stage.name)
+        for stage in STAGES
+        if stage.name in made.settings
+        for record in stage.writes
+    }
+
+
+def names(url: str) -> set[str]:
+    """Return the names of all files at a place."""
+    system, root = on(url)
+    return {name.removeprefix(f"{root}/") for name in system.find(root)}
+
+
+def run(folder: Path, out: str, *more: str) -> tuple[int, str]:
+    code, _, said = lskd("run", "small.toml", "--out", out, "--log", "plain", *more, folder=folder)
+    return code, said
+
+
+def test_a_run_on_s3_has_the_tables_of_one_on_the_disk_row_for_row(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'same')}/deep/run"
+    with machine(environment(server, tmp_path)):
+        code, said = run(calm, out)
+        assert code == 0, said
+        assert rows(load(Path(out))) == rows(load(calm / "here"))
+        there = names(out)
+    assert {"run.toml", "report/report.html", "images/stage.json", "parse/trace.jsonl"} <= there
+    assert {"corpus/example/00000.parquet", "corpus/example/00001.parquet"} <= there
+    assert not [name for name in there if name.rpartition("/")[2].startswith(".")]
+    # Tables lie there alone.
+    assert not list((tmp_path / "work").rglob("0000*.parquet"))
+
+
+def test_another_machine_sees_a_run_on_s3_and_goes_on_with_it(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'moved')}/run"
+    with machine(environment(server, tmp_path / "first")):
+        code, said = run(calm, out, "--until", "parse")
+        assert code == 0, said
+    with machine(environment(server, tmp_path / "second")):
+        code, told, said = lskd("status", out, "--json", folder=calm)
+        assert code == 0, said
+        status = json.loads(told)
+        assert status["state"] == "stopped" and status["holder"] is None
+        assert {one["stage"] for one in status["stages"] if one["state"] == "done"} >= {"parse"}
+        assert status["stages"][0]["folder"] == f"{out}/images"
+        assert status["stages"][0]["spans"] is not None  # its trace came along
+        code, said = run(calm, out, "--until", "corpus")
+        assert code == 0 and said.count("up to date") == 6, said
+        assert rows(load(Path(out))) == rows(load(calm / "here"))
+    with machine(environment(server, tmp_path / "first")):
+        code, said = run(calm, out, "--until", "corpus")
+        assert code == 0 and "example in" not in said, said
+
+
+def test_a_kill_while_a_table_is_published_leaves_no_half_of_it_and_the_next_run_ends_well(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'killed')}/run"
+    for table in ("reply/00000.parquet", "triple/00001.parquet"):
+        with proxy(server) as between:
+            between.rule = lambda method, path, table=table: (  # type: ignore[misc]
+                "60" if method == "PUT" and path.endswith(table) else ""
+            )
+            variables = environment(between.address, tmp_path)
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "lskd",
+                    "run",
+                    "small.toml",
+                    "--out",
+                    out,
+                    "--until",
+                    "corpus",
+                ],
+                cwd=calm,
+                env={**os.environ, **variables, "PYTHONPATH": str(TESTS)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            while process.poll() is None and not any(
+                method == "PUT" and path.endswith(table) for method, path in between.seen
+            ):
+                time.sleep(0.05)
+            assert process.poll() is None, process.communicate()[1]
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        with machine(environment(server, tmp_path)):
+            assert not [name for name in names(out) if name.endswith(table)]
+    with machine(environment(server, tmp_path)):
+        code, said = run(calm, out, "--until", "corpus")
+        assert code == 0, said
+        assert rows(load(Path(out))) == rows(load(calm / "here"))
+
+
+def test_s3_errors_are_told_in_one_line_and_the_same_command_goes_on(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'errors')}/run"
+    with proxy(server) as between, machine(environment(between.address, tmp_path)):
+        between.rule = lambda method, path: (
+            "500" if method == "PUT" and path.endswith("parse/triple/00001.parquet") else ""
+        )
+        code, said = run(calm, out, "--until", "corpus")
+        last = said.splitlines()[-1]
+        assert code == 2 and last.startswith(f"error: {out}/parse/triple/00001.parquet cannot be")
+        assert "the same command goes on" in last and buckets.SECRET not in said
+        between.rule = lambda method, path: "0.02" if method == "PUT" else ""
+        code, said = run(calm, out, "--until", "corpus")
+        assert code == 0, said
+        assert rows(load(Path(out))) == rows(load(calm / "here"))
+
+
+def test_an_outage_while_a_run_is_read_is_not_taken_for_missing_tables(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'outage')}/run"
+    with machine(environment(server, tmp_path)):
+        code, said = run(calm, out, "--until", "parse")
+        assert code == 0, said
+    with proxy(server) as between, machine(environment(between.address, tmp_path)):
+        between.rule = lambda method, path: "500" if "generate" in path else ""
+        code, said = run(calm, out)
+        assert code == 2 and f"{out}/generate" in said.splitlines()[-1]
+        assert not [path for method, path in between.seen if method == "PUT" and "generate" in path]
+
+
+def test_missing_credentials_and_a_missing_bucket_are_named(
+    calm: Path, server: str, tmp_path: Path
+) -> None:
+    variables = environment(server, tmp_path)
+    hidden = {name: "" for name in variables if "KEY" in name} | {"HOME": str(tmp_path)}
+    with machine({**variables, **hidden}):
+        code, said = run(calm, "s3://nobody/run")
+    assert code == 2
+    assert "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
+    with machine(variables):
+        code, said = run(calm, "s3://never-made/run")
+    assert code == 2 and "there is no such bucket to write to: make it first" in said
+
+
+def test_a_second_run_at_a_place_is_refused_whichever_machine_it_is_on(
+    server: str, calm: Path, tmp_path: Path
+) -> None:
+    out = f"{bucket(server, 'held')}/run"
+    with proxy(server) as between:
+        between.rule = lambda method, path: "20" if path.endswith("regions/00001.parquet") else ""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lskd", "run", "small.toml", "--out", out, "--until", "corpus"],
+            cwd=calm,
+            env={
+                **os.environ,
+                **environment(between.address, tmp_path / "first"),
+                "PYTHONPATH": str(TESTS),
+            },
+            stderr=subprocess.DEVNULL,
+        )
+        while not any("regions/00001" in path for _, path in between.seen):
+            assert process.poll() is None
+            time.sleep(0.05)
+        with machine(environment(server, tmp_path / "second")):
+            code, said = run(calm, out, "--until", "corpus")
+            assert code == 2 and f"another lskd is at work in {out}" in said
+            told = json.loads(lskd("status", out, "--json", folder=calm)[1])
+            assert told["state"] == "running" and told["holder"]["process"] == process.pid
+        process.kill()
+        process.wait()
+    # On its own machine the kernel knows that it is dead: no wait.
+    with machine(environment(server, tmp_path / "first")):
+        code, said = run(calm, out, "--until", "corpus")
+        assert code == 0, said
+
+
+def test_what_a_lost_machine_has_paid_for_is_not_paid_again(server: str, tmp_path: Path) -> None:
+    house.build(tmp_path)
+    out = f"{bucket(server, 'paid')}/run"
+    with Server() as shop:
+        change = teacher(shop)
+        with machine(environment(server, tmp_path / "first")):
+            code, said = run(tmp_path, out, "--set", change, "--until", "generate")
+            assert code == 0, said
+        paid = shop.tally().calls
+        shutil.rmtree(tmp_path / "first")
+        with machine(environment(server, tmp_path / "second")):
+            system, root = on(out)
+            for table in system.glob(f"{root}/generate/reply/*.parquet"):
+                system.rm_file(table)
+            code, said = run(tmp_path, out, "--set", change, "--until", "generate")
+            assert code == 0, said
+        assert shop.tally().calls == paid
