@@ -105,3 +105,14 @@ def test_a_student_of_other_examples_is_evaluated_anew_and_the_base_is_not(home:
     assert set(kept) < set(now) and len(now) == len(kept) + 1
     told = json.loads((second.own / "evaluate/summary.json").read_text())
     assert [one["name"] for one in told["models"]] == ["base", "student"]
+
+
+def test_a_card_that_is_laid_beside_a_student_asks_nothing_again(home: Path) -> None:
+    first = house.run(Path("run.toml"))
+    kept = house.files(first.own / "evaluate/predictions")
+    (student,) = house.rows(first, Student)
+    (Path(student.folder) / "README.md").write_text("a card")
+    (first.own / "evaluate/inputs.json").unlink()
+    house.run(Path("run.toml"))
+    assert (first.own / "evaluate/inputs.json").exists()  # so it was evaluated anew
+    assert house.files(first.own / "evaluate/predictions") == kept
