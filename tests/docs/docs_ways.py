@@ -23,6 +23,7 @@ import launched
 
 Step = Callable[[Home], None]
 RUN_PHOTOS = f"lskd run runs/photos.toml --set {SOURCE}"
+SPREAD = f"{RUN_PHOTOS} --executor ray --until concepts --out out/spread"
 TINY_STAGE1 = (
     "weights=tiny vocabulary=tiny image=28 tokens=48 batch=4 precision=float32 workers=1".split()
 )
@@ -311,6 +312,7 @@ WAYS: Mapping[str, Way] = {
     "source .venv/bin/activate": Way(activated),
     "pip install 'lskd[ui]'": extras("ui"),
     "pip install 'lskd[metrics]'": extras("metrics"),
+    "pip install 'lskd[ray]'": extras("ray"),
     "pip install 'lskd[train,captions]'": extras("train,captions"),
     # A corpus.
     RUN_PHOTOS: Way(photos),
@@ -351,6 +353,9 @@ WAYS: Mapping[str, Way] = {
     "lskd run runs/hosted.toml --limit 500": served_models(
         "lskd run runs/hosted.toml --limit 500", "--out", "out/measured"
     ),
+    # A cluster: one that is begun on this machine stands for that at the address.
+    "lskd run runs/photos.toml --executor ray": slow(SPREAD),
+    "lskd run runs/photos.toml --executor ray --address 10.0.0.1:6379": slow(SPREAD),
     # A critic, and people.
     f"lskd run runs/critic.toml --set {SOURCE}": Way(people),
     f"lskd studio runs/critic.toml --set {SOURCE}": serves(

@@ -13,6 +13,9 @@ from lskd.lab.annotators import Annotators
 from lskd.lab.bars import control
 from lskd.lab.course import Course, make_world, take
 from lskd.lab.world import Numbers, World
+from lskd.reproduce.bench import Bench
+from lskd.reproduce.experiments import EXPERIMENTS
+from lskd.reproduce.work import QUICK, report
 from lskd.run import Run
 from lskd.types import Example, Fit, Student, Triple
 
@@ -125,6 +128,23 @@ def test_the_page_shows_scenes_curve_and_answers_and_asks_no_server(
     assert text.count("<figure>") >= page.SHOWN
     assert "Figure 2" in text and "<svg" in text
     assert "http://" not in text.replace("http://www.w3.org/", "") and "https://" not in text
+
+
+@pytest.mark.timeout(600)
+def test_the_paper_is_told_table_by_table_of_the_same_run(
+    course: Course, scenes: World, done: Run
+) -> None:
+    show = progress.display("plain")
+    bench = Bench(RUN.parent / "lab", course.home, scenes, {0: done}, show, quick=True)
+    file = report(bench, EXPERIMENTS)
+    text = (file.parent / "report.md").read_text()
+    assert text.count(f"Not run: {QUICK}") == sum(one.trains for one in EXPERIMENTS)
+    for told in ("## Table 2", "## Figure 2", "## Figure 3", "student (in the paper", "simulated"):
+        assert told in text
+    # Nobody judged what a teacher wrote who was told less: the run's own critic scores it.
+    child = course.home / "reproduce" / "table2-no-local" / "seed0"
+    assert (child / "score").is_dir() and not (child / "critic").exists()
+    assert not (child / "dialogue").exists()
 
 
 def test_show_prints_what_is_known_of_a_scene_in_a_run_with_a_student(done: Run) -> None:

@@ -1,7 +1,8 @@
-"""The lab's speaker: what it is taught, that the two ways of spelling agree, and its folder."""
+"""The lab's speaker: its tower, its words, what it is taught, and its folder."""
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +10,32 @@ import PIL.Image
 import pytest
 import torch
 
-from lskd import marking
-from lskd.lab.pretrain import speaker_bank, speaker_words
+import lskd.lab
+from lskd.blip2 import weights
+from lskd.blip2.files import read_size
+from lskd.blip2.stage1 import new_student
+from lskd.lab.pretrain import speaker_words
 from lskd.lab.pretrain.note import NOTE
 from lskd.lab.pretrain.patches import normal
-from lskd.lab.pretrain.rectangles import NAMES
-from lskd.lab.pretrain.speaker import Batch, Shape, Speaker
-from lskd.lab.pretrain.speaker_bank import PAD, rows_of
-from lskd.lab.pretrain.speaker_lessons import TAGS, Lesson, from_left, lesson, names
-from lskd.lab.pretrain.speaker_task import drawn, right, taken, told, unlikely
+from lskd.lab.pretrain.rectangles import NAMES, TINTS
+from lskd.lab.pretrain.speaker import Shape, internvl, looked
+from lskd.lab.pretrain.speaker_bank import LINE, SHOWN, Bank, bank
+from lskd.lab.pretrain.speaker_lessons import KINDS, Asked, ask, names
+from lskd.lab.pretrain.speaker_task import Speaker, SpeakTask, lines, right, told_apart
 from lskd.lab.pretrain.speaker_work import Plan, speaker
 from lskd.lab.pretrain.statements import Drawn
 from lskd.lab.scene import Scene, draw
-from lskd.lab.words import THIRDS
-from lskd.writing.blip2 import Blip2Writer
+from lskd.lab.words import THIRDS, phrase
+from lskd.training.loop import fit
+from lskd.training.recipe import Recipe
+from lskd.writing.chat import ChatWriter
+from lskd.writing.masks import IGNORED
 from lskd.writing.writer import Decoding, Line
 
-BASE = Path(__file__).parents[2] / "src" / "lskd" / "lab" / "base"
-SLOTS = 6
+BASE = Path(lskd.lab.__file__).parent / "base"
+TINY = Shape(width=32, inner=48, heads=2, layers=1)
 SMALL = Plan(
-    texts=48,
-    scenes=8,
-    word_steps=400,
-    steps=4,
-    word_batch=8,
-    batch=4,
-    lines=3,
-    held_back=8,
-    word_rate=5e-3,
-    shape=Shape(width=32, inner=48, heads=2, encoder=1, decoder=1),
+    scenes=4, label_steps=3, label_batch=4, steps=3, batch=2, width=80, held_back=1, shape=TINY
 )
 
 
@@ -45,13 +43,25 @@ def scenes(count: int = 60) -> list[Scene]:
     return [draw(7_000_000_000 + number) for number in range(count)]
 
 
-def lessons(count: int = 60) -> list[Lesson]:
+def lessons() -> list[Asked]:
     made = []
-    for number, scene in enumerate(scenes(count)):
+    for number, scene in enumerate(scenes()):
         rng = random.Random(number)
         there = [Drawn(rng.choice(NAMES), rng.choice(THIRDS)) for _ in range(number % 4)]
-        made.append(lesson(scene, there, SLOTS, 8, rng))
+        made += [ask(scene, there, rng) for _ in range(12)]
     return made
+
+
+def tiny() -> Speaker:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Speaker(internvl(BASE, TINY))
+
+
+@pytest.fixture(scope="module")
+def views() -> Bank:
+    model = tiny().model
+    return bank(range(2), lambda pixels: looked(model, normal(pixels)), 1)
 
 
 @pytest.fixture(scope="module")
@@ -60,148 +70,157 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def writer(taught: Path) -> Blip2Writer:
-    return Blip2Writer(str(taught), device="cpu")
+def writer(taught: Path) -> ChatWriter:
+    return ChatWriter(str(taught), device="cpu")
+
+
+def test_the_tower_sees_what_it_sees_in_the_base() -> None:
+    student = new_student(read_size(BASE), dropout=0.0)
+    weights.load(student, BASE)
+    own = internvl(BASE, TINY).model.vision_tower
+    pixels = torch.randn(2, 3, 144, 144, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = student.backbone.eval().ln_vision(student.backbone.features(pixels))
+        torch.testing.assert_close(
+            own(pixels).last_hidden_state, theirs, atol=3e-5, rtol=0, check_stride=False
+        )
 
 
 def test_every_text_of_a_lesson_is_spelt_in_known_words_and_read_back() -> None:
     tokenizer = speaker_words.whole()
+    spelling = {*"abcdefghijklmnopqrstuvwxyz"} - {"a"}
     for made in lessons():
-        said = [*made.by_place, *made.by_number]
-        for text in (*made.sentences, *made.tags, *(t for one in said for t in one[:2])):
+        for text in (made.prompt, made.target):
             ids = tokenizer(text)["input_ids"]
-            assert tokenizer.unk_token_id not in ids, text
-            assert tokenizer.decode(ids, skip_special_tokens=True) == text.lower()
+            assert tokenizer.unk_token_id not in ids
+            assert not spelling & {*tokenizer.convert_ids_to_tokens(ids)}, text
+            assert tokenizer.decode(ids) == text.lower()
 
 
-def test_a_tag_is_one_token_wherever_it_stands() -> None:
+def test_words_that_are_not_known_are_spelt_and_told_apart() -> None:
     tokenizer = speaker_words.whole()
-    for number in range(TAGS):
-        tag = f"[{number}]"
-        for text in (tag, f"why is {tag} here?", f"[a dog], ({tag}), {tag}."):
-            pieces = tokenizer.tokenize(text)
-            found = [piece for piece in pieces if str(number) in piece]
-            assert found == [piece for piece in found if piece.endswith(tag)]
-            assert len(found) == text.count(tag)
+    texts = ("Xylophone", "enohpolyX", "What is [12]?")
+    ids = [tokenizer(text)["input_ids"] for text in texts]
+    assert [tokenizer.decode(one) for one in ids] == [text.lower() for text in texts]
+    assert tokenizer.unk_token_id not in {*ids[0], *ids[1], *ids[2]}
 
 
-def test_pictures_are_never_asked_about_or_told_of_by_number() -> None:
-    for made in lessons():
-        texts = (*made.sentences, *(text for one in made.by_place for text in one[:2]))
-        assert not [text for text in texts if marking.named(text)]
-    for _, page in speaker_bank.two_views(7, SLOTS):
-        assert (page.sentences[:, 0] == PAD).all()
+def test_no_lesson_names_a_region_by_number_or_says_that_a_rectangle_points() -> None:
+    every = lessons()
+    assert {KINDS[one.kind] for one in every} == {*KINDS}
+    for made in every:
+        text = f"{made.prompt} {made.target}"
+        assert not any(letter.isdigit() for letter in text), text
+        if "rectangle" in text or "drawn" in text:
+            assert KINDS[made.kind] == "rectangle"
+            assert not any(kind in text for kind in ("man", "ball", "coat")), text
 
 
-def test_a_number_in_a_question_is_the_tag_of_one_sentence_that_has_the_answer() -> None:
-    for made in lessons():
-        for one in made.by_number:
-            (number, *_) = marking.named(one.prompt)
-            assert made.tags.count(f"[{number}]") == 1
-            about = made.sentences[made.tags.index(f"[{number}]")]
-            if one.prompt.startswith("question: What is ") and not one.prompt.endswith(
-                "rationale:"
-            ):
-                assert one.target.removesuffix(".") in about
-
-
-def test_a_name_by_place_or_looks_is_that_of_one_thing() -> None:
+def test_a_name_is_of_one_entity_alone() -> None:
     for scene in scenes():
-        every = [name for n in range(len(scene.entities)) for name in names(scene, n)]
-        assert len(every) == len(set(every))
+        found = list(names(scene))
+        assert max(Counter(name.text for name in found).values(), default=1) == 1
+        for name in found:
+            entity = scene.entities[name.number]
+            if name.looks:
+                assert phrase(entity) in name.text
+            else:
+                assert ("person" in name.text) == entity.is_person
 
 
-def test_things_are_told_from_left_to_right_and_each_once() -> None:
-    for scene in scenes():
-        order = from_left(scene)
-        assert sorted(order) == list(range(len(scene.entities)))
-        free = [scene.entities[n].placing.x for n in order if scene.entities[n].user is None]
-        assert free == sorted(free)
+def test_what_tokens_show_is_that_of_their_patches(views: Bank) -> None:
+    assert views.shows.shape == (4, 36, len(SHOWN) + len(TINTS))
+    assert views.seen.shape[:2] == (4, 36)
+    plain, framed = views.shows[0], views.shows[1]
+    np.testing.assert_array_equal(plain[:, : len(SHOWN)], framed[:, : len(SHOWN)])
+    assert not plain[:, len(SHOWN) :].any() and framed[:, len(SHOWN) :].any()
+    assert plain.any(axis=1).all()  # at least the ground
 
 
-def test_a_lesson_is_spelt_as_the_writer_spells_its_lines(writer: Blip2Writer) -> None:
-    speller = writer.module.speller
-    for made in lessons(20):
-        for one in (*made.by_place, *made.by_number):
-            row = speller.row(Line(0, one.prompt, one.target))
-            ids = rows_of([one.prompt, one.target], speaker_bank.LINE)
-            assert row.before == ()
-            assert row.after == tuple(ids[0][ids[0] != PAD])
-            assert row.target == tuple(ids[1][ids[1] != PAD])
+def test_lines_are_learnt_from_the_token_before_their_answer_to_their_end(views: Bank) -> None:
+    some = lines(views, [0, 3], [[0, 1], [5, 2]], 2 * LINE)
+    for at, (row, columns) in enumerate(((0, (0, 1)), (3, (5, 2)))):
+        start = 0
+        for column in columns:
+            given, ends = int(views.given[row, column]), int(views.ends[row, column])
+            whole = views.ids[row, column, :ends].tolist()
+            assert some.ids[at, start : start + ends].tolist() == whole
+            wanted = some.wanted[at, start : start + ends].tolist()
+            assert wanted == [IGNORED] * (given - 1) + whole[given:] + [IGNORED]
+            assert some.places[at, start : start + ends].tolist() == list(range(ends))
+            start += ends
+        assert (some.wanted[at, start:] == IGNORED).all()
 
 
-def test_lines_are_taken_whole_and_no_longer_than_the_longest() -> None:
-    bank = speaker_bank.bank_of([speaker_bank.text_page(n, SLOTS) for n in range(5)])
-    rows = torch.tensor([3, 0, 3])
-    columns = drawn(bank, 3, 4, torch.Generator().manual_seed(1))
-    some = taken(bank, rows, columns)
-    for place, line in enumerate(some.which.tolist()):
-        column = int(columns.flatten()[place])
-        whole = bank.prompts[rows[line], column]
-        assert some.prompts[place].tolist() == whole[: some.prompts.shape[1]].tolist()
-        assert not whole[some.prompts.shape[1] :].any()
-    assert (some.prompts[:, -1] != PAD).any()
-    assert (some.targets[:, -1] != PAD).any()
-    left = told(bank, rows)
-    assert not bank.sentences[rows, :, left.shape[2] :].any()
-
-
-def test_the_folder_is_a_writer_and_tells_how_it_was_made(taught: Path) -> None:
-    note = json.loads((taught / NOTE).read_text(encoding="utf-8"))
-    assert note["plan"]["word_steps"] == SMALL.word_steps
-    assert set(note["right"]) == {"texts", "pictures"}
-    assert not (taught / "training").exists()
-
-
-def test_a_writer_reads_a_picture_as_the_speaker_did(writer: Blip2Writer) -> None:
-    views = speaker_bank.views([11], SLOTS, 1)
-    speaking = Speaker(writer.module.model).eval()
-    bank, pictures = views.bank, [PIL.Image.fromarray(np.asarray(one)) for one in views.pixels]
-    columns = torch.arange(4).expand(2, -1)
-    some = taken(bank, torch.arange(2), columns)
-    features = speaking.look(normal(views.pixels.permute(0, 3, 1, 2)))
-    sights = writer.look(pictures)
-    torch.testing.assert_close(torch.stack([one.features for one in sights]), features)
-    tokenizer = writer.processor.tokenizer
-    texts = [
-        tokenizer.batch_decode(x, skip_special_tokens=True) for x in (some.prompts, some.targets)
-    ]
-    lines = [Line(int(view), p, t) for view, p, t in zip(some.which, *texts, strict=True)]
+def test_lines_side_by_side_are_told_as_if_each_stood_alone(views: Bank) -> None:
+    model = tiny().eval()
+    seen = views.seen[:1].float()
+    both = lines(views, [0], [[0, 1]], 2 * LINE)
     with torch.no_grad():
-        total, count = writer.loss(sights, lines)
-        batch = Batch(features, told(bank, torch.arange(2)), some.prompts, some.targets, some.which)
-        own = unlikely(speaking(batch).logits, some.targets)
-    torch.testing.assert_close(total / count, own, rtol=1e-4, atol=1e-5)
+        _, together = model(seen, both)
+        alone = [model(seen, lines(views, [0], [[column]], LINE))[1] for column in (0, 1)]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
 
 
-def test_an_answer_counts_as_right_just_if_it_is_written(writer: Blip2Writer) -> None:
-    views = speaker_bank.views(range(40, 52), SLOTS, 1)
-    speaking = Speaker(writer.module.model).eval()
-    features = speaking.look(normal(views.pixels.permute(0, 3, 1, 2)))
-    shares = right(speaking, views.bank, features)
-    pictures = [PIL.Image.fromarray(np.asarray(one)) for one in views.pixels]
-    tokenizer, bank = writer.processor.tokenizer, views.bank
-    whole = (bank.kinds == 0).nonzero().tolist()
-    said = [
-        [
-            tokenizer.decode(x[row, column], skip_special_tokens=True)
-            for x in (bank.prompts, bank.targets)
-        ]
-        for row, column in whole
-    ]
-    lines = [Line(row, prompt) for (row, _), (prompt, _) in zip(whole, said, strict=True)]
-    written = writer.write(writer.look(pictures), lines, Decoding(tokens=40))
-    marks = [w.text == target for w, (_, target) in zip(written, said, strict=True)]
-    assert 0 < sum(marks) < len(marks)
-    assert shares["whole"] == pytest.approx(sum(marks) / len(marks), abs=1e-3)
+def test_lines_that_have_no_room_are_left_out(views: Bank) -> None:
+    first = int(views.ends[0, 0])
+    some = lines(views, [0], [[0, 1]], first)
+    assert some.ids[0].tolist() == views.ids[0, 0, :first].tolist()
 
 
-def test_an_hour_that_is_too_short_gives_fewer_steps(tmp_path: Path) -> None:
-    heard: list[str] = []
-    plan = Plan(
-        texts=16, scenes=4, word_steps=100_000, steps=100_000, word_batch=2, batch=2, lines=1,
-        held_back=2, seconds=4.0, shape=SMALL.shape,
-    )  # fmt: skip
-    speaker(plan, BASE, tmp_path, heard.append)
-    assert [text for text in heard if "of 100000 steps" in text]
-    assert (tmp_path / NOTE).is_file()
+def test_answers_are_learnt(views: Bank, tmp_path: Path) -> None:
+    model = tiny()
+    recipe = Recipe(steps=80, batch=2, learning_rate=1e-2, clip=1.0)
+    before = right(model, views)
+    fit(SpeakTask(model, views, 120), len(views), recipe, tmp_path, lambda t: None, lambda n: None)
+    after = right(model, views)
+    assert max(before.values()) <= 0.1
+    assert after["whole"] >= 0.15
+    frozen = internvl(BASE, TINY).model.vision_tower.state_dict()
+    for name, tensor in model.model.model.vision_tower.state_dict().items():
+        torch.testing.assert_close(tensor, frozen[name], msg=name)
+
+
+def test_words_that_were_never_said_are_told_apart(views: Bank) -> None:
+    model = tiny()
+    weight = model.language.get_input_embeddings().weight
+    digits = speaker_words.whole().convert_tokens_to_ids([*"0123456789"])
+    with torch.no_grad():
+        weight[digits] = 1.0  # what training makes of them
+    before = weight.detach().clone()
+    told_apart(model, views, 0)
+    own = weight.detach()[digits]
+    near = torch.nn.functional.cosine_similarity(own[:, None], own[None], dim=-1)
+    assert float(near.fill_diagonal_(0).max()) < 0.8
+    taught = np.unique(views.ids[views.ids > 0]).astype(int)
+    torch.testing.assert_close(weight.detach()[taught], before[taught])
+
+
+def test_a_folder_is_a_model_that_chats_and_its_marks_are_seen(writer: ChatWriter) -> None:
+    assert writer.canvas(208, 144) == (144, 144)
+    assert writer.doubts(208, 144, "clear") == []
+    picture = PIL.Image.new("RGB", (144, 144), (90, 140, 60))
+    (sight,) = writer.look([picture])
+    assert sight.features.shape == (36, TINY.width)
+    (told,) = writer.write([sight], [Line(0, "What is [0]?")], Decoding(tokens=4))
+    assert told.confidence < 0
+
+
+def test_a_folder_writes_what_was_taught_as_it_was_taught(writer: ChatWriter) -> None:
+    row = writer.module.row(
+        writer.look([PIL.Image.new("RGB", (144, 144))])[0], Line(0, "Where is this?", "a beach.")
+    )
+    spelt = writer.tokenizer.convert_ids_to_tokens
+    assert spelt(row.before) == ["<img>", *["<IMG_CONTEXT>"] * 36, "</img>"]
+    blank = speaker_words.BLANK
+    words = [f"{blank}where", f"{blank}is", f"{blank}this", "?"]
+    assert spelt(row.after) == [*words, speaker_words.SAY]
+    assert spelt(row.target) == [f"{blank}a", f"{blank}beach", ".", speaker_words.END]
+
+
+def test_the_note_tells_what_was_learnt(taught: Path) -> None:
+    told = json.loads((taught / NOTE).read_text(encoding="utf-8"))
+    assert told["plan"]["scenes"] == SMALL.scenes
+    assert {*told["right"]} <= {*KINDS}
+    assert not (taught / "training").exists()
+    assert sum(file.stat().st_size for file in taught.glob("*.safetensors")) < 10e6

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lskd.bootstrap import Bootstrap
+from lskd.errors import UserError
 from lskd.evaluate import statistics, trial
 from lskd.evaluate.figures import ACCURACY, ORDER, TOP, Figure, figures
 from lskd.evaluate.metrics import Values
@@ -65,9 +66,27 @@ def filtering(run: Run, world: World) -> Filtering:
     drawn = random.Random(run.seed).sample(ranked, len(best))
 
     def share(chosen: Sequence[int]) -> Measure:
-        return _measure([float(right[n]) for n in chosen], [images[n] for n in chosen])
+        return measure([float(right[n]) for n in chosen], [images[n] for n in chosen])
 
     return Filtering(share(range(len(right))), share(best), share(drawn))
+
+
+def acceptable(run: Run, world: World) -> Measure:
+    """Return the share of a run's triples that is acceptable by the true world; no critic is asked.
+
+    Raises UserError for a run without triples.
+    """
+    tables = run.tables
+    found = [
+        (triple.image_id, float(verdict.acceptable))
+        for shard in tables.shards(Triple)
+        for triple, verdict in verdicts(
+            tables.read(Triple, shard), tables.read(Regions, shard), world
+        )
+    ]
+    if not found:
+        raise UserError(f"{run.own} has no triples: `lskd run` it with --until parse first")
+    return measure([value for _, value in found], [image for image, _ in found])
 
 
 def evaluated(run: Run, world: Path, split: Split) -> Evaluation:
@@ -97,7 +116,7 @@ def figure(found: Evaluation, model: str, benchmark: str, task: str = "") -> Fig
 def result(found: Evaluation, model: str, benchmark: str, task: str = "") -> Measure:
     """Return a model's figure on a benchmark, in points of a hundred, ties counted fairly."""
     one = figure(found, model, benchmark, task)
-    return _measure(one.marks.fair, [item.image_id for item in one.items])
+    return measure(one.marks.fair, [item.image_id for item in one.items])
 
 
 def gain(found: Evaluation, benchmark: str, task: str = "") -> Measure:
@@ -105,7 +124,7 @@ def gain(found: Evaluation, benchmark: str, task: str = "") -> Measure:
     base, student = (figure(found, model, benchmark, task) for model in ("base", "student"))
     assert [item.id for item in base.items] == [item.id for item in student.items]
     images = [item.image_id for item in base.items]
-    return _measure(student.marks.fair - base.marks.fair, images)
+    return measure(student.marks.fair - base.marks.fair, images)
 
 
 def blind(run: Run, seed: int) -> dict[str, Measure]:
@@ -122,11 +141,12 @@ def blind(run: Run, seed: int) -> dict[str, Measure]:
         scores = {(row.item_id, row.task): row.scores for row in text_only(items, seed)}
         figure = next(iter(figures(replace(one, items=tuple(items)), scores)))
         values = [float(mark) for mark in figure.marks.fair - figure.marks.chance]
-        found[name] = _measure(values, [item.image_id for item in figure.items])
+        found[name] = measure(values, [item.image_id for item in figure.items])
     return found
 
 
-def _measure(values: Sequence[float] | Values, images: Sequence[str]) -> Measure:
+def measure(values: Sequence[float] | Values, images: Sequence[str]) -> Measure:
+    """Return the mean of values in [-1, 1] as points of a hundred; images are drawn again."""
     found = statistics.interval(values, images, Bootstrap())
     assert found.value is not None and found.low is not None and found.high is not None
     return Measure(100 * found.value, 100 * found.low, 100 * found.high)

@@ -24,8 +24,11 @@ MODEL = "lskd-lab-teacher"
 HALLUCINATIONS = 0.28  # with the describers' mistakes about 45 % of all triples are acceptable
 WANTED = re.compile(r"\bwrite exactly (\d{1,6})\b", re.IGNORECASE)
 ASKED = re.compile(r"\bask exactly (\d{1,6})\b", re.IGNORECASE)
+# How a question of others is put to it (`lskd.generate.given`).
+POSED = re.compile(r"^Somebody who sees the picture asks: (.+)$", re.MULTILINE)
 NARRATIVE = re.compile(rf"- An? ({'|'.join(sayings.PLACES)}) with (.+)\.", re.IGNORECASE)
 NOTHING = "There is nothing more to ask about these regions."
+UNSEEN = "I cannot answer that: nobody has told me of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ def reply(messages: Sequence[Message], habits: Habits) -> str:
         return NOTHING
     seen = read(block[1])
     last = BLOCK.sub("", turns[-1])
+    if posed := POSED.search(last):
+        return answered(understood(seen, block[1], rng), posed[1].strip(), habits, rng)
     if wanted := ASKED.search(last):
         return "\n".join(_questions(seen, rng)[: int(wanted[1])])
     counts = [int(found[1]) if (found := WANTED.search(turn)) else 3 for turn in turns]
@@ -167,6 +172,19 @@ def triples(seen: Understood, habits: Habits, rng: random.Random) -> list[str]:
         _triple(seen, subject, ask, habits, rng)
         for _, _, subject, ask in sorted(ranked, key=lambda r: r[:2])
     ]
+
+
+def answered(seen: Understood, posed: str, habits: Habits, rng: random.Random) -> str:
+    """Return the answer to a question that somebody else asks about a region, and its rationale.
+
+    The teacher invents as often as where it asks itself. It refuses what is no question of the lab,
+    and what is about a region of which it was told nothing.
+    """
+    about = sayings.asked(posed)
+    subject = next((one for one in seen.subjects if about and one.name == about[1]), None)
+    if about is None or subject is None:
+        return UNSEEN
+    return _triple(seen, subject, about[0], habits, rng).partition("\n")[2]
 
 
 def _triple(

@@ -1,199 +1,178 @@
-"""A speaker: the lab's base model with a tiny T5 behind it, and how it is taught to speak.
+"""A speaker: an InternVL of the lab's own tower and a tiny language model, which sees all patches.
 
 ```
-picture -> tower (frozen) -> features -> Q-Former -> tokens -+-> projection -> T5 -> answer
-sentences -> T5's encoder -> gists, one token a sentence ----+      question ---^
+picture -> tower (the base's, frozen) -> patches, four to a token -> projector -+-> Qwen2 -> answer
+                                                                  question -----+
 ```
 
-A gist is a sentence told in one token, as wide as the Q-Former's. First T5 learns the words of the
-world from gists and questions alone: so it can look up what a list tells, by place or by number.
-Then the Q-Former learns to tell of a picture what the gists of its sentences tell, and all learn to
-answer questions about pictures. What makes gists is thrown away.
+It is written and read in transformers' own classes and files, so that `lskd.writing.chat` takes it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from lskd.blip2.pixels import MEAN, SPREAD
 from lskd.lab.pretrain import speaker_words
-from lskd.lab.pretrain.speaker_bank import PAD
-from lskd.writing.blip2_module import shifted
 from lskd.writing.eyes import eyes_of
-from lskd.writing.masks import IGNORED
+from lskd.writing.trained import write_whole
 
 library: Any = transformers
+images: Any = GotOcr2ImageProcessorPil
 
-NOISE = 0.3  # of a gist, of whose numbers the spread is 1: what pictures tell is not exact either
+POSITIONS = 512
+SLOW = 1e6  # so that what is alike finds itself wherever it stands
+RATIO = 0.5  # of the patches' grid to that of the tokens, on each side
+BICUBIC = 3  # as pictures of the lab are resized everywhere
+
+# BLIP-2's names and what InternVL calls the same.
+NAMES = (
+    ("embeddings.class_embedding", "embeddings.cls_token"),
+    ("embeddings.position_embedding", "embeddings.position_embeddings"),
+    ("embeddings.patch_embedding", "embeddings.patch_embeddings.projection"),
+    ("encoder.layers", "encoder.layer"),
+    ("self_attn.projection", "attention.projection_layer"),
+    ("layer_norm1", "layernorm_before"),
+    ("layer_norm2", "layernorm_after"),
+    ("post_layernorm", "layernorm"),
+)
+TOWER, JOINED = "vision_model.", "self_attn.qkv"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of the language model: width, inner width, heads, layers of encoder and decoder."""
+    """The size of the language model: width, inner width, heads and layers."""
 
     width: int = 128
-    inner: int = 320
+    inner: int = 256
     heads: int = 4
-    encoder: int = 4
-    decoder: int = 3
+    layers: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Views and texts, with lines about them.
+def internvl(base: Path, shape: Shape) -> Any:
+    """Return an InternVL of the base's tower before a language model that knows nothing yet.
 
-    `features` is (views, patches and one, width), None without views; `told` (views + texts,
-    sentences, tokens) are the sentences of both, by which texts are read. A line is about view or
-    text `which`, counted through; `prompts` and `targets` are (lines, tokens). All ids are int64,
-    padded with PAD.
-    """
-
-    features: Tensor | None
-    told: Tensor
-    prompts: Tensor
-    targets: Tensor
-    which: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Logits of targets, (lines, tokens, words), and how far views' tokens are from the gists."""
-
-    logits: Tensor
-    apart: Tensor
-
-
-def blip2(base: Path, shape: Shape) -> Any:
-    """Return a BLIP-2 of the base's tower and Q-Former before a T5 that knows nothing yet.
-
-    What the base is, is read from it. Raises UserError if it is no BLIP-2.
+    What the base is, is read from it; its tower sees the same here as there. Raises UserError if it
+    is no BLIP-2.
     """
     eyes = eyes_of(str(base))
     tokenizer = speaker_words.whole()
-    text = library.T5Config(
-        d_model=shape.width,
-        d_kv=shape.width // shape.heads,
-        d_ff=shape.inner,
-        num_layers=shape.encoder,
-        num_decoder_layers=shape.decoder,
-        num_heads=shape.heads,
+    text = library.Qwen2Config(
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
         vocab_size=len(tokenizer),
-        feed_forward_proj="gated-gelu",
-        dropout_rate=0.0,
+        max_position_embeddings=POSITIONS,
+        initializer_range=0.05,
+        rope_parameters={"rope_type": "default", "rope_theta": SLOW},
+        tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
     )
-    # Texts are read by the language model alone.
-    qformer = {**eyes.qformer.to_dict(), "use_qformer_text_input": False}
-    config = library.Blip2Config(
-        vision_config=eyes.vision.to_dict(),
-        qformer_config=qformer,
-        text_config=text.to_dict(),
-        num_query_tokens=eyes.queries,
-        image_token_index=tokenizer.convert_tokens_to_ids(speaker_words.PICTURE),
+    own = eyes.vision
+    vision = library.InternVLVisionConfig(
+        hidden_size=own.hidden_size,
+        intermediate_size=own.intermediate_size,
+        num_hidden_layers=own.num_hidden_layers,
+        num_attention_heads=own.num_attention_heads,
+        image_size=own.image_size,
+        patch_size=own.patch_size,
+        hidden_act=own.hidden_act,
+        layer_norm_eps=own.layer_norm_eps,
+        attention_bias=True,
+        layer_scale_init_value=1.0,  # BLIP-2 has none
+        use_mean_pooling=False,  # so that the norm behind the last layer is there
     )
-    model = library.Blip2ForConditionalGeneration(config)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if not name.startswith(("language_model.", "language_projection.")):
-                # In the precision of the file that is written in the end.
-                weight.copy_(eyes.weights[name].to(torch.bfloat16))
-    nn.init.normal_(model.language_projection.weight, std=eyes.qformer.hidden_size**-0.5)
-    model.vision_model.post_layernorm.eps = eyes.eps
+    config = library.InternVLConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=tokenizer.convert_tokens_to_ids(speaker_words.PICTURE),
+        image_seq_length=int(RATIO * own.image_size / own.patch_size) ** 2,
+        downsample_ratio=RATIO,
+    )
+    model = library.InternVLForConditionalGeneration(config)
+    tower = model.model.vision_tower
+    scales = {name: w for name, w in tower.state_dict().items() if ".lambda_" in name}
+    tower.load_state_dict({**_renamed(eyes.weights), **scales})
     return model.eval().requires_grad_(False)
 
 
-def processor(model: Any) -> Any:
-    """Return the processor of a speaker, as transformers writes it."""
-    side = model.config.vision_config.image_size
-    images = library.BlipImageProcessorPil(
-        size={"height": side, "width": side}, image_mean=list(MEAN), image_std=list(SPREAD)
-    )
-    tokens = model.config.num_query_tokens
-    return library.Blip2Processor(images, speaker_words.whole(), num_query_tokens=tokens)
+def written(folder: Path, model: Any) -> None:
+    """Write a speaker with its processor, in the format of transformers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder, model, Processor(model))
 
 
-class Speaker(nn.Module):
-    """A BLIP-2 that is taught, with what makes gists of sentences."""
+class Processor:
+    """The processor of a speaker: what transformers writes, without the part for videos.
+
+    That part needs torchvision, and a speaker sees none.
+    """
 
     def __init__(self, model: Any) -> None:
-        """Take the model; `learning` says what is trained of it."""
-        super().__init__()
-        # Any: what transformers declares of its models is looser than what is used here.
-        self.model: Any = model
-        width = model.config.qformer_config.hidden_size
-        self.gist = nn.Linear(model.config.text_config.d_model, width)
+        self.pictures = _pictures(model)
+        self.tokens = model.config.image_seq_length
 
-    def learning(self, parts: Sequence[str]) -> "Speaker":
-        """Have just these parts of the model trained, beside what makes gists."""
-        for name, weight in self.model.named_parameters():
-            weight.requires_grad_(name.startswith(tuple(parts)))
-        return self
-
-    def forward(self, batch: Batch) -> Heard:
-        """Return what is said of a batch."""
-        gists = self.gists(batch.told)
-        count = 0 if batch.features is None else len(batch.features)
-        texts = gists[count:]
-        if self.training:
-            texts = texts + NOISE * torch.randn_like(texts)
-        if batch.features is None:
-            return Heard(self._said(texts, batch), gists.new_zeros(()))
-        seen = self.seen(batch.features)
-        apart = functional.mse_loss(seen.float(), gists[:count].detach().float())
-        return Heard(self._said(torch.cat([seen, texts.to(seen.dtype)]), batch), apart)
-
-    def gists(self, told: Tensor) -> Tensor:
-        """Return the gist of each sentence, (views or texts, sentences, the Q-Former's width)."""
-        mask = told != PAD
-        flat, there = told.flatten(0, 1), mask.flatten(0, 1)
-        encoder = self.model.language_model.get_encoder()
-        states = encoder(input_ids=flat, attention_mask=there.long()).last_hidden_state
-        shares = there / there.sum(dim=1, keepdim=True)
-        pooled = (states * shares[:, :, None].to(states.dtype)).sum(dim=1)
-        made = self.gist(pooled).unflatten(0, told.shape[:2])
-        return functional.layer_norm(made, made.shape[-1:])
-
-    def seen(self, features: Tensor) -> Tensor:
-        """Return the Q-Former's tokens, (views, queries, width), of a tower's features."""
-        model = self.model
-        norm = model.vision_model.post_layernorm
-        tokens: Tensor = model.qformer(
-            query_embeds=model.query_tokens.expand(len(features), -1, -1),
-            encoder_hidden_states=norm(features.to(norm.weight.dtype)),
-        ).last_hidden_state
-        return tokens
-
-    @torch.no_grad()
-    def look(self, pixels: Tensor) -> Tensor:
-        """Return a tower's features of normalised pixels, (views, 3, side, side)."""
-        vision = self.model.vision_model
-        seen: Tensor = vision.encoder(inputs_embeds=vision.embeddings(pixels)).last_hidden_state
-        return seen
-
-    def _said(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """Return logits of lines about these tokens, read as a BLIP-2 reads them."""
-        language = self.model.language_model
-        words = language.get_input_embeddings()(batch.prompts)
-        pictures = self.model.language_projection(tokens)[batch.which].to(words.dtype)
-        there = torch.ones(pictures.shape[:2], dtype=torch.int64, device=words.device)
-        labels = labels_of(batch.targets)
-        logits: Tensor = language(
-            inputs_embeds=torch.cat([pictures, words], dim=1),
-            attention_mask=torch.cat([there, (batch.prompts != PAD).long()], dim=1),
-            decoder_input_ids=shifted(language, labels),
-            use_cache=False,
-        ).logits
-        return logits
+    def save_pretrained(self, folder: Path) -> None:
+        """Write its files into a folder."""
+        self.pictures.save_pretrained(folder)
+        speaker_words.whole().save_pretrained(folder)
+        about = {"processor_class": "InternVLProcessor", "image_seq_length": self.tokens}
+        text = json.dumps(about, indent=1) + "\n"
+        (folder / "processor_config.json").write_text(text, encoding="utf-8")
 
 
-def labels_of(targets: Tensor) -> Tensor:
-    """Return targets with `IGNORED` in place of padding."""
-    return targets.where(targets != PAD, torch.full_like(targets, IGNORED))
+def _pictures(model: Any) -> Any:
+    """Return what makes pixels of pictures: one square, as everywhere in the lab."""
+    high, wide = model.config.vision_config.image_size
+    return images(
+        size={"height": high, "width": wide},
+        crop_to_patches=False,
+        resample=BICUBIC,
+        image_mean=list(MEAN),
+        image_std=list(SPREAD),
+    )
+
+
+def shuffled(model: Any, states: Tensor) -> Tensor:
+    """Return a tower's states as the projector takes them: (views, tokens, 4 * width).
+
+    `states` is (views, patches and one, width).
+    """
+    side = int((states.shape[1] - 1) ** 0.5)
+    grid = states[:, 1:].reshape(len(states), side, side, -1)
+    joined: Tensor = model.model.pixel_shuffle(grid, scale_factor=RATIO).flatten(1, 2)
+    return joined
+
+
+@torch.no_grad()
+def looked(model: Any, pixels: Tensor) -> Tensor:
+    """Return what the tower sees of normalised pixels, (views, 3, side, side), see `shuffled`."""
+    return shuffled(model, model.model.vision_tower(pixels).last_hidden_state)
+
+
+def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a BLIP-2's tower under InternVL's names."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if not name.startswith(TOWER):
+            continue
+        own = name.removeprefix(TOWER)
+        for theirs, ours in NAMES:
+            own = own.replace(theirs, ours)
+        if JOINED not in own:
+            found[own] = tensor
+            continue
+        for part, piece in zip("qkv", tensor.chunk(3), strict=True):
+            found[own.replace(JOINED, f"attention.{part}_proj")] = piece.contiguous()
+    return found

@@ -1,14 +1,15 @@
 """Lessons as token ids, made ahead by many processes, so that a batch is nothing but looked up.
 
-In: seeds of scenes. Out: a bank of texts about scenes that nobody draws, and stills with a bank of
-their own, each scene once as it is and once with rectangles drawn into it.
+In: seeds of scenes. Out: two views of each, one as it is and one with rectangles drawn into it, and
+what is asked about each view and what each token of it shows.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
-from functools import cache, partial
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,155 +17,138 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from lskd.lab.combinations import shown
 from lskd.lab.pretrain import speaker_words
-from lskd.lab.pretrain.gallery import still
-from lskd.lab.pretrain.speaker_lessons import Lesson, Said, lesson, rectangles_told
-from lskd.lab.pretrain.statements import rectangles
-from lskd.lab.scene import draw
-from lskd.lab.world import PRETRAINING
+from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still, still
+from lskd.lab.pretrain.rectangles import GRID, TINTS
+from lskd.lab.pretrain.speaker_lessons import ask
+from lskd.lab.pretrain.statements import Drawn, rectangles
 from lskd.training.order import seed_of
 
-QUESTIONS = 12  # of each kind, for each scene
-SENTENCE, LINE = 48, 44  # the most tokens of a sentence with its tag, and of a prompt or a target
-TEXTS = 500_000_000  # from here on scenes are told and never drawn
-PAD = 0
+QUESTIONS = 24  # about each view
+LINE = 56  # the most tokens of a question with its answer
+SIDE = GRID // 2  # tokens of a view, across and down
+AT_ONCE = 64  # views that are looked at
+NONE = "none"
+SHARED = {"free": "nobody", "used": "somebody"}  # what a use is called in sentences
+# What a token can show, in words: things, paints and uses.
+SHOWN = (
+    *THINGS,
+    *(paint for paint in PAINTS if paint != NONE),
+    *(SHARED.get(use, use) for use in USES if use != NONE),
+)
 
-Tick = Callable[[int], None]
+Look = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A lesson as ids, uint16, padded with PAD.
+    """What is told of a view.
 
-    `sentences` is (sentences, SENTENCE), the first column having tags; `prompts` and `targets` are
-    (questions, LINE), `kinds` (questions,).
+    `ids` is (questions, LINE) uint16; of each line the first `given` tokens are given, and those
+    that follow, up to `ends`, are learnt. `kinds` are places in KINDS. `shows` is (tokens, SHOWN
+    and TINTS) bool.
     """
 
-    sentences: NDArray[np.uint16]
-    prompts: NDArray[np.uint16]
-    targets: NDArray[np.uint16]
-    kinds: NDArray[np.uint8]
+    ids: NDArray[np.uint16]
+    given: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    shows: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Pages as tensors, int32: those of `Page` with an axis of scenes before.
+    """Pages with an axis of views before, on the processor.
 
-    `lengths`, (scenes, questions, 2), says how long prompts and targets are, `longest`, (scenes,),
-    how long the longest sentence is; both stay on the processor.
+    `seen`, (views, tokens, width), is what a tower sees.
     """
 
-    sentences: Tensor
-    prompts: Tensor
-    targets: Tensor
-    kinds: Tensor
-    lengths: Tensor
-    longest: Tensor
+    seen: Tensor
+    ids: NDArray[np.uint16]
+    given: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    shows: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.sentences)
-
-    def to(self, device: torch.device) -> "Bank":
-        """Return this bank on a device, all but the lengths."""
-        return replace(
-            self,
-            sentences=self.sentences.to(device),
-            prompts=self.prompts.to(device),
-            targets=self.targets.to(device),
-            kinds=self.kinds.to(device),
-        )
+        return len(self.ids)
 
     def cut(self, count: int) -> tuple["Bank", "Bank"]:
-        """Return the first `count` scenes of this bank, and the others."""
-        parts = [getattr(self, one.name).split([count, len(self) - count]) for one in fields(self)]
-        return Bank(*(first for first, _ in parts)), Bank(*(rest for _, rest in parts))
+        """Return the first `count` views of this bank, and the others."""
+        parts = [getattr(self, one.name) for one in fields(self)]
+        return Bank(*(part[:count] for part in parts)), Bank(*(part[count:] for part in parts))
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """Pictures, (views, side, side, 3) uint8, and what is told of each and asked about it."""
-
-    pixels: Tensor
-    bank: Bank
-
-
-def texts(numbers: Sequence[int], slots: int, processes: int) -> Bank:
-    """Return a bank of scenes that are told: questions by place and by number."""
-    with ProcessPoolExecutor(processes) as pool:
-        work = partial(text_page, slots=slots)
-        return bank_of(pool.map(work, numbers, chunksize=256))
-
-
-def views(numbers: Sequence[int], slots: int, processes: int) -> Views:
-    """Return two views of each scene, and what is asked by place."""
-    pixels: list[NDArray[np.uint8]] = []
+def bank(numbers: Sequence[int], look: Look, processes: int) -> Bank:
+    """Return two views of each scene; `look` is given pixels, (views, 3, side, side) uint8."""
     pages: list[Page] = []
+    seen: list[Tensor] = []
+    waiting: list[NDArray[np.uint8]] = []
+
+    def flush() -> None:
+        if waiting:
+            pixels = torch.from_numpy(np.stack(waiting)).permute(0, 3, 1, 2)
+            seen.append(look(pixels).half().cpu())
+            waiting.clear()
+
     with ProcessPoolExecutor(processes) as pool:
-        for seen in pool.map(partial(two_views, slots=slots), numbers, chunksize=32):
-            for picture, page in seen:
-                pixels.append(picture)
+        for two in pool.map(two_views, numbers, chunksize=16):
+            for pixels, page in two:
+                waiting.append(pixels)
                 pages.append(page)
-    return Views(torch.from_numpy(np.stack(pixels)), bank_of(pages))
+            if len(waiting) >= AT_ONCE:
+                flush()
+    flush()
+    names = ("ids", "given", "ends", "kinds", "shows")
+    return Bank(torch.cat(seen), *(np.stack([getattr(one, n) for one in pages]) for n in names))
 
 
-def text_page(number: int, slots: int) -> Page:
-    """Return what is told of a scene that is not drawn."""
-    rng = random.Random(seed_of("told", number))
-    scene = draw(PRETRAINING + TEXTS + number, allowed=shown)
-    made = lesson(scene, rectangles_told(rng), slots, QUESTIONS, rng, some=True)
-    return page_of(made, (*made.by_place, *made.by_number), tagged=True)
-
-
-def two_views(number: int, slots: int) -> list[tuple[NDArray[np.uint8], Page]]:
-    """Return a scene as it is, and with rectangles, each with its page: nothing has a number."""
+def two_views(number: int) -> list[tuple[NDArray[np.uint8], Page]]:
+    """Return a scene as it is and with rectangles: (side, side, 3) uint8, and what is told."""
     rng = random.Random(seed_of("seen", number))
-    one = still(number)
+    one, bare = still(number), np.zeros((GRID * GRID, len(TINTS)), dtype=bool)
     frame = one.frames[0]
-    plain = lesson(one.scene, [], slots, QUESTIONS, rng)
-    framed = lesson(one.scene, rectangles(frame.tints), slots, QUESTIONS, rng)
-    pairs = ((one.pixels, plain), (frame.pixels, framed))
-    return [(pixels, page_of(made, made.by_place, tagged=False)) for pixels, made in pairs]
+    return [
+        (one.pixels, _page(one, bare, [], rng)),
+        (frame.pixels, _page(one, frame.tints, rectangles(frame.tints), rng)),
+    ]
 
 
-def page_of(made: Lesson, said: Sequence[Said], tagged: bool) -> Page:
-    """Return a lesson as ids, with some of its questions, and its tags if it is to be `tagged`."""
-    sentences = rows_of(made.sentences, SENTENCE - 1)
-    tags = [_spelt(tag)[:1] if tagged and tag else (PAD,) for tag in made.tags]
-    return Page(
-        np.concatenate([np.array(tags, dtype=np.uint16), sentences], axis=1),
-        rows_of([one.prompt for one in said], LINE),
-        rows_of([one.target for one in said], LINE),
-        np.array([one.kind for one in said], dtype=np.uint8),
-    )
+def _page(one: Still, tints: NDArray[np.bool_], drawn: Sequence[Drawn], rng: random.Random) -> Page:
+    ids = np.zeros((QUESTIONS, LINE), dtype=np.uint16)
+    given, ends, kinds = (np.zeros(QUESTIONS, dtype=np.int64) for _ in range(3))
+    for row in range(QUESTIONS):
+        asked = ask(one.scene, drawn, rng)
+        before = [*_spelt(asked.prompt), _number(speaker_words.SAY)]
+        line = [*before, *_spelt(asked.target), _number(speaker_words.END)]
+        assert len(line) <= LINE, f"{asked} has {len(line)} tokens"
+        ids[row, : len(line)] = line
+        given[row], ends[row], kinds[row] = len(before), len(line), asked.kind
+    patches = np.concatenate([_labels(one), tints], axis=1)
+    cells = patches.reshape(SIDE, 2, SIDE, 2, -1).any(axis=(1, 3))
+    return Page(ids, given, ends, kinds, cells.reshape(SIDE * SIDE, -1))
 
 
-def rows_of(some: Sequence[str], width: int) -> NDArray[np.uint16]:
-    """Return the ids of texts, their ends included, (texts, width), padded."""
-    rows = np.full((len(some), width), PAD, dtype=np.uint16)
-    for row, text in zip(rows, some, strict=True):
-        ids = _spelt(text)
-        assert len(ids) <= width, f"{text!r} has {len(ids)} tokens"
-        row[: len(ids)] = ids
-    return rows
+def _labels(one: Still) -> NDArray[np.bool_]:
+    """Return which of SHOWN each patch shows, (patches, SHOWN) bool."""
+    found = [
+        values[:, None] == np.array([place for place, name in enumerate(names) if name != NONE])
+        for values, names in ((one.things, THINGS), (one.paints, PAINTS), (one.uses, USES))
+    ]
+    labels: NDArray[Any] = np.concatenate(found, axis=1)
+    return labels
 
 
-def bank_of(pages: Iterable[Page]) -> Bank:
-    """Return pages as one bank."""
-    every = list(pages)
-    sentences, prompts, targets = (
-        torch.from_numpy(np.stack([getattr(page, name) for page in every]).astype(np.int32))
-        for name in ("sentences", "prompts", "targets")
-    )
-    kinds = torch.from_numpy(np.stack([page.kinds for page in every]))
-    lengths = torch.stack([(x != PAD).sum(dim=-1) for x in (prompts, targets)], dim=-1)
-    # The first column has tags, which most sentences lack.
-    longest = 1 + (sentences[..., 1:] != PAD).sum(dim=-1).amax(dim=1)
-    return Bank(sentences, prompts, targets, kinds, lengths, longest)
+def _spelt(text: str) -> list[int]:
+    ids: list[int] = _tokenizer().encode(text).ids
+    return ids
 
 
-def _spelt(text: str) -> tuple[int, ...]:
-    return tuple(_tokenizer().encode(text).ids)
+@cache
+def _number(token: str) -> int:
+    number = _tokenizer().token_to_id(token)
+    assert number is not None
+    return int(number)
 
 
 @cache

@@ -1,165 +1,243 @@
-"""The sides of the training loop of a speaker: rows of banks in, losses out."""
+"""The sides of the training loop of a speaker: views of a bank in, losses out.
 
+First the projector learns to say in words what a token shows: to come near to the embeddings of
+these words. Then it and the language model learn to answer. Lines about one view are read behind it
+side by side, each as if it stood there alone.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lskd.lab.pretrain.patches import normal
-from lskd.lab.pretrain.speaker import Batch, Heard, Speaker, labels_of
-from lskd.lab.pretrain.speaker_bank import Bank, Views
-from lskd.lab.pretrain.speaker_lessons import KINDS
+from lskd.lab.pretrain import speaker_words
+from lskd.lab.pretrain.speaker_bank import SHOWN, SIDE, Bank
+from lskd.lab.pretrain.speaker_lessons import KINDS, TINTS
 from lskd.training.task import StepLosses
 from lskd.writing.masks import IGNORED
 
-AT_ONCE = 64  # views that are looked at, or asked about when all is learnt
-GISTS = 3.0  # how much more than an answer it weighs that views tell what sentences tell
+THIRDS = ("left", "middle", "right")
+NOBODYS = -1  # a line's number where there is none
+LOUD = 10.0  # how much a label weighs: most of them are absent from most tokens
+APART = 2.5  # the length of what tells tokens apart that no line has; others are about as long
+ALIKE, UNLIKE = 11.0, -4.0  # with which labels begin: the scale and the offset of their logits
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Some lines of a bank: ids, (lines, tokens) int64, and the scene of each among those taken."""
+    """Lines about views, (views, tokens) int64, side by side.
 
-    prompts: Tensor
-    targets: Tensor
-    which: Tensor
-
-
-def taken(bank: Bank, rows: Tensor, columns: Tensor) -> Lines:
-    """Return lines of scenes `rows`, (scenes,), which are `columns`, (scenes, lines), of each.
-
-    Both are on the processor. They are no longer than the longest of them.
+    `owners` says which line a token is of, NOBODYS for padding; `places` where it stands in it;
+    `wanted` what is to be told after it, or IGNORED.
     """
-    prompt, target = bank.lengths[rows[:, None], columns].amax(dim=(0, 1)).tolist()
-    device = bank.prompts.device
-    at, some = rows[:, None].to(device), columns.to(device)
-    which = torch.arange(len(rows), device=device)[:, None].expand(columns.shape)
-    return Lines(
-        bank.prompts[at, some, :prompt].flatten(0, 1).long(),
-        bank.targets[at, some, :target].flatten(0, 1).long(),
-        which.flatten(),
-    )
+
+    ids: Tensor
+    owners: Tensor
+    places: Tensor
+    wanted: Tensor
+
+    def to(self, device: torch.device) -> "Lines":
+        """Return these lines on a device."""
+        return Lines(*(one.to(device) for one in (self.ids, self.owners, self.places, self.wanted)))
 
 
-def told(bank: Bank, rows: Tensor) -> Tensor:
-    """Return the sentences of scenes, (scenes, sentences, tokens) int64."""
-    longest = int(bank.longest[rows].max())
-    return bank.sentences[rows.to(bank.sentences.device), :, :longest].long()
+def lines(bank: Bank, rows: Sequence[int], order: Sequence[Sequence[int]], width: int) -> Lines:
+    """Return lines about the views `rows`, in `order`, as many as `width` tokens have room for."""
+    shape = len(rows), width
+    ids, places = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    owners, wanted = np.full(shape, NOBODYS), np.full(shape, IGNORED)
+    for at, (row, columns) in enumerate(zip(rows, order, strict=True)):
+        start = 0
+        for column in columns:
+            given, ends = int(bank.given[row, column]), int(bank.ends[row, column])
+            if start + ends > width:
+                continue
+            line = bank.ids[row, column, :ends]
+            ids[at, start : start + ends] = line
+            owners[at, start : start + ends] = column
+            places[at, start : start + ends] = np.arange(ends)
+            wanted[at, start + given - 1 : start + ends - 1] = line[given:]
+            start += ends
+    return Lines(*map(torch.from_numpy, (ids, owners, places, wanted)))
 
 
-def drawn(bank: Bank, scenes: int, lines: int, generator: torch.Generator) -> Tensor:
-    """Return which lines of some scenes are taken, by chance."""
-    return torch.randint(bank.prompts.shape[1], (scenes, lines), generator=generator)
+class Speaker(nn.Module):
+    """An InternVL whose projector and language model are trained, with what reads its tokens."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        # Any: what transformers declares of its models is looser than what is used here.
+        self.model: Any = model
+        tokenizer = speaker_words.whole()
+        self.language.requires_grad_(True)
+        self.projector.requires_grad_(True)
+        self.opening, self.closing = tokenizer.convert_tokens_to_ids(
+            [speaker_words.OPEN, speaker_words.CLOSE]
+        )
+        spelt = [tokenizer(word)["input_ids"][-1] for word in (*SHOWN, *THIRDS, *TINTS)]
+        self.words: Tensor
+        self.register_buffer("words", torch.tensor(spelt), persistent=False)
+        self.scale = nn.Parameter(torch.tensor([ALIKE, UNLIKE]))
+        _alike(self.language)
+
+    @property
+    def language(self) -> Any:
+        """Return the language model."""
+        return self.model.model.language_model
+
+    @property
+    def projector(self) -> Any:
+        """Return what makes tokens of a tower's features."""
+        return self.model.model.multi_modal_projector
+
+    def forward(self, seen: Tensor, some: Lines | None) -> tuple[Tensor, Tensor | None]:
+        """Return logits of labels, (views, tokens, labels), and of what is wanted, (wanted, words).
+
+        `seen` is (views, tokens, width); without lines there are none of the latter.
+        """
+        tokens = self.projector(seen)
+        return self._near(tokens), None if some is None else self._told(tokens, some)
+
+    def _near(self, tokens: Tensor) -> Tensor:
+        """Return how near tokens are to words, as logits."""
+        words = self.language.get_input_embeddings().weight[self.words]
+        cosines = functional.normalize(tokens, dim=-1) @ functional.normalize(words, dim=-1).T
+        return cosines * self.scale[0] + self.scale[1]
+
+    def _told(self, tokens: Tensor, some: Lines) -> Tensor:
+        words = self.language.get_input_embeddings()
+        views, first = len(tokens), tokens.shape[1] + 2
+        ends = words.weight[[self.opening, self.closing]].expand(views, 2, -1)
+        whole = torch.cat([ends[:, :1], tokens, ends[:, 1:], words(some.ids)], dim=1)
+        places = torch.arange(first, device=tokens.device).expand(views, -1)
+        states = self.language(
+            inputs_embeds=whole,
+            attention_mask=_mask(some.owners, first, whole.dtype),
+            position_ids=torch.cat([places, some.places + first], dim=1),
+            use_cache=False,
+        ).last_hidden_state[:, first:]
+        logits: Tensor = self.model.lm_head(states[some.wanted != IGNORED])
+        return logits
 
 
-class WordTask:
-    """Texts by number, each time with other questions: T5 learns the words of the world."""
+def _alike(language: Any) -> None:
+    """Have a new language model attend to what is alike, and pass on what it attends to.
 
-    def __init__(self, model: Speaker, texts: Bank, lines: int) -> None:
+    So lookups were learnt in fewer lines than from the weights that it is given.
+    """
+    with torch.no_grad():
+        for layer in language.layers:
+            attention = layer.self_attn
+            attention.q_proj.weight.normal_(std=0.9 / math.sqrt(attention.q_proj.in_features))
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
+            attention.o_proj.weight.copy_(attention.v_proj.weight.T)
+
+
+def told_apart(model: Speaker, bank: Bank, seed: int) -> None:
+    """Give each token that no line of a bank has a direction of its own.
+
+    Embeddings are the head's weights, too, and training pushes all that is never said the same way:
+    "[0]" and "[1]" would be one word to whoever goes on from here. Half of that push is left, so
+    that they are as little said as before.
+    """
+    weight = model.language.get_input_embeddings().weight
+    taught = torch.from_numpy(np.unique(bank.ids.astype(np.int64)))
+    unsaid = torch.ones(len(weight), dtype=torch.bool)
+    unsaid[taught] = False
+    unsaid[[model.opening, model.closing]] = False
+    generator = torch.Generator().manual_seed(seed)
+    own = torch.randn(int(unsaid.sum()), weight.shape[1], generator=generator).to(weight.device)
+    with torch.no_grad():
+        common = weight[unsaid].mean(dim=0)
+        along = functional.normalize(common, dim=0)
+        own -= (own @ along)[:, None] * along
+        weight[unsaid] = common / 2 + APART * functional.normalize(own, dim=1)
+
+
+def _mask(owners: Tensor, first: int, dtype: torch.dtype) -> Tensor:
+    """Return what is added to attention, (views, 1, tokens, tokens): a line sees no other line."""
+    views, width = owners.shape
+    ours = torch.cat([owners.new_full((views, first), NOBODYS - 1), owners], dim=1)
+    seen = (ours[:, None, :] == ours[:, :, None]) | (ours[:, None, :] < NOBODYS)
+    total = first + width
+    before = torch.ones(total, total, dtype=torch.bool, device=owners.device).tril()
+    added = torch.zeros(views, 1, total, total, dtype=dtype, device=owners.device)
+    return added.masked_fill_(~(seen & before)[:, None], torch.finfo(dtype).min)
+
+
+class LabelTask:
+    """Views by number: the projector learns to say in words what a token shows."""
+
+    def __init__(self, model: Speaker, bank: Bank) -> None:
         self.model = model
-        self.texts = texts
-        self.lines = lines
+        self.bank = bank
 
     def losses(
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
     ) -> StepLosses:
-        """Return how unlikely the answers are."""
-        device = self.model.gist.weight.device
-        self.texts = self.texts.to(device)
-        chosen = torch.tensor(rows)
-        some = taken(self.texts, chosen, drawn(self.texts, len(rows), self.lines, generator))
-        batch = Batch(None, told(self.texts, chosen), some.prompts, some.targets, some.which)
-        heard: Heard = model(batch)
-        read = unlikely(heard.logits, some.targets)
-        return StepLosses(read, (("read", read),))
+        """Return the loss of the labels."""
+        seen = _seen(self.bank, rows, self.model)
+        labels, _ = model(seen, None)
+        loss = _labelled(labels, self.bank, rows)
+        return StepLosses(loss, (("labels", loss),))
 
 
 class SpeakTask:
-    """Views by number, each time with other questions, beside as many texts as there are.
+    """Views by number, each time with other questions, of `width` tokens in all."""
 
-    `share` is how many texts there are for each view.
-    """
-
-    def __init__(
-        self, model: Speaker, seen: Tensor, views: Bank, texts: Bank, lines: int, share: float
-    ) -> None:
+    def __init__(self, model: Speaker, bank: Bank, width: int) -> None:
         self.model = model
-        self.seen = seen
-        self.views = views
-        self.texts = texts
-        self.lines = lines
-        self.share = share
+        self.bank = bank
+        self.width = width
 
     def losses(
         self, model: nn.Module, rows: Sequence[int], generator: torch.Generator
     ) -> StepLosses:
-        """Return how unlikely the answers are, and how far views' tokens are from the gists."""
-        device = self.model.gist.weight.device
-        self.texts, self.views = self.texts.to(device), self.views.to(device)
-        looked = torch.tensor(rows)
-        read = torch.randint(
-            len(self.texts), (max(1, round(self.share * len(rows))),), generator=generator
-        )
-        about = taken(self.views, looked, drawn(self.views, len(rows), self.lines, generator))
-        of = taken(self.texts, read, drawn(self.texts, len(read), self.lines, generator))
-        batch = Batch(
-            features=self.seen[looked.to(self.seen.device)].to(device).float(),
-            told=joined(told(self.views, looked), told(self.texts, read)),
-            prompts=joined(about.prompts, of.prompts),
-            targets=joined(about.targets, of.targets),
-            which=torch.cat([about.which, of.which + len(rows)]),
-        )
-        heard: Heard = model(batch)
-        lines = len(about.targets)
-        spoken = unlikely(heard.logits[:lines], batch.targets[:lines])
-        known = unlikely(heard.logits[lines:], batch.targets[lines:])
-        total = spoken + known + GISTS * heard.apart
-        return StepLosses(total, (("spoken", spoken), ("read", known), ("gists", heard.apart)))
-
-
-def joined(first: Tensor, second: Tensor) -> Tensor:
-    """Return rows of both, (rows, ..., tokens), padded to the longer."""
-    width = max(first.shape[-1], second.shape[-1])
-    pad = functional.pad
-    return torch.cat([pad(rows, (0, width - rows.shape[-1])) for rows in (first, second)])
-
-
-def unlikely(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean negative log-likelihood of a target's token."""
-    labels = labels_of(targets)
-    return functional.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED
-    )
-
-
-def looked(model: Speaker, views: Views, precision: torch.dtype) -> Tensor:
-    """Return what the tower sees of views, (views, patches and one, width), on its device."""
-    device = model.gist.weight.device
-    kept = []
-    for some in torch.split(views.pixels, AT_ONCE):
-        kept.append(model.look(normal(some.to(device).permute(0, 3, 1, 2))).to(precision))
-    return torch.cat(kept)
+        """Return how unlikely the answers are, and the loss of the labels."""
+        questions = self.bank.ids.shape[1]
+        order = [torch.randperm(questions, generator=generator).tolist() for _ in rows]
+        seen = _seen(self.bank, rows, self.model)
+        some = lines(self.bank, rows, order, self.width).to(seen.device)
+        labels, told = model(seen, some)
+        spoken = functional.cross_entropy(told.float(), some.wanted[some.wanted != IGNORED])
+        loss = _labelled(labels, self.bank, rows)
+        return StepLosses(spoken + loss, (("spoken", spoken), ("labels", loss)))
 
 
 @torch.no_grad()
-def right(model: Speaker, bank: Bank, seen: Tensor | None) -> dict[str, float]:
-    """Return the share of questions, by kind, whose answer greedy writing would give in full.
+def right(model: Speaker, bank: Bank) -> dict[str, float]:
+    """Return the share of questions, by kind, whose answer greedy writing would give in full."""
+    marks: dict[int, list[bool]] = {kind: [] for kind in range(len(KINDS))}
+    every = range(bank.ids.shape[1])
+    for row in range(len(bank)):
+        some = lines(bank, [row], [every], int(bank.ends[row].sum()))
+        seen = _seen(bank, [row], model)
+        _, told = model.eval()(seen, some.to(seen.device))
+        assert told is not None
+        wanted = some.wanted[some.wanted != IGNORED]
+        good = told.argmax(dim=-1).cpu() == wanted
+        of = some.owners[some.wanted != IGNORED]
+        for column in every:
+            marks[int(bank.kinds[row, column])].append(bool(good[of == column].all()))
+    named = zip(KINDS, marks.values(), strict=True)
+    return {name: round(sum(found) / len(found), 4) for name, found in named if found}
 
-    Asked are all questions of a bank, about pictures if they are `seen`, else about texts.
-    """
-    bank = bank.to(model.gist.weight.device)
-    every = torch.arange(bank.prompts.shape[1])
-    marks, kinds = [], []
-    for rows in torch.split(torch.arange(len(bank)), AT_ONCE):
-        some = taken(bank, rows, every.expand(len(rows), -1))
-        features = None if seen is None else seen[rows.to(seen.device)].float()
-        batch = Batch(features, told(bank, rows), some.prompts, some.targets, some.which)
-        labels = labels_of(some.targets)
-        best = model.eval()(batch).logits.argmax(dim=-1)
-        marks.append(((best == labels) | (labels == IGNORED)).all(dim=1).cpu())
-        kinds.append(bank.kinds[rows.to(bank.kinds.device)].flatten().cpu())
-    mark, kind = torch.cat(marks).float(), torch.cat(kinds)
-    shares = {name: mark[kind == number] for number, name in enumerate(KINDS)}
-    return {name: round(float(share.mean()), 4) for name, share in shares.items() if len(share)}
+
+def _seen(bank: Bank, rows: Sequence[int], model: Speaker) -> Tensor:
+    device = model.scale.device
+    return bank.seen[torch.tensor(rows)].to(device).float()
+
+
+def _labelled(labels: Tensor, bank: Bank, rows: Sequence[int]) -> Tensor:
+    """Return the loss of labels: what tokens show, where they stand, what covers them."""
+    shows = torch.from_numpy(bank.shows[list(rows)]).float()
+    columns = torch.arange(SIDE * SIDE) % SIDE * len(THIRDS) // SIDE
+    thirds = functional.one_hot(columns, len(THIRDS)).float().expand(len(rows), -1, -1)
+    known = torch.cat([shows[..., : len(SHOWN)], thirds, shows[..., len(SHOWN) :]], dim=-1)
+    loss = functional.binary_cross_entropy_with_logits(labels.float(), known.to(labels.device))
+    return loss * LOUD

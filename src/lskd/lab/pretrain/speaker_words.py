@@ -1,60 +1,68 @@
 """The words of a speaker's language model: a word-level tokenizer in transformers' own format.
 
-A token is a word with the blank before it, or a mark without one. A region's tag, as "[3]", is one
-token. What is not known is `<unk>`.
+A token is a word with the blank before it, a letter, a digit or a mark. A word that is not known is
+spelt in letters, and what is not even a letter is `<unk>`.
 """
 
+import string
 from typing import Any
 
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from tokenizers.processors import TemplateProcessing
 
 from lskd.lab import vocabulary
-from lskd.lab.pretrain.speaker_lessons import NOTHING, ORDINALS, SIDES, TAGS
+from lskd.lab.pretrain.speaker_lessons import TINTS
 
 # Its types lag behind what its constructors take.
 library: Any = transformers
 
-PAD, END, UNKNOWN, PICTURE = "<pad>", "</s>", "<unk>", "<image>"
-CONTROL = (PAD, END, UNKNOWN)  # in the order of T5's
-BLANK = "\N{LOWER ONE EIGHTH BLOCK}"  # how SentencePiece, hence T5, writes a blank
+PAD, SAY, END, UNKNOWN = "<pad>", "<say>", "<end>", "<unk>"
+OPEN, PICTURE, CLOSE, VIDEO = "<img>", "<IMG_CONTEXT>", "</img>", "<video>"  # as InternVL's
+CONTROL = (PAD, SAY, END, UNKNOWN, OPEN, PICTURE, CLOSE, VIDEO)
+BLANK = "\N{LOWER ONE EIGHTH BLOCK}"  # how SentencePiece writes a blank
 MARKS = ("[", "]", "(", ")", ".", ",", ":", ";", "?", "'", "-", "/")
-# Words of the lessons that a base model's vocabulary has not.
-MORE = ("from", "many", "one", "only", "rectangle", "drawn", NOTHING, *ORDINALS, *SIDES)
-PIECE = Regex(rf"{BLANK}?\[\d+\]|{BLANK}?[a-z0-9]+|{BLANK}?[^a-z0-9{BLANK}]")
+PIECE = Regex(rf"{BLANK}?[a-z]+|{BLANK}?[0-9]|{BLANK}?[^a-z0-9{BLANK}]")
+# A user's turn ends with SAY, the model's with END; there is room for a picture, then for words.
+TEMPLATE = (
+    "{% for message in messages %}{% for part in message.content %}"
+    f"{{% if part.type == 'image' %}}{PICTURE}{{% else %}}{{{{ part.text }}}}{{% endif %}}"
+    f"{{% endfor %}}{{{{ '{SAY}' if message.role == 'user' else '{END}' }}}}{{% endfor %}}"
+)
 
 
 def tokens() -> list[str]:
-    """Return all tokens in their order, control tokens first, `PICTURE` not among them."""
-    words = sorted({*(one for one in vocabulary.words() if one.isalnum()), *MORE})
-    tags = [f"[{number}]" for number in range(TAGS)]
-    first = ("a", "an", *tags)  # what may follow a bracket
-    marks = [*MARKS, *(f"{BLANK}{mark}" for mark in ("[", "("))]
-    return [*CONTROL, *marks, *first, *(f"{BLANK}{one}" for one in (*words, *tags))]
+    """Return all tokens in their order, control tokens first."""
+    known = sorted({*TINTS, *(one for one in vocabulary.words() if one.isalpha())})
+    pieces = [*MARKS, *string.ascii_lowercase, *string.digits, "an", BLANK]  # "[a", "[an"
+    spelt = [*pieces, *(f"{BLANK}{one}" for one in ("[", "(", *known))]
+    return [*CONTROL, *dict.fromkeys(spelt)]
 
 
 def plain() -> Tokenizer:
-    """Return the tokenizer of `tokenizers`: texts end with `END`."""
+    """Return the tokenizer of `tokenizers`."""
     known = {token: number for number, token in enumerate(tokens())}
-    tokenizer = Tokenizer(models.WordLevel(known, unk_token=UNKNOWN))
+    pieces: Any = models.WordPiece
+    tokenizer = Tokenizer(pieces(known, unk_token=UNKNOWN, continuing_subword_prefix=""))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(), pre_tokenizers.Split(PIECE, "isolated")]
     )
     tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = TemplateProcessing(
-        single=f"$A {END}", special_tokens=[(END, known[END])]
-    )
     return tokenizer
 
 
 def whole() -> Any:
-    """Return the tokenizer as transformers has it, with `PICTURE` as its last token."""
-    return library.PreTrainedTokenizerFast(
+    """Return the tokenizer as transformers has it, with its chat template."""
+    tokenizer = library.PreTrainedTokenizerFast(
         tokenizer_object=plain(),
         pad_token=PAD,
         eos_token=END,
         unk_token=UNKNOWN,
-        extra_special_tokens=[PICTURE],
+        start_image_token=OPEN,
+        end_image_token=CLOSE,
+        context_image_token=PICTURE,
+        video_token=VIDEO,
     )
+    tokenizer.add_special_tokens({"additional_special_tokens": [SAY]})
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
