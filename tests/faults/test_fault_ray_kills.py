@@ -120,6 +120,7 @@ def killed_and_compared(nodes: TwoNodes, folder: Path, kinds: list[str], images:
     assert tally.calls - len(tally.requests) <= unanswered <= CONCURRENCY * len(kinds)
 
 
+@pytest.mark.check
 def test_a_cluster_gives_the_tables_of_one_process_though_all_is_killed_once(
     nodes: TwoNodes, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ def test_the_same_course_again_trains_and_asks_nothing(
     assert "step" not in capsys.readouterr().err
 
 
+@pytest.mark.check
 def test_a_control_inherits_all_but_what_it_changes(course: Course, done: Run) -> None:
     child = control("shuffled", course, done, progress.display("plain"))
     assert child.folders["corpus"].resolve() == done.folders["corpus"].resolve()

@@ -157,6 +157,7 @@ def test_a_lock_without_a_sign_of_life_is_taken_over_and_a_late_sign_finds_it_lo
     assert not new.lost and new.numbers() == [2]
 
 
+@pytest.mark.check
 def test_who_has_lost_its_lock_is_interrupted_and_leaves_the_place_to_the_other(
     work: Path,
 ) -> None:

@@ -140,7 +140,7 @@ def test_a_run_is_described_by_both_trained_verbalizers(
     assert all(0 < len(row.texts) <= 5 for row in house.rows(loaded, Narratives))
 
 
-@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "recipes").iterdir()))
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml")))
 def test_a_recipe_that_is_shipped_has_no_mistake(file: Path) -> None:
     kind: Kind = "narrator" if file.stem == "narrator" else "captioner"
     found = recipes.read(file, kind)
