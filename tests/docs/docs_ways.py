@@ -104,9 +104,9 @@ def made_by(target: str, last: str) -> Way:
     """Check that `make` would end in a command, which is run by itself."""
 
     def run(home: Home) -> None:
-        told = subprocess.run(
-            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        # Within `make test` it would also tell which folder it enters and leaves.
+        asked = ["make", "--no-print-directory", "--dry-run", target]
+        told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
         assert told.stdout.splitlines()[-1].endswith(f"/{last}")
         {"lskd run runs/demo.toml": demo, "lskd lab run runs/lab.toml": Home.world}[last](home)
 
