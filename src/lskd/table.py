@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lskd.errors import UserError, cannot_write
+from lskd.holder import SESSION
 from lskd.storage import files, mirror
 from lskd.storage.address import shown, url_of
 from lskd.trace import measured
@@ -116,7 +117,8 @@ def draft(file: Path) -> Iterator[Path]:
     A file in the working folder of a place is published there; a table is kept there alone. Raises
     UserError if the disk is full or the folder or place cannot be written.
     """
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.draft")
+    # Processes of other hosts, which can have the same number, may write beside it.
+    unfinished = file.with_name(f".{file.name}.{SESSION}-{os.getpid()}.draft")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
