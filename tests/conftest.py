@@ -1,9 +1,13 @@
-"""What several tests share: where the data of the workplace lies, if it is there."""
+"""What several tests share: the data of the workplace, if it is there, a server and a journal."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from chat.server import Server
+from lskd.chat.journal import Journal
 
 # Two cores that others use too: a slow example is no defect.
 settings.register_profile("lskd", deadline=None)
@@ -18,3 +22,24 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared folder beside the project: its sample data cannot be read")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Server]:
+    """Have one server for all tests of a session."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """Return the server as it is at its start."""
+    shared_server.reset()
+    return shared_server
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """Have a journal of the test's own."""
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        yield journal

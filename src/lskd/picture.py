@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,9 @@ from lskd.storage.cache import cache
 from lskd.storage.files import read_url
 from lskd.trace import measured
 from lskd.types import Annotation, Image
+
+ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
+UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)  # of Pillow
 
 
 def image_id(data: bytes) -> str:
@@ -39,6 +43,33 @@ def decode(data: bytes) -> PIL.Image.Image:
         white = PIL.Image.new("RGBA", layer.size, "white")
         return PIL.Image.alpha_composite(white, layer).convert("RGB")
     return upright.convert("RGB")
+
+
+def orientation(opened: PIL.Image.Image) -> int:
+    """Return how a picture is stored, 1 to 8 as EXIF has it; 1 where that is not said."""
+    said = opened.getexif().get(ORIENTATION, 1)
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def upright_size(opened: PIL.Image.Image) -> tuple[int, int]:
+    """Return the width and height of a picture once it is upright, without decoding it."""
+    width, height = opened.size
+    return (height, width) if orientation(opened) >= 5 else (width, height)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return the width and height of the upright picture of an image file, read to its end.
+
+    A JPEG's pixels are made at an eighth of their size. Raises one of `UNREADABLE` for data that
+    Pillow cannot read in full, as after a broken download.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with PIL.Image.open(io.BytesIO(data)) as opened:
+            size = upright_size(opened)
+            opened.draft("RGB", (max(1, opened.width // 8), max(1, opened.height // 8)))
+            opened.load()
+    return size
 
 
 def read(path: str, name: str) -> bytes:

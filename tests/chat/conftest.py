@@ -1,7 +1,6 @@
-"""One server for all tests of a session, reset before each; and a teacher that asks it."""
+"""A teacher that asks the server of the tests."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,24 +9,6 @@ from lskd.chat.journal import Journal
 from lskd.chat.teacher import ChatTeacher
 
 Ask = Callable[..., ChatTeacher]
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server.reset()
-    return shared_server
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        yield journal
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,6 @@ from test_paid import tables, teacher
 
 HERE = Path(__file__).parent
 IMAGES = 8
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server.reset()
-    return shared_server
 
 
 def start(folder: Path, change: str) -> subprocess.Popen[str]:

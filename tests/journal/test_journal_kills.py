@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,6 @@ MOST = Charge(100, 50, 0.5)
 PAID = Paid("{}", "{}", "stop", 60, 20, 0.25, 1.5)
 TOKEN = "a-token-that-is-as-good-as-any-for-a-test"
 SILENCE = 3.0
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
 
 
 @pytest.fixture

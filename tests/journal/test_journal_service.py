@@ -50,24 +50,6 @@ def leased(ledger: RemoteLedger, key: bytes) -> int:
     return answer.call
 
 
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server.reset()
-    return shared_server
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        yield journal
-
-
 @pytest.fixture
 def service(journal: Journal) -> Iterator[Service]:
     with serving(journal, silence=1.0) as service:

@@ -25,18 +25,6 @@ from lskd.verbalize.remote import RemoteVision, one_line, scaled, whole_sentence
 Ask = Callable[..., RemoteVision]
 
 
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    shared_server.reset()
-    return shared_server
-
-
 @pytest.fixture
 def vision(server: Server, tmp_path: Path) -> Iterator[Ask]:
     made: list[RemoteVision] = []

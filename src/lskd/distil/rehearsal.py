@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import PIL.Image
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from lskd import picture
@@ -27,7 +26,6 @@ from lskd.errors import UserError
 from lskd.types import Image
 
 FILE = "rehearsal.jsonl"
-UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)  # of Pillow
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -100,7 +98,7 @@ def _image(path: Path) -> Image:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        width, height = picture.decode(data).size
-    except UNREADABLE as error:
+        width, height = picture.size_of(data)
+    except picture.UNREADABLE as error:
         raise UserError(f"{path} is no picture that can be read: {error}") from error
     return Image(picture.image_id(data), path.as_posix(), width, height)

@@ -22,7 +22,7 @@ from lskd.evaluate.figures import right_of
 from lskd.evaluate.protocol import Protocol, panels
 from lskd.evaluate.trial import Trial
 from lskd.export import shards
-from lskd.picture import load, read
+from lskd.picture import ORIENTATION, load, read
 from lskd.protocols import Panel
 from lskd.types import Item
 
@@ -43,7 +43,6 @@ COLUMNS = pa.schema(
 )
 SHARD_BYTES = 500_000_000
 QUALITY = 92
-ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from lskd.evaluate import gallery, summary
 from lskd.evaluate.gallery import Exhibit
 from lskd.evaluate.work import Evaluation
+from lskd.templates import environment
 from lskd.types import Outcome
 
 HERE = Path(__file__).parent
@@ -25,14 +24,8 @@ class Parts:
 
 def render(found: Evaluation, count: int, seed: int) -> str:
     """Return the page; `count` questions of each benchmark are shown, drawn by `seed`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment(HERE)
+    pages.filters |= {
         "percent": summary.percent,
         "share": summary.share,
         "probability": summary.probability,
@@ -42,7 +35,7 @@ def render(found: Evaluation, count: int, seed: int) -> str:
     for number, trial in enumerate(found.trials):
         answers = {model: said[number] for model, said in found.answers.items()}
         rooms.append((trial.benchmark.title, gallery.draw(trial, answers, count, seed)))
-    return environment.get_template("page.html").render(
+    return pages.get_template("page.html").render(
         found=found,
         titles={model.name: model.title for model in found.models},
         columns=summary.columns(found),

@@ -1,15 +1,12 @@
 """Names of images in a benchmark's files become rows of Image: the file, its size, its id."""
 
-import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import PIL.Image
 
 from lskd.evaluate.rows import Wrong
-from lskd.export.pictures import upright_size
-from lskd.picture import image_id
+from lskd.picture import UNREADABLE, image_id, size_of
 from lskd.types import Image
 
 
@@ -56,15 +53,9 @@ def sight(path: Path) -> Image:
     """
     try:
         data = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(io.BytesIO(data)) as opened:
-                width, height = upright_size(opened)
-                # All of the file is read, but a JPEG's pixels are made at an eighth of their size.
-                opened.draft("RGB", (max(1, opened.width // 8), max(1, opened.height // 8)))
-                opened.load()
+        width, height = size_of(data)
     except PIL.UnidentifiedImageError as error:
         raise Wrong(f"{path} is not an image that Pillow knows") from error
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise Wrong(f"broken image {path}: {error}") from error
     return Image(image_id(data), str(path), width, height)

@@ -27,8 +27,7 @@ import PIL.Image
 from lskd.errors import UserError
 from lskd.export.folder import Written, export
 from lskd.export.lck_row import OURS, PARTS, Measured, Row, WrongRow, decoded, encoded
-from lskd.export.pictures import upright_size
-from lskd.picture import image_id
+from lskd.picture import image_id, upright_size
 from lskd.types import Example, Reject
 
 NAME = "lck.jsonl"

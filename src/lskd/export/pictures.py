@@ -10,11 +10,10 @@ import PIL.Image
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, mark, visible
-from lskd.picture import decode, image_id, read
+from lskd.picture import decode, image_id, orientation, read, upright_size
 from lskd.storage.address import is_url
 from lskd.types import Example, Region
 
-ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
 PLAIN_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 # Full chroma, since halved chroma blurs coloured lines that are two pixels wide.
@@ -182,18 +181,6 @@ class Album:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.data)
         return name
-
-
-def orientation(opened: PIL.Image.Image) -> int:
-    """Return how a picture is stored, 1 to 8 as EXIF has it; 1 where that is not said."""
-    said = opened.getexif().get(ORIENTATION, 1)
-    return said if isinstance(said, int) and 1 <= said <= 8 else 1
-
-
-def upright_size(opened: PIL.Image.Image) -> tuple[int, int]:
-    """Return the width and height of a picture once it is upright, without decoding it."""
-    width, height = opened.size
-    return (height, width) if orientation(opened) >= 5 else (width, height)
 
 
 def jpeg(pixels: PIL.Image.Image) -> bytes:

@@ -52,10 +52,8 @@ def bars(course: Course, seeds: Sequence[int], world: World, display: Display) -
     """Take the course for each seed and each control, as far as that is missing, and measure."""
     found: list[Seed] = []
     runs: list[Run] = []
-    for place, seed in enumerate(seeds):
-        out = course.out if place == 0 else course.home / f"seed{seed}"
-        one = Course(course.file, course.home, out, seed, course.changes)
-        runs.append(take(one, world, Annotators(seed=seed), display))
+    for one in course.of_seeds(seeds):
+        runs.append(take(one, world, Annotators(seed=one.seed), display))
         found.append(measured(runs[-1], world))
     controls = {name: control(name, course, runs[0], display) for name in CONTROLS}
     return [*judged(found), *compared(found[0], controls, world), *blindly(runs[0], seeds[0])]

@@ -3,7 +3,8 @@
 `lskd lab run` is this; so is each seed and each control of `lskd lab bars`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lskd import execute
@@ -37,6 +38,16 @@ class Course:
     def world(self) -> Path:
         """Return the folder of the world."""
         return self.home / WORLD
+
+    def of_seeds(self, seeds: Sequence[int]) -> "list[Course]":
+        """Return the course of each seed on the same world: the first here, the others in `home`.
+
+        Whoever takes several seeds finds what others have made of them.
+        """
+        return [
+            replace(self, out=self.out if place == 0 else self.home / f"seed{seed}", seed=seed)
+            for place, seed in enumerate(seeds)
+        ]
 
     def loaded(self) -> Run:
         """Return the run, with all paths in this course's folders."""

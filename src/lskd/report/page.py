@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from lskd.facts import RunFacts
 from lskd.report import charts
 from lskd.report.amounts import duration, moment, money, number, percent, shares, tokens
@@ -18,6 +16,7 @@ from lskd.report.sketch import Bins, Spread
 from lskd.report.statistics import Statistics
 from lskd.report.wording import Chip, Piece, chip, clip, marked, parts
 from lskd.table import Tables
+from lskd.templates import environment
 from lskd.thumbnail import Thumbnail, thumbnail
 from lskd.types import Reject
 
@@ -217,14 +216,8 @@ def written(
     evaluation: str = "",
 ) -> str:
     """Return the page of what was measured and drawn; `evaluation` is where that of models is."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment(HERE)
+    pages.filters |= {
         "number": number,
         "percent": percent,
         "duration": duration,
@@ -233,7 +226,7 @@ def written(
         "clip": clip,
     }
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    return environment.get_template("page.html").render(
+    return pages.get_template("page.html").render(
         run=run,
         made={stage.name: stage for stage in run.stages},
         statistics=statistics,

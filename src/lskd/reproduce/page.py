@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from lskd import table
 from lskd.reproduce.experiment import Finding, Line
 from lskd.reproduce.experiments import ELSEWHERE
 from lskd.reproduce.paper import reported
 from lskd.reproduce.verdict import Verdict, plain, sentence, verdict
+from lskd.templates import environment
 
 HERE = Path(__file__).parent
 HTML, MARKDOWN = "report.html", "report.md"
@@ -40,28 +39,25 @@ def write(folder: Path, findings: Sequence[Finding], facts: Facts) -> Path:
 
 def render(findings: Sequence[Finding], facts: Facts) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     house = importlib.resources.files("lskd.evaluate").joinpath("page.css").read_text("utf-8")
-    return environment.get_template("page.html").render(
-        findings=findings,
-        facts=facts,
-        elsewhere=ELSEWHERE,
-        verdicts=VERDICTS,
-        counted=counted,
-        columns=columns,
-        lines=lines,
-        kind=kind,
-        section=section,
-        sentences=lambda finding: list(sentences(finding)),
-        plain=plain,
-        told=told,
-        style=f"{house}\n{(HERE / 'page.css').read_text(encoding='utf-8')}",
+    return (
+        environment(HERE)
+        .get_template("page.html")
+        .render(
+            findings=findings,
+            facts=facts,
+            elsewhere=ELSEWHERE,
+            verdicts=VERDICTS,
+            counted=counted,
+            columns=columns,
+            lines=lines,
+            kind=kind,
+            section=section,
+            sentences=lambda finding: list(sentences(finding)),
+            plain=plain,
+            told=told,
+            style=f"{house}\n{(HERE / 'page.css').read_text(encoding='utf-8')}",
+        )
     )
 
 

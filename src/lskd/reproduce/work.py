@@ -69,14 +69,11 @@ def prepared(wanted: Wanted, display: Display) -> Bench:
     first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
     world = make_world(first.world, wanted.numbers, 0, display)
     runs = {}
-    for place, seed in enumerate(seeds):
-        # As `lskd lab bars` has them, so that both share what they made.
-        out = wanted.home if place == 0 else wanted.home / f"seed{seed}"
-        course = Course(file, wanted.home, out, seed, wanted.changes)
+    for course in first.of_seeds(seeds):
         if wanted.quick:
-            runs[seed] = take(course, world, Annotators(seed=seed), display)
+            runs[course.seed] = take(course, world, Annotators(seed=course.seed), display)
         else:
-            runs[seed] = begun(course, world, display)
+            runs[course.seed] = begun(course, world, display)
     return Bench(wanted.folder, wanted.home, world, runs, display, wanted.quick)
 
 

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from lskd import marking
 from lskd.human.answers import Answer
+from lskd.templates import environment
 from lskd.thumbnail import Thumbnail, thumbnail
 from lskd.types import Image
 
@@ -50,17 +49,14 @@ class Exhibit:
 
 def render(images: Sequence[Image], answers: Sequence[Sequence[Answer]]) -> str:
     """Return the page of some questions, `answers[n]` being those to one about `images[n]`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     both = zip(images, answers, strict=True)
     exhibits = [exhibit(image, rows) for image, rows in both if rows]
     systems = dict.fromkeys(row.system for rows in answers for row in rows)
-    return environment.get_template("panel.html").render(exhibits=exhibits, systems=list(systems))
+    return (
+        environment(HERE)
+        .get_template("panel.html")
+        .render(exhibits=exhibits, systems=list(systems))
+    )
 
 
 def exhibit(image: Image, rows: Sequence[Answer]) -> Exhibit:
