@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # First eight photographs become a corpus, then a student is trained and evaluated in the lab.
 demo: demo-light $(VENV)/.lab
-	$(BIN)/lskd lab run runs/lab.toml
+	$(BIN)/lskd lab run runs/lab/demo.toml --scenes 600 --tests 120 --out out/lab-demo
 
 # The first half alone; it needs no torch.
 demo-light: $(VENV)/.demo

@@ -7,6 +7,7 @@ goes without one.
 """
 
 import importlib.metadata
+import os
 import re
 import shlex
 import subprocess
@@ -23,6 +24,7 @@ import launched
 
 Step = Callable[[Home], None]
 RUN_PHOTOS = f"lskd run runs/photos.toml --set {SOURCE}"
+RUN_S3 = "lskd run runs/photos.toml --set images.source=s3://bucket/photos --out s3://bucket/run"
 SPREAD = f"{RUN_PHOTOS} --executor ray --until concepts --out out/spread"
 TINY_STAGE1 = (
     "weights=tiny vocabulary=tiny image=28 tokens=48 batch=4 precision=float32 workers=1".split()
@@ -68,6 +70,30 @@ def slow(command: str, *more: str, code: int = 0) -> Way:
     return replace(as_it_is(command, *more, code=code), long=True)
 
 
+def at_s3(command: str, after: Step | None = None) -> Way:
+    """Run a command with the S3 server of this machine in the place of Amazon's."""
+
+    def run(home: Home) -> None:
+        with home.s3():
+            if after is not None:
+                after(home)
+            home.lskd(*words_of(command))
+
+    return Way(run)
+
+
+def s3_run(home: Home) -> None:
+    """Have the run at the place."""
+    home.once("s3", lambda: home.lskd(*words_of(RUN_S3)))
+
+
+def keyed(home: Home) -> None:
+    """Check that the keys that the page exports are those by which the tests' server is asked."""
+    with home.s3():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            assert os.environ[name], name
+
+
 def serves(command: str, after: Step, *more: str, **variables: str) -> Way:
     """Start a command that serves on a free port, and end it once it has said where."""
 
@@ -100,6 +126,9 @@ def extras(name: str) -> Way:
     return Way(run)
 
 
+DEMO_LAB = "lskd lab run runs/lab/demo.toml --scenes 600 --tests 120 --out out/lab-demo"
+
+
 def made_by(target: str, last: str) -> Way:
     """Check that `make` would end in a command, which is run by itself."""
 
@@ -108,7 +137,7 @@ def made_by(target: str, last: str) -> Way:
         asked = ["make", "--no-print-directory", "--dry-run", target]
         told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
         assert told.stdout.splitlines()[-1].endswith(f"/{last}")
-        {"lskd run runs/demo.toml": demo, "lskd lab run runs/lab.toml": Home.world}[last](home)
+        {"lskd run runs/demo.toml": demo, DEMO_LAB: Home.world}[last](home)
 
     return Way(run)
 
@@ -131,7 +160,12 @@ def hosted(home: Home, *words: str) -> None:
 
 def served_models(command: str, *more: str) -> Way:
     """Run a command of runs/hosted.toml against the server of this machine."""
-    return Way(lambda home: hosted(home, *words_of(command), *more))
+
+    def run(home: Home) -> None:
+        photos(home)  # it reads its parent's tables, whose photographs are those of this folder
+        hosted(home, *words_of(command), *more)
+
+    return Way(run)
 
 
 def sampled(home: Home) -> None:
@@ -307,7 +341,7 @@ MOVIES = (
 
 WAYS: Mapping[str, Way] = {
     # What installs and prepares.
-    "make demo": made_by("demo", "lskd lab run runs/lab.toml"),
+    "make demo": made_by("demo", DEMO_LAB),
     "make demo-light": made_by("demo-light", "lskd run runs/demo.toml"),
     "source .venv/bin/activate": Way(activated),
     "pip install 'lskd[ui]'": extras("ui"),
@@ -356,6 +390,14 @@ WAYS: Mapping[str, Way] = {
     # A cluster: one that is begun on this machine stands for that at the address.
     "lskd run runs/photos.toml --executor ray": slow(SPREAD),
     "lskd run runs/photos.toml --executor ray --address 10.0.0.1:6379": slow(SPREAD),
+    # A run at a place.
+    "pip install 'lskd[s3]'": extras("s3"),
+    "export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...": Way(keyed),
+    RUN_S3: at_s3(RUN_S3),
+    "lskd status s3://bucket/run": at_s3("lskd status s3://bucket/run", after=s3_run),
+    "lskd export s3://bucket/run --to hf --out s3://bucket/corpus": at_s3(
+        "lskd export s3://bucket/run --to hf --out s3://bucket/corpus", after=s3_run
+    ),
     # A critic, and people.
     f"lskd run runs/critic.toml --set {SOURCE}": Way(people),
     f"lskd studio runs/critic.toml --set {SOURCE}": serves(

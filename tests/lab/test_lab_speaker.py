@@ -15,9 +15,9 @@ from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import new_student
 from lskd.lab.pretrain import speaker_words
+from lskd.lab.pretrain.frames import NAMES, TINTS
 from lskd.lab.pretrain.note import NOTE
 from lskd.lab.pretrain.patches import normal
-from lskd.lab.pretrain.rectangles import NAMES, TINTS
 from lskd.lab.pretrain.speaker import Shape, internvl, looked
 from lskd.lab.pretrain.speaker_bank import LINE, SHOWN, Bank, bank
 from lskd.lab.pretrain.speaker_lessons import KINDS, Asked, ask, names

@@ -33,7 +33,7 @@ def test_a_choir_says_what_one_voice_says(stills: list[Still]) -> None:
     assert len(alone) == len(rows) * (WRONG + 1)
 
 
-def test_rectangles_are_told_of_only_where_they_are_seen(stills: list[Still]) -> None:
+def test_frames_are_told_of_only_where_they_are_seen(stills: list[Still]) -> None:
     assert all(not one.drawn for one in shown(stills)[1::2])
     assert any(one.drawn for one in shown(stills)[::2])
 

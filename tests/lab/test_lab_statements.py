@@ -13,22 +13,25 @@ from lskd.blip2.stage1 import new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary, words
 from lskd.lab.knowledge import INFERRED
+from lskd.lab.pretrain.frames import NAMES, TINTS
 from lskd.lab.pretrain.gallery import Still, still
-from lskd.lab.pretrain.rectangles import NAMES, TINTS
 from lskd.lab.pretrain.shape import size
 from lskd.lab.pretrain.start import begin_with, vocabulary_of
 from lskd.lab.pretrain.statements import ANYWHERE as ANYWHERE_FORMS
-from lskd.lab.pretrain.statements import PLACED as PLACED_FORMS
 from lskd.lab.pretrain.statements import (
+    AT,
+    SO_MANY,
     WRONG,
     Drawn,
     Told,
     beside,
+    frames,
     inferences,
-    of_rectangles,
-    rectangles,
+    of_all,
+    of_frames,
     statements,
 )
+from lskd.lab.pretrain.statements import PLACED as PLACED_FORMS
 from lskd.lab.scene import Scene
 
 SCENES = 40
@@ -45,7 +48,9 @@ def everything_true(scene: Scene) -> set[str]:
         Told(scene, n, words.third(scene, entity.placing.x))
         for n, entity in enumerate(scene.entities)
     ]
+    people = sum(entity.is_person for entity in scene.entities)
     said = {form(one) for form in (*PLACED_FORMS, *ANYWHERE_FORMS) for one in told}
+    said |= {at(scene.place) for at in AT} | {so_many(people) for so_many in SO_MANY}
     return said | {
         f"question: {words.question(name, ask)} answer: {words.answer(scene, one.number, ask)}."
         for one in told
@@ -70,6 +75,18 @@ def test_the_first_statement_is_true_and_what_stands_elsewhere_is_not(stills: li
             assert not placed or elsewhere not in true, (right, elsewhere)
 
 
+def test_a_place_and_a_number_of_people_are_told_truly_once_and_then_falsely(
+    stills: list[Still],
+) -> None:
+    rng = random.Random(7)
+    for one in stills:
+        true = everything_true(one.scene)
+        for _ in range(10):
+            right, *wrong = of_all(one.scene, rng)
+            assert right in true
+            assert len(set(wrong)) == WRONG and not true & set(wrong)
+
+
 def test_few_of_the_false_statements_happen_to_be_true(stills: list[Still]) -> None:
     rng = random.Random(1)
     wrong = true = 0
@@ -90,27 +107,27 @@ def test_no_statement_names_a_region_and_all_words_are_known(
     unknown = vocabulary_of(tmp_path).index("[UNK]")
     rng = random.Random(2)
     said = [t for a in stills for t in statements(a.scene, stills[0].scene, rng)]
-    said += [t for a in stills for f in a.frames for t in of_rectangles(rectangles(f.tints), rng)]
+    said += [t for a in stills for f in a.frames for t in of_frames(frames(f.tints), rng)]
     assert not any("[" in text for text in said)
     encoded = tokenizer.encode(said, 64)
     assert not any(unknown in ids for ids in encoded)
     assert max(map(len, encoded)) <= 40
 
 
-def test_what_is_said_of_rectangles_is_true_once_and_then_false(stills: list[Still]) -> None:
+def test_what_is_said_of_frames_is_true_once_and_then_false(stills: list[Still]) -> None:
     rng = random.Random(3)
     assert len(NAMES) == len(TINTS)
     for one in stills:
         for frame in one.frames:
-            drawn = rectangles(frame.tints)
+            drawn = frames(frame.tints)
             assert {d.tint for d in drawn} == {
                 NAMES[n] for n in range(len(NAMES)) if frame.tints[:, n].any()
             }
-            right, *wrong = of_rectangles(drawn, rng)
-            there = [f"{d.tint} rectangle" in right and d.third in right for d in drawn]
+            right, *wrong = of_frames(drawn, rng)
+            there = [f"{d.tint} frame" in right and d.third in right for d in drawn]
             assert any(there)
             for text in wrong:
-                assert not any(f"{d.tint} rectangle" in text and d.third in text for d in drawn)
+                assert not any(f"{d.tint} frame" in text and d.third in text for d in drawn)
 
 
 def test_wrong_inferences_follow_from_others_of_the_scene_or_from_nothing_in_it(
@@ -133,20 +150,20 @@ def test_wrong_inferences_follow_from_others_of_the_scene_or_from_nothing_in_it(
     assert others > 0
 
 
-def test_what_is_beside_a_rectangle_shares_its_third_and_the_false_ones_do_not(
+def test_what_is_beside_a_frame_shares_its_third_and_the_false_ones_do_not(
     stills: list[Still],
 ) -> None:
     rng = random.Random(5)
     made = 0
     for one in stills:
         for frame in one.frames:
-            drawn = rectangles(frame.tints)
+            drawn = frames(frame.tints)
             said = beside(one.scene, drawn, rng) if drawn else None
             if said is None:
                 continue
             made += 1
             there = {
-                f"{d.third} is {words.phrase(e)} and {words.an(f'{d.tint} rectangle')}"
+                f"{d.third} is {words.phrase(e)} and {words.an(f'{d.tint} frame')}"
                 for d in drawn
                 for e in one.scene.entities
                 if words.third(one.scene, e.placing.x) == d.third
@@ -156,11 +173,11 @@ def test_what_is_beside_a_rectangle_shares_its_third_and_the_false_ones_do_not(
     assert made > SCENES
 
 
-def test_the_third_of_a_rectangle_is_that_of_its_middle() -> None:
+def test_the_third_of_a_frame_is_that_of_its_middle() -> None:
     tints = torch.zeros(12, 12, len(NAMES), dtype=torch.bool)
     tints[3:5, 9:12, 1] = True
     tints[:, 4:8, 4] = True
-    found = rectangles(tints.reshape(-1, len(NAMES)).numpy())
+    found = frames(tints.reshape(-1, len(NAMES)).numpy())
     assert found == [Drawn("red", "on the right"), Drawn("green", "in the middle")]
 
 

@@ -1,4 +1,4 @@
-"""A tower that learns to say loudly which rectangles cover a patch."""
+"""A tower that learns to say loudly which frames cover a patch."""
 
 from pathlib import Path
 
@@ -60,6 +60,6 @@ def test_tints_become_louder_and_little_else_moves(stills: list[Still], tmp_path
     with torch.no_grad():
         last = task.losses(louder, range(16), generator)
         spread = louder.before(torch.zeros(1, 3, 144, 144)).square().mean()
-    assert dict(last.parts)["rectangles"] < 0.6 * dict(first.parts)["rectangles"]
+    assert dict(last.parts)["frames"] < 0.6 * dict(first.parts)["frames"]
     assert dict(last.parts)["moved"] < 0.2 * spread
     assert 0 <= heard(louder.eval(), stills[:8]) <= 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lskd import table
 from lskd.lab.knowledge import QUESTIONS, knowledge
-from lskd.lab.pretrain.rectangles import NAMES
+from lskd.lab.pretrain.frames import NAMES
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE
 from lskd.lab.words import THIRDS
 
@@ -17,7 +17,7 @@ holds gives takes rides sits points stands walks is are there it this of to for 
 does do image describe picture answer question rationale yes no contradiction neutral entailment
 place left right middle side shown seen person people thing everybody needed wanted will most likely
 personx not only how many one two three four five six colour wears standing be been here came comes
-next before why rectangle drawn
+next before why frame drawn
 """
 
 

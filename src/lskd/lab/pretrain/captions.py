@@ -26,7 +26,7 @@ LIMIT = 40  # tokens
 
 @torch.no_grad()
 def features(student: Stage1, stills: Sequence[Still], precision: torch.dtype) -> Tensor:
-    """Return what the tower sees of each still, (stills, tokens, width); half have rectangles."""
+    """Return what the tower sees of each still, (stills, tokens, width); half have frames."""
     device = student.backbone.ln_vision.weight.device
     kept = []
     for start in range(0, len(stills), 64):
@@ -41,8 +41,8 @@ def features(student: Stage1, stills: Sequence[Still], precision: torch.dtype) -
 
 
 def framing_of(number: int) -> int | None:
-    """Return with which rectangles a still is seen, or None if with none: every second one."""
-    return None if number % 2 else 0
+    """Return with which frames a still is seen, or None if with none: every second one."""
+    return None if number % 2 else 1
 
 
 class Reader(nn.Module):

@@ -16,12 +16,12 @@ from lskd.lab import words
 from lskd.lab.combinations import shown
 from lskd.lab.drawing import SIDE, staged
 from lskd.lab.knowledge import knowledge
-from lskd.lab.pretrain.rectangles import GRID, PATCH, Framed, framed
+from lskd.lab.pretrain.frames import GRID, PATCH, Framed, framed
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE, Scene
 from lskd.lab.world import PRETRAINING
 from lskd.training.order import seed_of
 
-FRAMINGS = 3  # times that each scene is shown with other rectangles
+FRAMINGS = 3  # times that each scene is shown with other frames: first rectangles alone
 COVERED = 0.3  # a patch shows an entity that covers so much of it
 
 THINGS = (*sorted(knowledge().places), *PEOPLE, *KINDS)
@@ -33,7 +33,7 @@ USES = (
 
 @dataclass(frozen=True)
 class Still:
-    """A rendered scene: `pixels` are (SIDE, SIDE, 3) uint8, `frames` the same with rectangles.
+    """A rendered scene: `pixels` are (SIDE, SIDE, 3) uint8, `frames` the same with frames.
 
     `things`, `paints` and `uses`, (GRID * GRID,) uint8, are the places in THINGS, PAINTS and USES
     of what each patch shows.
@@ -64,11 +64,12 @@ def still(seed: int) -> Still:
     boxes = [
         tuple(edge * by for edge, by in zip(box, scale, strict=True)) for box in rendered.boxes
     ]
+    masks = [seen for n in range(len(scene.entities)) if (seen := np.asarray(top) == n + 1).any()]
     rngs = [np.random.default_rng(seed_of("frame", seed, k)) for k in range(FRAMINGS)]
     return Still(
         scene,
         pixels,
-        tuple(framed(pixels, boxes, rng) for rng in rngs),
+        tuple(framed(pixels, boxes, masks if k else (), rng) for k, rng in enumerate(rngs)),
         _named(best, THINGS, scene.place, [entity.kind for entity in scene.entities]),
         _named(best, PAINTS, "none", [entity.colour for entity in scene.entities]),
         _named(best, USES, "none", [_use(scene, n) for n in range(len(scene.entities))]),

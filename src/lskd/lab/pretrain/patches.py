@@ -1,6 +1,6 @@
 """The first step of pre-training: the vision tower learns to label its patches.
 
-Which thing, which paint, how it is used, and which drawn rectangles cover the patch. The heads that
+Which thing, which paint, how it is used, and which drawn frames surround the patch. The heads that
 say so are thrown away.
 """
 
@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from lskd.blip2.pixels import MEAN, SPREAD
 from lskd.blip2.vision import VisionTower
+from lskd.lab.pretrain.frames import TINTS, Framed
 from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still
-from lskd.lab.pretrain.rectangles import TINTS, Framed
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
 
@@ -26,7 +26,7 @@ def normal(pixels: Tensor) -> Tensor:
 
 
 def framed_by(seed: int, stills: Sequence[Still], rows: Sequence[int]) -> list[Framed]:
-    """Return some of the stills, each with rectangles that the seed chooses of its own."""
+    """Return some of the stills, each with frames that the seed chooses of its own."""
     some = ((stills[row], row) for row in rows)
     return [still.frames[seed_of(seed, row) % len(still.frames)] for still, row in some]
 
@@ -57,7 +57,7 @@ class Labeller(nn.Module):
 
 
 class PatchTask:
-    """Stills by number, each time with other rectangles."""
+    """Stills by number, each time with other frames."""
 
     def __init__(self, model: Labeller, stills: Sequence[Still]) -> None:
         self.model = model
@@ -81,16 +81,16 @@ class PatchTask:
             parts.append((name, functional.cross_entropy(logits.flatten(0, 1), target.flatten())))
         covered = torch.from_numpy(np.stack([one.tints for one in frames])).float().to(device)
         tint = functional.binary_cross_entropy_with_logits(tints, covered) * 10
-        parts.append(("rectangles", tint))
+        parts.append(("frames", tint))
         return StepLosses(torch.stack([loss for _, loss in parts]).sum(), tuple(parts))
 
 
 @torch.no_grad()
 def accuracy(model: Labeller, stills: Sequence[Still]) -> dict[str, float]:
-    """Return the share of labels that are right: of patches of entities, and within rectangles."""
+    """Return the share of labels that are right: of patches of entities, and within frames."""
     frames = [still.frames[0] for still in stills]
     device = model.heads.weight.device
-    right = {"things": 0.0, "paints": 0.0, "uses": 0.0, "rectangles": 0.0}
+    right = {"things": 0.0, "paints": 0.0, "uses": 0.0, "frames": 0.0}
     for start in range(0, len(stills), 64):
         some, drawn = stills[start : start + 64], frames[start : start + 64]
         told = model(pixels_of(drawn).to(device))
@@ -105,5 +105,5 @@ def accuracy(model: Labeller, stills: Sequence[Still]) -> dict[str, float]:
             right[name] += float((logits.argmax(-1) == wanted)[shown].mean()) * len(some)
         covered = np.stack([one.tints for one in drawn])
         whole = ((tints > 0) == covered).all(axis=-1)
-        right["rectangles"] += float(whole[covered.any(axis=-1)].mean()) * len(some)
+        right["frames"] += float(whole[covered.any(axis=-1)].mean()) * len(some)
     return {name: total / len(stills) for name, total in right.items()}

@@ -2,7 +2,7 @@
 
 from lskd.blip2.size import QFormerSize, Size, VisionSize
 from lskd.lab.drawing import SIDE
-from lskd.lab.pretrain.rectangles import PATCH
+from lskd.lab.pretrain.frames import PATCH
 
 
 def size(words: int) -> Size:

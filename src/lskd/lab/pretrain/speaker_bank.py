@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from lskd.lab.pretrain import speaker_words
+from lskd.lab.pretrain.frames import GRID, TINTS
 from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still, still
-from lskd.lab.pretrain.rectangles import GRID, TINTS
 from lskd.lab.pretrain.speaker_lessons import ask
-from lskd.lab.pretrain.statements import Drawn, rectangles
+from lskd.lab.pretrain.statements import Drawn, frames
 from lskd.training.order import seed_of
 
 QUESTIONS = 24  # about each view
@@ -110,7 +110,7 @@ def two_views(number: int) -> list[tuple[NDArray[np.uint8], Page]]:
     frame = one.frames[0]
     return [
         (one.pixels, _page(one, bare, [], rng)),
-        (frame.pixels, _page(one, frame.tints, rectangles(frame.tints), rng)),
+        (frame.pixels, _page(one, frame.tints, frames(frame.tints), rng)),
     ]
 
 

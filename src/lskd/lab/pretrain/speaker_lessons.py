@@ -15,13 +15,13 @@ from lskd.distil.wording import Wording
 from lskd.lab import words
 from lskd.lab.gold import whole
 from lskd.lab.knowledge import ASKS, INFERRED
-from lskd.lab.pretrain.rectangles import NAMES
+from lskd.lab.pretrain.frames import NAMES
 from lskd.lab.pretrain.statements import Drawn
 from lskd.lab.scene import Scene
 
 # As runs/lab/generative.toml asks a student.
 PROMPTS = Prompts(Wording("{question} {answer}", "{question} {answer} rationale: {rationale}"))
-# What a speaker calls the tints of rectangles (`rectangles.TINTS`): words that no paint has, so
+# What a speaker calls the tints of rectangles (`frames.TINTS`): words that no paint has, so
 # that each can be told by a word of its own.
 TINTS = (
     "pink", "crimson", "orange", "lemon", "lime", "teal", "azure", "navy", "violet", "tan",

@@ -14,12 +14,12 @@ from pathlib import Path
 from lskd.blip2.text import Tokenizer
 from lskd.lab.pretrain.captions import LIMIT, framing_of
 from lskd.lab.pretrain.gallery import Still
-from lskd.lab.pretrain.statements import Drawn, beside, of_rectangles, rectangles, statements
+from lskd.lab.pretrain.statements import Drawn, beside, frames, of_frames, statements
 from lskd.lab.scene import Scene
 from lskd.training.order import seed_of
 
-# Shares of the statements about a picture that has rectangles: of these, and of what is beside one.
-RECTANGLES, BESIDE = 0.3, 0.3
+# Shares of the statements about a picture that has frames: of these, and of what is beside one.
+FRAMES, BESIDE = 0.3, 0.3
 CHUNK = 16  # rows that a process is given at a time
 
 Ids = tuple[int, ...]
@@ -27,7 +27,7 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A still as words need it: its scene, and the rectangles that are drawn where it is seen."""
+    """A still as words need it: its scene, and the frames that are drawn where it is seen."""
 
     scene: Scene
     drawn: tuple[Drawn, ...]
@@ -38,7 +38,7 @@ def shown(stills: Sequence[Still]) -> list[Shown]:
     found = []
     for row, still in enumerate(stills):
         framing = framing_of(row)
-        drawn = () if framing is None else tuple(rectangles(still.frames[framing].tints))
+        drawn = () if framing is None else tuple(frames(still.frames[framing].tints))
         found.append(Shown(still.scene, drawn))
     return found
 
@@ -84,9 +84,9 @@ class Choir:
 
 def _said(one: Shown, other: Scene, rng: random.Random) -> list[str]:
     about = rng.random()
-    if one.drawn and about < RECTANGLES:
-        return of_rectangles(one.drawn, rng)
-    if one.drawn and about < RECTANGLES + BESIDE:
+    if one.drawn and about < FRAMES:
+        return of_frames(one.drawn, rng)
+    if one.drawn and about < FRAMES + BESIDE:
         found = beside(one.scene, one.drawn, rng)
         if found is not None:
             return found

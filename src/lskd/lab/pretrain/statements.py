@@ -1,9 +1,9 @@
 """Statements about scenes, true and false: what the last part of pre-training holds against them.
 
 They are captions, and questions with their answers, of which some are the commonsense of the lab's
-world; things, and drawn rectangles, are named by what they are and by where they stand (left,
+world; things, and drawn frames, are named by what they are and by where they stand (left,
 middle, right), never by a region reference: what "[1]" means is left for distillation to teach, and
-so is that a rectangle points at anything. A false statement is nearly true: of something else that
+so is that a frame points at anything. A false statement is nearly true: of something else that
 stands elsewhere in the scene, with one word changed, or of another scene.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lskd.lab import words
 from lskd.lab.knowledge import INFERRED, Ask, Sight, knowledge
-from lskd.lab.pretrain.rectangles import GRID, NAMES
+from lskd.lab.pretrain.frames import GRID, NAMES
 from lskd.lab.scene import Scene
 
 WRONG = 3  # false statements beside each true one
@@ -74,31 +74,43 @@ ANYWHERE: Sequence[Form] = (
     lambda told: f"question: what is shown? answer: {_does(told)}.",
 )
 PLACED_SHARE = 0.7  # of the statements about things
-# Of all statements about a scene: questions and answers of its commonsense.
-INFERENCES = 0.45
+# Of all statements about a scene: about all of it, and questions and answers of its commonsense.
+WHOLE, INFERENCES = 0.15, 0.4
+NUMBERS = ("one", "two", "three", "four", "five", "six")
+# What may be said of where a scene is, and of how many people are in it.
+AT: Sequence[Callable[[str], str]] = (
+    lambda place: f"this is {words.an(place)}",
+    lambda place: f"question: where is this? answer: at {words.an(place)}.",
+    lambda place: f"question: which place is shown? answer: {words.an(place)}.",
+)
+SO_MANY: Sequence[Callable[[int], str]] = (
+    lambda count: f"{NUMBERS[count - 1]} {'person' if count == 1 else 'people'}",
+    lambda count: f"question: how many people are there? answer: {NUMBERS[count - 1]}.",
+    lambda count: f"question: how many people are here? answer: {NUMBERS[count - 1]}.",
+)
 
 
 class Drawn(NamedTuple):
-    """A rectangle: the name of its tint, and the third of the picture where its middle is."""
+    """A frame: the name of its tint, and the third of the picture where its middle is."""
 
     tint: str
     third: str
 
 
 FRAMES: Sequence[Callable[[Drawn], str]] = (
-    lambda drawn: f"{_rectangle(drawn)} {drawn.third}",
-    lambda drawn: f"{drawn.third} is {_rectangle(drawn)}",
-    lambda drawn: f"question: what is drawn {drawn.third}? answer: {_rectangle(drawn)}.",
-    lambda drawn: f"question: where is {_rectangle(drawn)}? answer: {drawn.third}.",
+    lambda drawn: f"{_frame(drawn)} {drawn.third}",
+    lambda drawn: f"{drawn.third} is {_frame(drawn)}",
+    lambda drawn: f"question: what is drawn {drawn.third}? answer: {_frame(drawn)}.",
+    lambda drawn: f"question: where is {_frame(drawn)}? answer: {drawn.third}.",
 )
 
 
-def _rectangle(drawn: Drawn) -> str:
-    return words.an(f"{drawn.tint} rectangle")
+def _frame(drawn: Drawn) -> str:
+    return words.an(f"{drawn.tint} frame")
 
 
-def of_rectangles(drawn: Sequence[Drawn], rng: random.Random) -> list[str]:
-    """Return a true statement about one of the rectangles of a picture, and `WRONG` false ones."""
+def of_frames(drawn: Sequence[Drawn], rng: random.Random) -> list[str]:
+    """Return a true statement about one of the frames of a picture, and `WRONG` false ones."""
     form, one, there = rng.choice(FRAMES), rng.choice(drawn), set(drawn)
     thirds = [third for third in words.THIRDS if Drawn(one.tint, third) not in there]
     absent = [tint for tint in NAMES if all(tint != other.tint for other in drawn)]
@@ -111,7 +123,7 @@ def of_rectangles(drawn: Sequence[Drawn], rng: random.Random) -> list[str]:
 def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str] | None:
     """Return what stands and what is drawn in a third, and `WRONG` false ones; None if nothing.
 
-    That both are in one third is all that is said; a rectangle is not said to be around anything.
+    That both are in one third is all that is said; a frame is not said to be around anything.
     """
     thirds = {_third(scene, n) for n in range(len(scene.entities))}
     shared = [one for one in drawn if one.third in thirds]
@@ -126,7 +138,7 @@ def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str
     present = [other.tint for other in drawn if other.tint in tints]
 
     def said(phrase: str, tint: str) -> str:
-        return f"{one.third} is {phrase} and {words.an(f'{tint} rectangle')}"
+        return f"{one.third} is {phrase} and {words.an(f'{tint} frame')}"
 
     changed_thing = rng.choice(others) if others else words.changed(what, rng)
     if changed_thing is None or changed_thing in near:
@@ -139,8 +151,8 @@ def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str
     ]
 
 
-def rectangles(tints: NDArray[np.bool_]) -> list[Drawn]:
-    """Return the rectangles of a picture from the tints of its patches, as `Framed` has them."""
+def frames(tints: NDArray[np.bool_]) -> list[Drawn]:
+    """Return the frames of a picture from the tints of its patches, as `Framed` has them."""
     covered = tints.reshape(GRID, GRID, len(NAMES))  # (rows, columns, tints)
     found = []
     for tint in np.flatnonzero(tints.any(axis=0)).tolist():
@@ -152,7 +164,10 @@ def rectangles(tints: NDArray[np.bool_]) -> list[Drawn]:
 
 def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     """Return a true statement about a scene, and `WRONG` false ones, of which one is of `other`."""
-    if rng.random() < INFERENCES:
+    kind = rng.random()
+    if kind < WHOLE:
+        return of_all(scene, rng)
+    if kind < WHOLE + INFERENCES:
         return inferences(scene, rng)
     placed = rng.random() < PLACED_SHARE
     form = rng.choice(PLACED if placed else ANYWHERE)
@@ -163,6 +178,18 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     far = form(Told(other, rng.randrange(len(other.entities)), third))
     near = (words.changed(right, rng) for _ in range(WRONG))
     return [right, elsewhere or next(near) or far, next(near) or far, far]
+
+
+def of_all(scene: Scene, rng: random.Random) -> list[str]:
+    """Return where a scene is, or how many people it has, and `WRONG` times what is false."""
+    if rng.random() < 0.5:
+        at = rng.choice(AT)
+        others = sorted(set(knowledge().places) - {scene.place})
+        return [at(place) for place in (scene.place, *rng.sample(others, WRONG))]
+    count, so_many = sum(entity.is_person for entity in scene.entities), rng.choice(SO_MANY)
+    numbers = range(1, len(NUMBERS) + 1)
+    wrong = rng.sample([number for number in numbers if number != count], WRONG)
+    return [so_many(number) for number in (count, *wrong)]
 
 
 def inferences(scene: Scene, rng: random.Random) -> list[str]:

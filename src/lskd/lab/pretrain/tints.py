@@ -1,4 +1,4 @@
-"""The tower learns to say loudly which drawn rectangles cover a patch, and forgets nothing else.
+"""The tower learns to say loudly which drawn frames surround a patch, and forgets nothing else.
 
 Labelling patches leaves that in the features, but faintly: a head of its own finds it, and a
 Q-Former that is to learn what "[1]" points at does not. Here each tint has a fixed direction, along
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lskd.blip2.vision import VisionTower
+from lskd.lab.pretrain.frames import TINTS
 from lskd.lab.pretrain.gallery import Still
 from lskd.lab.pretrain.patches import framed_by, normal, pixels_of
-from lskd.lab.pretrain.rectangles import TINTS
 from lskd.training.task import StepLosses
 
 # How far, where normed features are as long as the root of their width, 11: found by adding such a
@@ -53,7 +53,7 @@ class Louder(nn.Module):
 
 
 class TintTask:
-    """Stills by number, each time with other rectangles."""
+    """Stills by number, each time with other frames."""
 
     def __init__(self, model: Louder, stills: Sequence[Still]) -> None:
         self.model = model
@@ -68,12 +68,12 @@ class TintTask:
         tints, moved = model(pixels_of(frames).to(device))
         covered = torch.from_numpy(np.stack([one.tints for one in frames])).float().to(device)
         loss = functional.binary_cross_entropy_with_logits(tints, covered) * 10
-        return StepLosses(loss + moved, (("rectangles", loss), ("moved", moved)))
+        return StepLosses(loss + moved, (("frames", loss), ("moved", moved)))
 
 
 @torch.no_grad()
 def heard(model: Louder, stills: Sequence[Still]) -> float:
-    """Return of how many patches within rectangles all tints are told by the sign of the logits."""
+    """Return of how many patches within frames all tints are told by the sign of the logits."""
     right = []
     for start in range(0, len(stills), 64):
         frames = [still.frames[0] for still in stills[start : start + 64]]

@@ -127,12 +127,12 @@ def _tints(
     folder: Path,
     tell: Callable[[str], None],
 ) -> dict[str, float]:
-    """Train the tower to say loudly which rectangles cover a patch, and return how well it does."""
+    """Train the tower to say loudly which frames surround a patch, and return how well it does."""
     louder = Louder(student.backbone.vision, plan.seed)
     recipe = _recipe(plan, plan.tint_steps, plan.tint_batch, plan.tint_rate)
     fit(TintTask(louder, seen), len(seen), recipe, folder / "tints", tell, lambda n: None)
     share = heard(louder.eval(), held_back)
-    tell(f"patches within rectangles whose tints are all told: {share:.1%}")
+    tell(f"patches within frames whose tints are all told: {share:.1%}")
     student.to(louder.directions.device)
     return {"tints": share}
 
