@@ -75,7 +75,7 @@ def framed(
         colour = _colour(tint, rng)
         if masks and rng.random() < OUTLINED:
             mask = masks[int(rng.integers(len(masks)))]
-            _outline(drawn, mask, colour, rng)
+            outline(drawn, mask, colour, rng)
             tints[:, tint] = _mostly(mask)
         else:
             spot = _place(boxes, rng)
@@ -138,7 +138,7 @@ def _rectangle(
         _label(pixels, int(rng.integers(x0, x1)), y0 if rng.random() < 0.5 else y1, colour, rng)
 
 
-def _outline(
+def outline(
     pixels: NDArray[np.uint8], mask: Mask, colour: NDArray[np.uint8], rng: np.random.Generator
 ) -> None:
     """Draw a line along the edge of a mask, mostly with a casing, often with a label on it."""
