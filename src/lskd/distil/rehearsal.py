@@ -1,4 +1,4 @@
-"""What the base could already do is rehearsed: true and false texts about whole pictures.
+"""What the base could already do is rehearsed: texts about whole pictures, and questions.
 
 A student that is taught nothing but questions about numbered regions forgets the others. So a
 share of its rows may be of this file, a line of JSON for each text:
@@ -8,14 +8,20 @@ share of its rows may be of this file, a line of JSON for each text:
 ```
 
 `image` is relative to the file's folder; `wrong`, which may be absent, are texts that are false of
-the picture, the nearer to the true one the better. Nothing is drawn into these pictures.
+the picture, the nearer to the true one the better. Nothing is drawn into these pictures. A student
+that writes learns such a text by cutting it in two; it also takes lines that say what is given, in
+the words in which its base is asked, and what is to be written:
+
+```
+{"image": "kitchen.jpg", "prompt": "What is on the left?", "answer": "a cup."}
+```
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -27,6 +33,7 @@ from lskd.types import Image
 
 FILE = "rehearsal.jsonl"
 
+R = TypeVar("R")
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -40,6 +47,16 @@ class Line(BaseModel):
     wrong: tuple[Words, ...] = ()
 
 
+class Asking(BaseModel):
+    """A line of the file that asks, as its author writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Words
+    prompt: Words
+    answer: Words
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A text about a whole picture, and others that are false of it."""
@@ -49,47 +66,93 @@ class Statement:
     wrong: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is given about a whole picture and what is to be written; of a text `prompt` is ""."""
+
+    image: Image
+    prompt: str
+    answer: str
+
+
 def prepared(file: Path, folder: Path) -> Ledger[Statement]:
     """Return the statements of a file; read once, and found again in `folder`.
 
     Raises UserError, with the number of the line, for one that is none or whose picture cannot be
     read, and if there is no line at all.
     """
+    return _prepared(Statement, _statement, file, folder)
+
+
+def questions(file: Path, folder: Path) -> Ledger[Question]:
+    """Return what a student that writes rehearses, of lines of either form; see `prepared`."""
+    return _prepared(Question, _question, file, folder)
+
+
+def _prepared(
+    record: type[R], made: Callable[[Any, "_Pictures"], R], file: Path, folder: Path
+) -> Ledger[R]:
     if not ledger.exists(folder / FILE):
-        ledger.write(folder / FILE, _statements(file))
-    found: Ledger[Statement] = Ledger(Statement, folder / FILE)
+        ledger.write(folder / FILE, _records(made, file))
+    found: Ledger[R] = Ledger(record, folder / FILE)
     if not len(found):
         raise UserError(f"{file} has no lines: nothing is there to rehearse")
     return found
 
 
-def _statements(file: Path) -> Iterator[Statement]:
-    images: dict[str, Image] = {}
+def _records(made: Callable[[Any, "_Pictures"], R], file: Path) -> Iterator[R]:
+    """Yield what `made` returns of the JSON of each line."""
+    pictures = _Pictures(file.parent)
     try:
         with file.open(encoding="utf-8") as opened:
             for number, text in enumerate(opened, start=1):
                 if text.strip():
-                    yield _statement(text, file, number, images)
+                    yield _record(made, text, f"{file} line {number}", pictures)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {file}: {error}") from error
 
 
-def _statement(text: str, file: Path, number: int, images: dict[str, Image]) -> Statement:
+def _record(
+    made: Callable[[Any, "_Pictures"], R], text: str, place: str, pictures: "_Pictures"
+) -> R:
     try:
-        line = Line.model_validate(json.loads(text))
+        return made(json.loads(text), pictures)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(f"{file} line {number}: {place}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{place}: {where}: {first['msg']}") from error
     except ValueError as error:
-        raise UserError(f"{file} line {number} is no JSON: {error}") from error
-    if line.image not in images:
-        try:
-            images[line.image] = _image(file.parent / line.image)
-        except UserError as error:
-            raise UserError(f"{file} line {number}: {error}") from error
+        raise UserError(f"{place} is no JSON: {error}") from error
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+
+
+def _statement(said: Any, pictures: "_Pictures") -> Statement:
+    line = Line.model_validate(said)
     wrong = tuple(one for one in dict.fromkeys(line.wrong) if one != line.text)
-    return Statement(images[line.image], line.text, wrong)
+    return Statement(pictures.image(line.image), line.text, wrong)
+
+
+def _question(said: Any, pictures: "_Pictures") -> Question:
+    if isinstance(said, dict) and "text" in said:
+        line = Line.model_validate(said)
+        return Question(pictures.image(line.image), "", line.text)
+    asking = Asking.model_validate(said)
+    return Question(pictures.image(asking.image), asking.prompt, asking.answer)
+
+
+class _Pictures:
+    """The pictures of a folder, each read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, Image] = {}
+
+    def image(self, name: str) -> Image:
+        """Return a picture; raises UserError for one that cannot be read."""
+        if name not in self._known:
+            self._known[name] = _image(self.folder / name)
+        return self._known[name]
 
 
 def _image(path: Path) -> Image:

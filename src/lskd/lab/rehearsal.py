@@ -1,8 +1,9 @@
 """What a student rehearses in the lab: scenes that the base was pre-trained on, and statements.
 
-`rehearsal/*.png` and `rehearsal/statements.jsonl`, in the form of `lskd.distil.rehearsal`. The
-scenes are none of a world's, so nothing of its splits is told, and the statements are of the kinds
-of pre-training (`lskd.lab.pretrain.statements`): no region's number is among them.
+`rehearsal/*.png` with `rehearsal/statements.jsonl`, and `rehearsal/questions.jsonl` for a student
+that writes, in the forms of `lskd.distil.rehearsal`. The scenes are none of a world's, so nothing
+of its splits is told, and both are of the kinds of pre-training (`lskd.lab.pretrain.statements`,
+`speaker_lessons`): no region's number is among them.
 """
 
 import json
@@ -15,24 +16,30 @@ from pathlib import Path
 from lskd import table
 from lskd.lab.combinations import shown
 from lskd.lab.drawing import staged
+from lskd.lab.pretrain.speaker_lessons import ask
 from lskd.lab.pretrain.statements import statements
 from lskd.lab.scene import Scene
 from lskd.lab.world import PRETRAINING
 
-FOLDER, FILE = "rehearsal", "statements.jsonl"
+FOLDER, FILE, ASKED = "rehearsal", "statements.jsonl", "questions.jsonl"
 STATEMENTS = 16  # about each picture
+QUESTIONS = 24  # that are drawn for each picture; what comes twice is asked once
 
 
 def write(world: Path, pictures: int, tick: Callable[[int], None], processes: int = 2) -> Path:
-    """Write so many pictures with their statements below a world's folder; return their file."""
+    """Write so many pictures, what is said and asked of them, below a world's folder.
+
+    Return the file of statements.
+    """
     folder = world / FOLDER
     scenes = []
     with ProcessPoolExecutor(processes) as pool:
         for scene in pool.map(partial(_picture, folder), range(pictures), chunksize=16):
             scenes.append(scene)
             tick(1)
-    with table.draft(folder / FILE) as unfinished, unfinished.open("w", encoding="utf-8") as opened:
-        opened.writelines(_lines(scenes))
+    for name, lines in ((ASKED, _questions(scenes)), (FILE, _lines(scenes))):
+        with table.draft(folder / name) as unfinished:
+            unfinished.write_text("".join(lines), encoding="utf-8")
     return folder / FILE
 
 
@@ -49,6 +56,15 @@ def _lines(scenes: list[Scene]) -> Iterable[str]:
         for _ in range(STATEMENTS):
             right, *wrong = statements(scene, rng.choice(scenes), rng)
             line = {"image": _name(number), "text": right, "wrong": wrong}
+            yield json.dumps(line) + "\n"
+
+
+def _questions(scenes: list[Scene]) -> Iterable[str]:
+    for number, scene in enumerate(scenes):
+        rng = random.Random(f"rehearsal/{number}/asked")
+        drawn = (ask(scene, [], rng) for _ in range(QUESTIONS))
+        for one in dict.fromkeys(drawn):
+            line = {"image": _name(number), "prompt": one.prompt, "answer": one.target}
             yield json.dumps(line) + "\n"
 
 

@@ -6,6 +6,7 @@ drawn, and about the whole picture, of which nothing is drawn. Both models are a
 words, and write the likeliest text.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ Who = Literal["base", "student"]
 WHO: tuple[Who, ...] = ("base", "student")
 
 AT_ONCE = 16  # scenes
+LINES = 64  # that are written together, by models that are small
 WHOLE = 3  # questions about a whole picture, of different kinds
 ARTICLE = re.compile(r"^(an?|the) ", re.IGNORECASE)
 
@@ -82,9 +84,11 @@ class Pupil:
 def pupils(folder: Path) -> tuple[Pupil, Pupil]:
     """Return the base of a student's folder as it was before training, and the student."""
     about = note.read(folder)
-    student = writers.opened(folder / "writer")
     told = writers.read(folder / "writer")
-    base = named(told.use)(**told.keys)
+    kind = named(told.use)
+    batch = LINES if "batch" in inspect.signature(kind).parameters else None
+    student = writers.opened(folder / "writer", batch=batch)
+    base = kind(**{**told.keys, **writers.without_none(batch=batch)})
     codec = None if about.coordinates is None else codec_of(about.coordinates)
     return tuple(  # type: ignore[return-value]
         Pupil(one, Pointing(about.marking, one.canvas, codec), Prompts(about.text), about.tokens)

@@ -8,6 +8,7 @@ picture with marks -> look -> Sight (kept: what is frozen is computed once) -+->
 
 Read `writer.py` first: it has the protocol and its records. `blip2.py`, `minigpt4.py` and `chat.py`
 are the families. `masks.py` says which tokens are learnt, `prefix.py` how equal prompts are read
-once, `decode.py` how text is drawn from a model; `note.py` and `trained.py` are the folder of a
-trained writer, from which it can be loaded again.
+once, `packing.py` how lines about one picture are read side by side, `decode.py` how text is drawn
+from a model; `note.py` and `trained.py` are the folder of a trained writer, from which it can be
+loaded again.
 """

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lskd.errors import UserError
-from lskd.writing import prefix
+from lskd.writing import packing, prefix
 from lskd.writing.masks import IGNORED, Row, Speller, padded, summed
 from lskd.writing.writer import Line, Sight
 
@@ -28,7 +28,10 @@ UNUSED = re.compile(r"qformer\.encoder\.layer\.\d+\.(intermediate|output)\.")
 
 
 class Blip2Module(nn.Module):
-    """The model and its loss. Vision tower and language model never drop out."""
+    """The model and its loss. Vision tower and language model never drop out.
+
+    If it is `packed`, lines about one view are read together, see `packing`.
+    """
 
     def __init__(self, model: Any, speller: Speller, ln_vision: bool) -> None:
         """Freeze all but what is trained, and that in float32."""
@@ -36,6 +39,7 @@ class Blip2Module(nn.Module):
         # Any: what transformers declares of its models is looser than what is used here.
         self.model: Any = model
         self.speller = speller
+        self.packed = False
         model.requires_grad_(False)
         for name, weight in model.named_parameters():
             wanted = TRAINED.match(name) or (ln_vision and LN_VISION.match(name))
@@ -75,8 +79,9 @@ class Blip2Module(nn.Module):
         seen = self.pictures([sights[view] for view in used])
         place = {view: number for number, view in enumerate(used)}
         views = [place[line.view] for line in lines]
-        logits, labels = (self._decoded if self.encodes else self._continued)(seen, views, rows)
-        return summed(logits, labels)
+        if self.encodes:
+            return summed(*self._decoded(seen, views, rows))
+        return summed(*(self._together if self.packed else self._continued)(seen, views, rows))
 
     def pictures(self, sights: Sequence[Sight]) -> Tensor:
         """Return picture tokens as the language model reads them, (views, queries, width)."""
@@ -123,6 +128,33 @@ class Blip2Module(nn.Module):
             use_cache=False,
         ).logits
         return logits[:, :-1], labels[:, first:]
+
+    def _together(
+        self, seen: Tensor, views: Sequence[int], rows: Sequence[Row]
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits, (packs, learnt, vocabulary), and labels, of rows that are packed."""
+        packs = packing.packs(views, rows)
+        some = [[rows[number] for number in pack.rows] for pack in packs]
+        both = list(zip(packs, some, strict=True))
+        texts = [[n for row in few for n in (*row.after, *row.target)] for few in some]
+        before = [[self.embedded(few[0].before), seen[pack.view]] for pack, few in both]
+        embeds = prefix.stacked(
+            [
+                torch.cat([*given, self.embedded(text)])
+                for given, text in zip(before, texts, strict=True)
+            ]
+        ).embeds
+        language = self.model.language_model
+        how = packing.laid(some, seen.shape[1]).to(embeds.device)
+        learnt = how.learnt
+        logits: Tensor = language(
+            inputs_embeds=embeds,
+            attention_mask=how.mask(language.config._attn_implementation, embeds.dtype),
+            position_ids=how.places,
+            logits_to_keep=learnt,
+            use_cache=False,
+        ).logits
+        return logits, how.labels[:, learnt]
 
     def _decoded(
         self, seen: Tensor, views: Sequence[int], rows: Sequence[Row]

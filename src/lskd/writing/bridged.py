@@ -10,7 +10,7 @@ import PIL.Image
 from torch import Tensor
 
 from lskd.marking import MarkStyle
-from lskd.writing import speaking
+from lskd.writing import packing, speaking
 from lskd.writing.blip2_module import Blip2Module
 from lskd.writing.note import Note
 from lskd.writing.parts import Parts
@@ -60,6 +60,16 @@ class BridgedWriter:
         """Return the targets' negative log-likelihood, and the number of their tokens."""
         told: tuple[Tensor, Tensor] = self.module(sights, lines)
         return told
+
+    def pack(self) -> None:
+        """Have the loss read lines side by side; an encoder cannot."""
+        language = self.module.model.language_model
+        fault = (
+            "an encoder reads its prompts, and counts on tokens in their order"
+            if self.module.encodes
+            else packing.unfit(language.config)
+        )
+        packing.begin(self, self.module, str(self.note.keys["checkpoint"]), fault)
 
     def write(
         self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding

@@ -5,10 +5,12 @@ picture -> vision tower and connector (frozen) -> features: kept ---------+
 prompt, target -> chat template -> tokens, of which the target is learnt -+-> language model + LoRA
 ```
 
+Instead of adapters, all layers of the language model can be trained: so a small one learns more.
+
 SmolVLM, Qwen-VL, LLaVA-OneVision, Gemma 3, InternVL and their like: nothing here knows their names.
-`turns.py` spells lines by the model's own template, `pictures.py` looks and gives back what was
-seen, `canvas.py` measures the size at which pictures are seen, `adapter.py` holds the adapters,
-`chat_module.py` has the loss.
+`chat_model.py` makes a model ready, `turns.py` spells lines by the model's own template,
+`pictures.py` looks and gives back what was seen, `canvas.py` measures the size at which pictures
+are seen, `adapter.py` holds the adapters, `chat_module.py` has the loss.
 """
 
 import math
@@ -27,14 +29,15 @@ from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.stage import batches
 from lskd.training.memory import guarded
-from lskd.writing import adapter, fourbit, note
+from lskd.writing import adapter, fourbit, note, packing
 from lskd.writing.canvas import Canvases
+from lskd.writing.chat_model import Trains, check, context_of, learning, recomputing, stop_at
 from lskd.writing.chat_module import ChatModule
 from lskd.writing.decode import Asked, ends_of, generated
-from lskd.writing.note import Note, without_none
+from lskd.writing.note import Key, Note, without_none
 from lskd.writing.pictures import Pictures
 from lskd.writing.readers import reader_of
-from lskd.writing.trained import base_of, commit_of
+from lskd.writing.trained import base_of, commit_of, read_trained, write_trained
 from lskd.writing.turns import Turns, odd_tag
 from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
 
@@ -47,7 +50,7 @@ BLANK = 64  # pixels
 class ChatWriter:
     """A Writer on an image-text-to-text model of transformers; see `Writer`."""
 
-    without_effect = frozenset({"batch", "device", "recompute"})
+    without_effect = frozenset({"attention", "batch", "device", "recompute"})
 
     def __init__(  # noqa: PLR0913 - one parameter for each key of a run file
         self,
@@ -64,21 +67,27 @@ class ChatWriter:
         recompute: bool = False,
         batch: int = 8,
         bits: int | None = None,
+        trains: Trains = "adapters",
+        attention: str | None = None,
     ) -> None:
         """Load the weights and put adapters into the language model.
 
         `context` is the most tokens that are read, the picture's included, None for as many as the
         model can. `rank`, `alpha` and `dropout` are those of `adapter.Size`, `seed` is for the
-        adapters as they begin. `recompute` makes states again for the gradient; `batch` lines are
-        asked at once. With `bits` = 4 the language model's weights are shortened to that, see
-        `fourbit`. Raises UserError for a checkpoint or a setting that cannot be used.
+        adapters as they begin. With `trains` = "layers" there are none, and all layers of the
+        language model are trained instead, the whole model in float32. `attention` is transformers'
+        name of one, "eager" being faster for short rows on a processor; `recompute` makes states
+        again for the gradient; `batch` lines are asked at once. With `bits` = 4 the language
+        model's weights are shortened to that, see `fourbit`. Raises UserError for a checkpoint or a
+        setting that cannot be used.
         """
-        if batch < 1:
-            raise UserError(f"batch = {batch}: 1 is the least")
+        check(batch, trains, bits, attention)
         size = adapter.Size(rank, alpha, dropout)
         source = Checkpoint(checkpoint, revision, device, dtype)
         short = fourbit.settings(bits, source, fourbit.SPARED)
         model = model_of(source, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, WANTED, short)
+        if attention is not None:
+            model.set_attn_implementation(attention)
         text = model.config.get_text_config()
         if model.config.is_encoder_decoder or text.is_encoder_decoder:
             raise UserError(
@@ -89,25 +98,30 @@ class ChatWriter:
         self.tokenizer = processor.tokenizer
         self.canvases = Canvases(processor.image_processor)
         ends = ends_of(model, self.tokenizer)
-        turns = Turns(processor, checkpoint, _context(text, context), next(iter(ends), None))
+        turns = Turns(processor, checkpoint, context_of(text, context), next(iter(ends), None))
         pictures = Pictures(model, processor, turns)
         pictures.place(self.canvas(BLANK, BLANK))  # so that what cannot work is told now
         self.batch = batch
+        adapters: dict[str, Key] = {"rank": rank, "alpha": alpha, "dropout": dropout, "seed": seed}
         keys = without_none(
             checkpoint=checkpoint,
             revision=commit_of(checkpoint, revision),
             context=context,
-            rank=rank,
-            alpha=alpha,
-            dropout=dropout,
-            seed=seed,
             bits=bits,
+            **(adapters if trains == "adapters" else {"trains": trains}),
         )
         self.note = Note(USE, keys, base_of(checkpoint, revision))
         if recompute:
-            _recompute(model)
-        held = adapter.adapted(model, size, seed) if trained is None else self._held(model, trained)
-        _stop_at(model, ends, turns.last)
+            recomputing(model)
+        if trains == "layers":
+            held = learning(model)
+            if trained is not None:
+                read_trained(Path(trained), held, self.note)
+        elif trained is not None:
+            held = self._held(model, trained)
+        else:
+            held = adapter.adapted(model, size, seed)
+        stop_at(model, ends, turns.last)
         self._module = ChatModule(held, turns, pictures)
 
     @property
@@ -158,6 +172,16 @@ class ChatWriter:
         told: tuple[Tensor, Tensor] = self.module(sights, lines)
         return told
 
+    def pack(self) -> None:
+        """Have the loss read lines side by side; raises UserError for a model that cannot."""
+        model = self.module.model
+        fault = packing.unfit(model.config.get_text_config())
+        if hasattr(model.base_model, "rope_deltas"):
+            fault = "it counts rows and columns of a picture, on several axes"
+        elif self.module.pictures.place(self.canvas(BLANK, BLANK)).kinds:
+            fault = "tokens of its picture see those behind them"
+        packing.begin(self, self.module, str(self.note.keys["checkpoint"]), fault)
+
     def write(
         self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding
     ) -> list[Written]:
@@ -201,7 +225,13 @@ class ChatWriter:
         return values
 
     def save(self, folder: Path) -> None:
-        """Write the adapters as PEFT does, and the note; the base stays where it is."""
+        """Write what was trained and the note; the base stays where it is.
+
+        Adapters are written as PEFT does, layers as `trained` does.
+        """
+        if not self.module.adapted:
+            write_trained(folder, self.module.model, self.note)
+            return
         (folder / note.FILE).unlink(missing_ok=True)
         adapter.save(folder, self.module.held)
         note.write(folder, self.note)
@@ -228,24 +258,3 @@ class ChatWriter:
                 yield
         finally:
             self.module.train(training)
-
-
-def _context(text: Any, wanted: int | None) -> int:
-    """Return how many tokens are read; raises UserError for more than there are positions."""
-    most = getattr(text, "max_position_embeddings", None)
-    if wanted is None and most is None:
-        raise UserError("this model does not say how many tokens it reads: set context")
-    if wanted is not None and (wanted < 1 or (most is not None and wanted > most)):
-        raise UserError(f"context = {wanted}: expected 1 to {most or 'any number of'} tokens")
-    return int(wanted if wanted is not None else most or 0)
-
-
-def _recompute(model: Any) -> None:
-    """Have the model make states again for the gradient, under the name of either version."""
-    later = getattr(model, "activation_checkpointing_enable", None)
-    (later or model.gradient_checkpointing_enable)({"use_reentrant": False})
-
-
-def _stop_at(model: Any, ends: Sequence[int], token: int) -> None:
-    """Have a text end at the token that ends a turn, too: it is what is learnt."""
-    model.generation_config.eos_token_id = list(dict.fromkeys((*ends, token)))

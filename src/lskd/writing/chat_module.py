@@ -1,7 +1,7 @@
-"""An image-text-to-text model with adapters as a module with a loss.
+"""An image-text-to-text model as a module with a loss.
 
-In: sights and lines about them. Out: the targets' negative log-likelihood, with gradients on the
-adapters alone; and, without gradients, how likely targets are behind a prompt that was read once.
+In: sights and lines about them. Out: the targets' negative log-likelihood, with gradients on what
+is trained alone; and, without gradients, how likely targets are behind a prompt that was read once.
 """
 
 import copy
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lskd.errors import UserError
+from lskd.writing import packing
 from lskd.writing.masks import IGNORED, Row, means, padded, summed
 from lskd.writing.pictures import Pictures
 from lskd.writing.turns import Turns
@@ -21,12 +22,17 @@ from lskd.writing.writer import Line, Sight
 
 
 class ChatModule(nn.Module):
-    """The model and its loss; `held` is what PEFT makes of a model."""
+    """The model and its loss; `held` is what PEFT makes of a model, or the bare model.
+
+    If it is `packed`, lines about one view are read together, see `packing`.
+    """
 
     def __init__(self, held: Any, turns: Turns, pictures: Pictures) -> None:
         super().__init__()
         # Any: what PEFT and transformers declare is looser than what is used here.
         self.held: Any = held
+        self.adapted = hasattr(held, "get_base_model")
+        self.packed = False
         self.turns = turns
         self.pictures = pictures
         self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
@@ -34,8 +40,8 @@ class ChatModule(nn.Module):
 
     @property
     def model(self) -> Any:
-        """Return the model of transformers, its adapters in it."""
-        return self.held.get_base_model()
+        """Return the model of transformers, its adapters in it if there are some."""
+        return self.held.get_base_model() if self.adapted else self.held
 
     @property
     def pad(self) -> int:
@@ -71,7 +77,32 @@ class ChatModule(nn.Module):
         for number, row in enumerate(rows):
             if not row.target:
                 raise UserError(f"line {number} has no target, so nothing is to be learnt from it")
+        if self.packed:
+            return summed(*self._together(sights, [line.view for line in lines], rows))
         return summed(*self.told(seen, rows))
+
+    def _together(
+        self, sights: Sequence[Sight], views: Sequence[int], rows: Sequence[Row]
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits, (packs, learnt, vocabulary), and labels, of rows that are packed."""
+        packs = packing.packs(views, rows)
+        some = [[rows[number] for number in pack.rows] for pack in packs]
+        ids = [
+            (*few[0].before, *(n for row in few for n in (*row.after, *row.target))) for few in some
+        ]
+        how = packing.laid(some).to(self.model.device)
+        text = self.model.config.get_text_config()
+        learnt = how.learnt
+        told = self.model(
+            input_ids=self._placed(ids, self.pad),
+            attention_mask=how.mask(text._attn_implementation, self.model.dtype),
+            position_ids=how.places,
+            use_cache=False,
+            **({"logits_to_keep": learnt} if self.keeps else {}),
+            **self.pictures.beside([sights[pack.view] for pack in packs], max(map(len, ids))),
+        )
+        logits: Tensor = told.logits if self.keeps else told.logits[:, learnt]
+        return logits, how.labels[:, learnt]
 
     def told(self, sights: Sequence[Sight], rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
         """Return logits, (rows, tokens, vocabulary), and labels, from the first target on.

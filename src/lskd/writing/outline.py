@@ -117,6 +117,7 @@ def _blip2(checkpoint: Checkpoint, config: Any, keys: Mapping[str, Any], short: 
 
 def _chat(checkpoint: Checkpoint, keys: Mapping[str, Any], short: bool) -> Outline:
     from lskd.writing import adapter, chat
+    from lskd.writing.chat_model import learning
 
     config = config_of(checkpoint)
     kinds: Any = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -131,6 +132,8 @@ def _chat(checkpoint: Checkpoint, keys: Mapping[str, Any], short: bool) -> Outli
     parts = decoder.modules()
     layers = tuple(part for part in parts if isinstance(part, GradientCheckpointingLayer))
     linear = {id(weight) for name, weight in decoder.named_parameters() if name in _linear(decoder)}
+    if keys.get("trains") == "layers":
+        return Outline("chat", learning(model), model, layers, frozenset())
     size = adapter.Size(keys.get("rank", 16), keys.get("alpha", 32.0), keys.get("dropout", 0.0))
     with torch.device("meta"):
         held = adapter.adapted(model, size, 0)

@@ -7,6 +7,7 @@ the model's, and what ends the model's turn, is read off a conversation that it 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import TemplateError
@@ -18,6 +19,7 @@ from lskd.writing.writer import Line
 WORD = "Xylophone"  # no template has it
 # Tokens of places are words of a prompt, not of control (`coordinates`).
 PLACE = re.compile(r"<loc_?\d+>")
+KEPT = 1 << 14  # texts whose tokens are kept: prompts come again
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Turns:
         with a token of its own.
         """
         self.tokenizer = processor.tokenizer
+        # A step's prompts come again in the next ones, and a tokenizer takes its time.
+        self.ids = lru_cache(maxsize=KEPT)(self._ids)
         self.name = name
         self.context = context
         self._control = control_tokens(self.tokenizer)
@@ -71,7 +75,7 @@ class Turns:
         """Return what is given: the user's turn, a picture and a prompt, and the model's begun."""
         return self._rendered(self.plain(prompt).strip(), None) + self.before
 
-    def ids(self, text: str) -> Ids:
+    def _ids(self, text: str) -> Ids:
         """Return the tokens of a text from its very beginning."""
         told = self.tokenizer(text, add_special_tokens=self.special)["input_ids"]
         return tuple(told)

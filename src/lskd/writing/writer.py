@@ -139,6 +139,18 @@ class Doubting(Protocol):
 
 
 @runtime_checkable
+class Packing(Protocol):
+    """A writer whose loss can read all lines about one view behind one picture."""
+
+    def pack(self) -> None:
+        """Have the loss do so from now on: it stays what it is, for less work.
+
+        Raises UserError for a model that would read its lines otherwise then.
+        """
+        ...
+
+
+@runtime_checkable
 class Writer(Protocol):
     """A model that writes. Lists are of the length and order of the lines, or pictures, given."""
 

@@ -2,8 +2,8 @@
 
 ```
 Example -> distil.examples (checked) -> distil.augmentation (which regions, which ids) -> rows.py
-        (what is given, what is to be written) -> task.py -> training.fit
-                     sights.py (what the frozen part of a writer saw, on disk) -> task.py
+        (what is given, what is to be written) -> units.py (what a step takes) -> task.py
+        sights.py (what the frozen part of a writer saw, on disk) -> task.py -> training.fit
 ```
 
 `prompts.py` words what a student is given, `stage.py` holds the settings, `work.py` puts the parts

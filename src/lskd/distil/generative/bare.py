@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lskd.human import answers
 from lskd.human.answers import Given
+from lskd.textfile import text_of
 
 NOBODY = "(nobody)"
 UNSAID = "-"  # a row of a file of answers has to say something
@@ -17,7 +18,7 @@ LEFT_OUT = ("system", "answer")
 
 def read(file: Path) -> Given:
     """Return the rows of a file; raises UserError if it cannot be read as UTF-8 text."""
-    text = answers.text_of(file)
+    text = text_of(file)
     return answers.parse("\n".join(map(_filled, text.split("\n"))), file.name)
 
 

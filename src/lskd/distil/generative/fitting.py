@@ -10,10 +10,16 @@ from lskd import picture
 from lskd.distil import augmentation
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.generative.rows import lines_of
+from lskd.distil.generative.units import longest
+from lskd.distil.ledger import Ledger
+from lskd.distil.rehearsal import Question
 from lskd.errors import UserError
+from lskd.stage import batches
 from lskd.types import Example, Image
 from lskd.writing.pointing import Pictured, Pointing
 from lskd.writing.writer import Doubting, Line, Sight, Writer
+
+AT_ONCE = 256  # questions
 
 
 class Fitting:
@@ -53,6 +59,24 @@ class Fitting:
     def faults(self, some: Sequence[Example]) -> list[str | None]:
         """Return for each example why nothing can be learnt from it, or None."""
         return [self._fault(one) for one in some] if not self._all_fit(some) else [None] * len(some)
+
+    def rehearsed(self, questions: Ledger[Question]) -> int:
+        """Return how many questions have a prompt that loses its beginning.
+
+        Raises UserError for one whose answer has no room even so.
+        """
+        cut = 0
+        for some in batches(range(len(questions)), AT_ONCE):
+            asked = [questions[number] for number in some]
+            said = [longest(one) for one in asked]
+            lines = [Line(0, one.prompt, one.target) for one in said]
+            try:
+                cut += len(self.writer().cuts(self._bare(asked[0].image), lines))
+            except UserError as error:
+                raise UserError(
+                    f"what is rehearsed has questions that are too long: {error}"
+                ) from error
+        return cut
 
     def _doubt(self, sizes: set[tuple[int, int]]) -> None:
         """Keep what the writer has to say against pictures of some sizes."""
@@ -94,9 +118,14 @@ class Fitting:
         return lines, owners
 
     def _seen(self, some: Sequence[Example]) -> list[Sight]:
-        if not self._sights and some:
-            first = some[0]
-            image = Image(first.image_id, first.path, first.width, first.height)
+        if not some:
+            return self._sights
+        first = some[0]
+        return self._bare(Image(first.image_id, first.path, first.width, first.height))
+
+    def _bare(self, image: Image) -> list[Sight]:
+        """Return what is seen of the first picture that was asked for."""
+        if not self._sights:
             bare = self.pointing().picture(Pictured(picture.load(image), ()))
             self._sights = self.writer().look([bare])
         return self._sights

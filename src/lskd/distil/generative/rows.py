@@ -6,7 +6,7 @@ examples of one image share theirs, so that a picture is looked at once for all 
 
 import random
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lskd.distil import augmentation
@@ -25,7 +25,9 @@ class Variety:
     A share `prefixes` of rows is a whole text cut in two at random; of the others, which ask for
     the answer, a share `rationales` asks for the rationale, too. `views` is how many views an
     example has, None for a new one each time; at most `together` neighbouring examples share them.
-    `seed` decides which. `further`, `described` and `control` are as in `distil.lessons`.
+    `seed` decides which. `further`, `described` and `control` are as in `distil.lessons`. A share
+    `rehearsed` of what a step takes is about whole pictures, if there is something to rehearse. If
+    they are `packed`, all neighbours that share views are taken together, see `units`.
     """
 
     prefixes: float
@@ -36,6 +38,8 @@ class Variety:
     together: int
     seed: int
     control: Control = "none"
+    rehearsed: float = 0.0
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,16 @@ class Rows:
         self.variety = variety
         self.prompts = prompts
         self.pointing = pointing
-        # The first row of each group of examples that share their views, and one past the last.
+        # The first row of each group of examples that share their views.
         self._starts = _groups(examples, variety.together)
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def groups(self) -> "array[int]":
+        """Return the first row of each group of neighbours that share their views."""
+        return array("q", (row for row, start in enumerate(self._starts) if row == start))
 
     def take(self, row: int, seed: int) -> Row:
         """Return a row as this seed varies it."""
@@ -78,9 +87,26 @@ class Rows:
             drawn = show(example, rng, variety.further, variety.described)
             shown = controlled(drawn, variety.control, rng)
         else:
-            shown = self._fixed(row, example, rng.randrange(variety.views))
-        said = self._said(renumbered(example, shown), rng)
+            shown = self._shared(example, self._group(row), rng.randrange(variety.views))
+        return self._row(example, shown, rng)
+
+    def together(self, row: int, seed: int) -> list[Row]:
+        """Return the rows of a group, as this seed varies it, all of one view where they can be."""
+        rng, views = random.Random(seed), self.variety.views
+        number = f"fresh/{seed}" if views is None else rng.randrange(views)
+        group = self._group(row)
+        return [self._row(one, self._shared(one, group, number), rng) for one in group]
+
+    def fixed_views(self, row: int) -> Iterator[View]:
+        """Yield the views that a row can have, where they are fixed."""
+        assert self.variety.views is not None
+        example, group = self.examples[row], self._group(row)
+        for number in range(self.variety.views):
+            yield self._looked_at(self._shared(example, group, number).view)
+
+    def _row(self, example: Example, shown: Shown, rng: random.Random) -> Row:
         size = example.width, example.height
+        said = self._said(renumbered(example, shown), rng)
         return Row(
             self._looked_at(shown.view),
             tuple(
@@ -89,38 +115,26 @@ class Rows:
             ),
         )
 
-    def fixed_views(self, row: int) -> Iterator[View]:
-        """Yield the views that a row can have, where they are fixed."""
-        assert self.variety.views is not None
-        example = self.examples[row]
-        for number in range(self.variety.views):
-            yield self._looked_at(self._fixed(row, example, number).view)
-
     def _looked_at(self, view: View) -> View:
         """Return a view as the writer sees it: what is told by coordinates is not drawn."""
         return view if self.pointing.codec is None else replace(view, regions=())
 
-    def _fixed(self, row: int, example: Example, number: int) -> Shown:
-        """Return a view that an example shares with those beside it; it draws what all name."""
-        first, others = self._beside(row)
-        rng = random.Random(f"{self.variety.seed}/{first}/{number}")
+    def _shared(self, example: Example, group: Sequence[Example], number: int | str) -> Shown:
+        """Return a view that an example shares with its group; it draws what all of it name."""
+        rng = random.Random(f"{self.variety.seed}/{group[0].id}/{number}")
+        others = (one for one in group if drawn(one, self.variety.described))
         also = frozenset().union(*map(augmentation.named, others))
         if not drawn(example, self.variety.described):
             also = frozenset()
         shown = show(example, rng, self.variety.further, self.variety.described, also=also)
         return controlled(shown, self.variety.control, rng)
 
-    def _beside(self, row: int) -> tuple[str, list[Example]]:
-        """Return the id of the first example of a row's group, and those of it that are drawn."""
-        group = self._starts[row]
-        some = [self.examples[number] for number in range(group, self._ends(row))]
-        return some[0].id, [one for one in some if drawn(one, self.variety.described)]
-
-    def _ends(self, row: int) -> int:
-        group, end = self._starts[row], row + 1
-        while end < len(self._starts) and self._starts[end] == group:
+    def _group(self, row: int) -> list[Example]:
+        """Return the examples that share views with a row, itself among them."""
+        first = end = self._starts[row]
+        while end < len(self._starts) and self._starts[end] == first:
             end += 1
-        return end
+        return [self.examples[number] for number in range(first, end)]
 
     def _said(self, example: Example, rng: random.Random) -> tuple[Said, ...]:
         if rng.random() < self.variety.prefixes:

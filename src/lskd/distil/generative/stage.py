@@ -10,10 +10,11 @@ it again over its base. Beside it lie `training/<fingerprint>/`, from which a ki
 on, with the losses, and `sights/`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
@@ -45,7 +46,8 @@ class Settings(Training):
     """What is trained, on what, and how.
 
     `student` is the model as it begins (`lskd.writing`): BLIP-2 or Mini-GPT4, of which the Q-Former
-    and the projection are trained, or an image-text-to-text model with adapters (LoRA).
+    and the projection are trained, or an image-text-to-text model, of which adapters (LoRA) or all
+    layers of the language model are.
 
     The rows: examples of `split`. A row asks for the answer to its question and, in a share
     `rationales`, for the rationale, given the answer; a share `prefixes` of rows is instead a whole
@@ -55,6 +57,9 @@ class Settings(Training):
     [distil]. `views` fixed views of each example are looked at once and kept (`cache` is where, at
     most `cache_gb` GB; `cache_batch` views are looked at at once; `storage` is their precision), or
     each view is "fresh"; at most `together` neighbouring examples of one image share fixed views.
+    With `packed` these are one row of a batch, read together behind one picture. A share
+    `rehearsed` of all rows is of the file `rehearsal`: questions about whole pictures, so that the
+    student does not forget what its base could (`lskd.distil.rehearsal` tells its forms).
     A `control` learns the same texts without the pointing. With `coordinates` regions are not drawn
     but told in the prompt, in a way of `lskd.writing.coordinates`; "auto" is that of the family.
 
@@ -75,6 +80,9 @@ class Settings(Training):
     described: Literal["plain", "drawn"] = "plain"
     views: PositiveInt | Literal["fresh"] = "fresh"
     together: PositiveInt = 8
+    packed: bool = False
+    rehearsal: str | None = None
+    rehearsed: Annotated[float, Field(ge=0, lt=1)] = 0.25
     storage: Literal["bf16", "float32"] = "bf16"
     cache: Annotated[str | None, WITHOUT_EFFECT] = None
     cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0
@@ -101,6 +109,12 @@ class Settings(Training):
         return self
 
 
+def files(settings: Settings) -> Sequence[Path]:
+    """Return the files that a student is made from, beside its base, as far as they are there."""
+    given = [Path(name) for name in (settings.rehearsal,) if name is not None]
+    return [path for path in given if path.is_file()]
+
+
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Train the student, and yield for each shard of examples what could not be used.
 
@@ -118,6 +132,7 @@ STAGE = Stage(
     reads=(Example,),
     writes=(GenerativeStudent, Reject),
     whole=whole,
+    files=files,
     optional=True,
     together=True,
 )

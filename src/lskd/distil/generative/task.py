@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from lskd.distil.augmentation import View
-from lskd.distil.generative.rows import Row, Rows
+from lskd.distil.generative.rows import Row
+from lskd.distil.generative.units import Units
 from lskd.training.ahead import Ahead
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses, mean_of_tokens
@@ -30,7 +31,7 @@ class Sheet(Generic[Ready]):
 
 
 class WriterTask(Generic[Ready]):
-    """What is learnt from rows.
+    """What is learnt from units, which the loop knows as rows.
 
     `ready` does with views what can be done while the step before is learnt (it draws pictures, or
     reads what was seen of them); `look` makes sights of that.
@@ -39,12 +40,12 @@ class WriterTask(Generic[Ready]):
     def __init__(
         self,
         writer: Writer,
-        rows: Rows,
+        units: Units,
         ready: Callable[[Sequence[View]], Ready],
         look: Callable[[Ready], Sequence[Sight]],
     ) -> None:
         self.model = writer.module
-        self.rows = rows
+        self.units = units
         self.ready = ready
         self.look = look
         self._ahead = Ahead(self._sheet)
@@ -62,7 +63,7 @@ class WriterTask(Generic[Ready]):
         return mean_of_tokens(likelihood, tokens)
 
     def _sheet(self, rows: Sequence[int], seed: int) -> Sheet[Ready]:
-        taken = [self.rows.take(row, seed_of(seed, row)) for row in rows]
+        taken = [one for row in rows for one in self.units.take(row, seed_of(seed, row))]
         views = list(dict.fromkeys(row.view for row in taken))
         return Sheet(self.ready(views), tuple(lines(taken, views)))
 

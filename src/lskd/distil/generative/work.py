@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,21 @@ import PIL.Image
 import torch
 
 from lskd import __version__, picture
-from lskd.distil import examples, note
+from lskd.distil import examples, note, rehearsal
 from lskd.distil.augmentation import View
 from lskd.distil.examples import Choice
 from lskd.distil.generative import student
 from lskd.distil.generative.fitting import Fitting
 from lskd.distil.generative.rows import Rows, Variety
 from lskd.distil.generative.sights import Limits, SightCache
-from lskd.distil.generative.stage import Settings
+from lskd.distil.generative.stage import Settings, files
 from lskd.distil.generative.task import WriterTask
+from lskd.distil.generative.units import Units
+from lskd.distil.ledger import Ledger
 from lskd.distil.note import About
-from lskd.fingerprint import checkpoints, effective, effective_model
+from lskd.distil.rehearsal import Question
+from lskd.errors import UserError
+from lskd.fingerprint import checkpoints, effective, effective_model, file_digest
 from lskd.stage import Context, Parts
 from lskd.table import Tables
 from lskd.training import processes
@@ -31,7 +35,7 @@ from lskd.training.memory import guarded
 from lskd.types import Example, GenerativeStudent
 from lskd.writing.coordinates import codec_of
 from lskd.writing.pointing import Pictured, Pointing
-from lskd.writing.writer import Sight, Writer
+from lskd.writing.writer import Packing, Sight, Writer
 
 STUDENT, TRAINING, SIGHTS = "student", "training", "sights"
 USE = "lskd.distil.generative.student:GenerativeStudent"
@@ -48,7 +52,7 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     on, and one on other examples never takes up its checkpoints.
     """
     # The base may be large: it is loaded only where something is left to do.
-    base = functools.cache(lambda: context.build(Writer, settings.student))
+    base = functools.cache(lambda: _base(settings, context))
     fingerprint = fingerprint_of(settings, context.seed, tables)
     folder = context.folder / TRAINING / fingerprint
     pointing = functools.cache(lambda: _pointing(settings, base()))
@@ -60,8 +64,10 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         context.say(f"careful: {doubt}")
     made = context.folder / STUDENT
     if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
+        with processes.first():
+            old = _rehearsal(settings, fitting, folder, context)
         rows = Rows(kept, _variety(settings, context.seed), settings.prompts, pointing())
-        _fit(base(), rows, settings, context, folder)
+        _fit(base(), Units(rows, old), settings, context, folder)
         if not processes.leads():
             return
         student.write(made, base(), _about(settings, pointing(), context.seed, fingerprint))
@@ -80,6 +86,7 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
             "seed": seed,
             "examples": tables.digest((Example,)),
             "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+            "files": [file_digest(file) for file in files(settings)],
         }
     )
 
@@ -99,19 +106,42 @@ class Eye:
         return self.pointing.picture(Pictured(picture.load(view.image), view.regions))
 
 
-def _fit(writer: Writer, rows: Rows, settings: Settings, context: Context, folder: Path) -> None:
+def _base(settings: Settings, context: Context) -> Writer:
+    """Return the student as it begins."""
+    writer = context.build(Writer, settings.student)
+    if settings.packed:
+        if not isinstance(writer, Packing):
+            raise UserError(
+                f"packed = true: {settings.student.use} reads no lines side by side: leave it out"
+            )
+        writer.pack()
+    return writer
+
+
+def _rehearsal(
+    settings: Settings, fitting: Fitting, folder: Path, context: Context
+) -> Ledger[Question] | None:
+    if settings.rehearsal is None:
+        return None
+    found = rehearsal.questions(Path(settings.rehearsal), folder)
+    if cut := fitting.rehearsed(found):
+        context.say(f"{cut} questions that are rehearsed {LOSE}")
+    return found
+
+
+def _fit(writer: Writer, units: Units, settings: Settings, context: Context, folder: Path) -> None:
     """Train a writer in place."""
-    eye = Eye(rows.pointing, settings.workers)
+    eye = Eye(units.rows.pointing, settings.workers)
     recipe = settings.recipe(settings.steps, context.seed)
     tell, tick = context.say, lambda steps: None
     if settings.views == "fresh":
-        fresh = WriterTask(writer, rows, eye, writer.look)
-        fit(fresh, len(rows), recipe, folder, tell, tick)
+        fresh = WriterTask(writer, units, eye, writer.look)
+        fit(fresh, len(units), recipe, folder, tell, tick)
         return
     with processes.first():
-        cache = _filled(writer, rows, settings, context, eye)
-    fixed = WriterTask(writer, rows, cache, _as_they_are)
-    fit(fixed, len(rows), recipe, folder, tell, tick)
+        cache = _filled(writer, units, settings, context, eye)
+    fixed = WriterTask(writer, units, cache, _as_they_are)
+    fit(fixed, len(units), recipe, folder, tell, tick)
 
 
 def _as_they_are(sights: list[Sight]) -> list[Sight]:
@@ -119,21 +149,18 @@ def _as_they_are(sights: list[Sight]) -> list[Sight]:
 
 
 def _filled(
-    writer: Writer, rows: Rows, settings: Settings, context: Context, eye: Eye
+    writer: Writer, units: Units, settings: Settings, context: Context, eye: Eye
 ) -> SightCache:
-    """Return a cache that has all views of all rows."""
+    """Return a cache that has all views of all units."""
     folder = context.folder / SIGHTS if settings.cache is None else Path(settings.cache)
     decisive = {
         "student": effective_model(settings.student),
         "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
-        "marking": None if rows.pointing.codec else settings.marking,
+        "marking": None if units.rows.pointing.codec else settings.marking,
         "precision": settings.precision,
         "storage": settings.storage,
     }
     cache = SightCache(folder / _digest(decisive))
-
-    def views() -> Iterator[View]:
-        return (view for row in range(len(rows)) for view in rows.fixed_views(row))
 
     def look(some: Sequence[View]) -> list[Sight]:
         device = next(writer.module.parameters()).device
@@ -144,7 +171,7 @@ def _filled(
 
     limits = Limits(settings.cache_gb, settings.cache_batch)
     with guarded("while views are looked at", f"lower cache_batch ({settings.cache_batch})"):
-        cache.fill(views, look, limits, context.say)
+        cache.fill(units.all_views, look, limits, context.say)
     return cache
 
 
@@ -158,6 +185,8 @@ def _variety(settings: Settings, seed: int) -> Variety:
         together=settings.together,
         seed=seed,
         control=settings.control,
+        rehearsed=settings.rehearsed,
+        packed=settings.packed,
     )
 
 
