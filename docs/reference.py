@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from lskd.cli import app
+from lskd.cli.help import written
 from lskd.stages import STAGES
 
 SOURCE = Path(__file__).parents[1] / "src" / "lskd"
@@ -121,7 +122,9 @@ def one_command(command: Any, words: tuple[str, ...]) -> str:
         if is_option and each.metavar:
             name += f" {each.metavar}"
         must = " *Required.*" if each.required else ""
-        rows.append(f"| `{name.replace('|', chr(92) + '|')}` | {cell(each.help or '')}{must} |")
+        rows.append(
+            f"| `{name.replace('|', chr(92) + '|')}` | {cell(written(each.help or ''))}{must} |"
+        )
     table = "\n".join(["| argument or option | what it does |", "|---|---|", *rows]) if rows else ""
     level = "#" * min(2 + (len(words) > 2), 4)
     return f"{level} {' '.join(words)}\n\n{plain(command.help or '')}\n\n{table}"
@@ -156,9 +159,8 @@ def settings_table(section: type[BaseModel]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return help as Markdown: its hard-wrapped paragraphs, without the terminal's markup."""
-    cleaned = inspect.cleandoc(text.replace("\b", ""))
-    return re.sub(r"\[/?(?:bold|italic|dim)\]", "", cleaned).replace("<", "&lt;")
+    """Return help as Markdown: its hard-wrapped paragraphs."""
+    return inspect.cleandoc(written(text).replace("\b", "")).replace("<", "&lt;")
 
 
 def cell(text: str) -> str:

@@ -224,13 +224,14 @@ def test_a_node_that_sees_other_files_or_has_another_lskd_says_so(home: Path) ->
 def test_workers_get_the_keys_that_their_models_name_and_no_other_secret(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("TEACHERS_KEY", "OPENAI_API_KEY", "SOME_PASSWORD", "AWS_SECRET_ACCESS_KEY"):
+    places = {"AWS_SECRET_ACCESS_KEY", "FSSPEC_S3_SECRET"}
+    for name in ("TEACHERS_KEY", "OPENAI_API_KEY", "SOME_PASSWORD", *places):
         monkeypatch.setenv(name, "secret")
     hosted = f"{ChatTeacher.__module__}:{ChatTeacher.__name__}"
     named = f'models.teacher={{use = "{hosted}", model = "m", key_env = "TEACHERS_KEY"}}'
     default = f'models.teacher={{use = "{hosted}", model = "m"}}'
     found = ray.environment(load(SMALL, [named]).settings["generate"])
-    assert {"TEACHERS_KEY", "AWS_SECRET_ACCESS_KEY"} <= found.keys()
+    assert {"TEACHERS_KEY", *places} <= found.keys()
     assert not {"OPENAI_API_KEY", "SOME_PASSWORD"} & found.keys()
     assert "OPENAI_API_KEY" in ray.environment(load(SMALL, [default]).settings["generate"])
     assert "TEACHERS_KEY" not in ray.environment(load(SMALL, [named]).settings["regions"])

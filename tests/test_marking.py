@@ -1,5 +1,6 @@
 """Marks and tags: the release's pixels, legible colours, and texts that follow their regions."""
 
+import colorsys
 import json
 import random
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lskd.errors import UserError
@@ -121,6 +122,8 @@ def test_a_picture_of_any_mode_becomes_rgb(style: MarkStyle, mode: str) -> None:
         (-40, 0, -1, 30),
         (64, 0, 90, 30),
         (0, 48, 10, 90),
+        (-9, 0, 0, 30),
+        (0, -9, 30, 0),
         (float("nan"), 0, 10, 30),
         (0, 0, float("inf"), 30),
     ],
@@ -135,7 +138,17 @@ def test_a_box_without_area_in_the_picture_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("corners", [(-9, -9, 20, 20), (50, 30, 1e300, 1e9), (-5, -5, 70, 50)])
+@pytest.mark.parametrize(
+    "corners",
+    [
+        (-9, -9, 20, 20),
+        (50, 30, 1e300, 1e9),
+        (-5, -5, 70, 50),
+        (-9, 20, 1, 30),
+        (20, -9, 30, 1),
+        (20.25, 20.25, 20.75, 20.75),
+    ],
+)
 def test_a_box_partly_outside_is_drawn_as_far_as_it_is_inside(
     style: MarkStyle, corners: tuple[float, float, float, float]
 ) -> None:
@@ -175,6 +188,25 @@ def test_clear_colours_can_be_told_apart_and_those_of_the_release_cannot() -> No
     assert [colour(24 + k, "clear") for k in range(24)] == list(COLOURS)
 
 
+@pytest.mark.parametrize("region_id", [100, 300, 512, 700, 1023 + 300])
+def test_later_colours_of_the_release_go_once_around_the_circle_and_towards_white(
+    region_id: int,
+) -> None:
+    red, green, blue = (value / 255 for value in colour(region_id, "release"))
+    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
+    assert hue == pytest.approx(region_id % 1024 / 1024, abs=0.02)
+    assert saturation == pytest.approx(region_id % 1023 / 1023, abs=0.04)
+    assert lightness == pytest.approx(0.4 + 0.6 * (region_id % 1025 / 1025), abs=0.004)
+
+
+def test_the_lightest_colour_of_the_release_is_just_not_white() -> None:
+    assert colour(1024, "release") == (254, 254, 254)
+
+
+def test_clear_colours_can_be_written_with_three_digits() -> None:
+    assert all(value % 0x11 == 0 for ink in COLOURS for value in ink)
+
+
 @pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (128, 128, 128)])
 @pytest.mark.parametrize("region_id", range(24))
 def test_a_clear_line_stands_out_on_dark_and_on_light_ground(
@@ -184,6 +216,81 @@ def test_a_clear_line_stands_out_on_dark_and_on_light_ground(
     weights = (0.2126, 0.7152, 0.0722)
     below = float(np.dot(ground, weights))
     assert max(abs(float(np.dot(ink, weights)) - below) for ink in drawn) > 80
+
+
+def contrasts(ink: tuple[int, int, int]) -> tuple[float, float]:
+    """Return a colour's contrast ratios with black and with white, as WCAG 2 defines them."""
+    shares = np.array(ink) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    light = float(linear @ (0.2126, 0.7152, 0.0722))
+    return (light + 0.05) / 0.05, 1.05 / (light + 0.05)
+
+
+@given(st.tuples(*[st.sampled_from([*range(0, 30), *range(30, 256, 9), 255])] * 3))
+def test_the_casing_has_the_higher_contrast_of_black_and_white(ink: tuple[int, int, int]) -> None:
+    black, white = contrasts(ink)
+    assume(abs(black - white) > 1e-3)
+    assert casing(ink) == ((0, 0, 0) if black > white else (255, 255, 255))
+
+
+@pytest.mark.parametrize(
+    "ink", [(0, 0, 255), (255, 0, 0), (0, 255, 0), (0, 124, 0), (0, 119, 122), (119, 119, 0)]
+)
+def test_each_part_of_a_colour_counts_for_its_casing(ink: tuple[int, int, int]) -> None:
+    black, white = contrasts(ink)
+    assert casing(ink) == ((0, 0, 0) if black > white else (255, 255, 255))
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.999])
+def test_clear_goes_around_every_pixel_that_a_box_touches(part: float) -> None:
+    pixels = noise(320, 240)
+    whole = mark(pixels, [region(1, 100, 80, 220, 200)], "clear")
+    touched = region(1, 100 + part, 80 + part, 219 + part, 199 + part)
+    assert mark(pixels, [touched], "clear").tobytes() == whole.tobytes()
+    at_border = region(1, part, part, 319 + part, 239 + part)
+    assert badges([at_border], (320, 240)) == badges([region(1, 0, 0, 320, 240)], (320, 240))
+
+
+SQUARE = (100.0, 80.0, 220.0, 80.0, 220.0, 200.0, 100.0, 200.0)
+
+
+@pytest.mark.parametrize(("size", "wide"), [((320, 240), 2), ((960, 720), 4)])
+def test_a_clear_line_is_its_colour_between_two_casings(size: tuple[int, int], wide: int) -> None:
+    ground, line, around = (90, 120, 60), colour(1, "clear"), casing(colour(1, "clear"))
+    plain = PIL.Image.new("RGB", size, ground)
+    wanted = [ground, around, *[line] * wide, around, ground]
+    frame = mark(plain, [region(1, 100, 80, 220, 200)], "clear")
+    outwards = range(-wide - 3, 1)  # from its box
+    assert [frame.getpixel((100 + step, 150)) for step in outwards] == wanted
+    assert [frame.getpixel((219 - step, 150)) for step in outwards] == wanted
+    assert [frame.getpixel((180, 80 + step)) for step in outwards] == wanted
+    assert [frame.getpixel((180, 199 - step)) for step in outwards] == wanted
+    contour = mark(plain, [region(1, 100, 80, 220, 200, polygons=(SQUARE,))], "clear")
+    across = range(-wide // 2 - 2, wide // 2 + 2)  # it lies upon its polygon's sides
+    assert [contour.getpixel((100 + step, 150)) for step in across] == wanted
+    assert [contour.getpixel((180, 200 + step)) for step in across] == wanted
+
+
+@pytest.mark.parametrize("size", [(320, 240), (960, 720)])
+@pytest.mark.parametrize("number", [0, 7, 12, 345])
+def test_a_clear_number_stands_in_the_middle_of_a_plate_with_a_rim(
+    size: tuple[int, int], number: int
+) -> None:
+    one = region(number, 100, 80, 220, 200)
+    ((_, place),) = badges([one], size)
+    plain = PIL.Image.new("RGB", size, (90, 120, 60))
+    corners = int(place.x0), int(place.y0), int(place.x1), int(place.y1)
+    plate = np.asarray(mark(plain, [one], "clear").crop(corners)).astype(int)
+    high, wide = plate.shape[:2]
+    ink = np.array(casing(colour(number, "clear")))
+    for side in (plate[0], plate[-1], plate[:, 0], plate[:, -1]):
+        assert (side[len(side) // 2] == ink).all()
+    assert (plate[high // 2, 1] == colour(number, "clear")).all()
+    written = np.abs(plate[2:-2, 2:-2] - ink).sum(axis=2) < 200
+    down, across = np.nonzero(written)
+    assert abs((down.min() + down.max()) - (high - 5)) <= 1
+    assert abs((across.min() + across.max()) - (wide - 5)) <= 2
+    assert 0.4 * high < down.max() - down.min() < 0.8 * high
 
 
 def test_clear_leaves_the_inside_of_a_box_untouched() -> None:
@@ -247,7 +354,19 @@ def free_places(
     return joined
 
 
+def alike(count: int, *corners: float) -> tuple[tuple[int, int], list[Region]]:
+    """Return a small picture with regions of one box, so that numbers get into each other's way."""
+    return (120, 100), [region(number, *corners) for number in range(count)]
+
+
 @given(scenes())
+@example(alike(15, 40, 40, 80, 70))
+@example(alike(15, 0, 0, 30, 30))
+@example(alike(15, 90, 70, 120, 100))
+@example(alike(18, 50, 0, 54, 100))
+@example(alike(12, 0, 50, 120, 54))
+@example(alike(14, 0, 60, 120, 90))
+@example(alike(11, 30, 40, 90, 44))
 def test_clear_joins_every_number_to_its_own_outline_and_hides_none_if_it_can_be_helped(
     scene: tuple[tuple[int, int], list[Region]],
 ) -> None:
@@ -283,10 +402,105 @@ def test_clear_joins_the_number_to_a_polygon(corners: list[tuple[int, int]]) -> 
     assert beyond.min() <= 1
 
 
+def test_clear_places_the_numbers_of_equal_contours_apart_and_all_upon_the_line() -> None:
+    diamond = (160.0, 60.0, 220.0, 120.0, 160.0, 180.0, 100.0, 120.0)
+    equal = [region(k, 100, 60, 220, 180, polygons=(diamond,)) for k in range(25)]
+    places = [place for _, place in badges(equal, (320, 240))]
+    assert not any(meets(one, two) for k, one in enumerate(places) for two in places[:k])
+    around = np.linspace(-60, 60, 481)
+    line = {(160 + x, 120 + side * (60 - abs(x))) for x in around for side in (-1, 1)}
+    for x0, y0, x1, y1 in places:
+        assert any(x0 <= x <= x1 and y0 <= y <= y1 for x, y in line)
+
+
 def test_clear_places_the_numbers_of_nested_regions_apart() -> None:
     nested = [region(k, 10 * k, 10 * k, 400 - 10 * k, 300 - 10 * k) for k in range(12)]
     places = [place for _, place in badges(nested, (400, 300))]
     assert not any(meets(one, two) for k, one in enumerate(places) for two in places[:k])
+
+
+# Where a number of 11 x 11 pixels goes in a picture of 320 x 240, whose outlines are 4 thick: its
+# left and upper edge, if all places before it are taken by the regions beside them.
+AROUND_A_BOX = [
+    ((100 - 4, 80 - 11), (92, 60, 112, 76)),
+    ((220 + 4 - 11, 80 - 11), (208, 60, 228, 76)),
+    ((100 - 4, 200), (92, 204, 112, 220)),
+    ((220 + 4 - 11, 200), (208, 204, 228, 220)),
+    (((96 + 213) // 2, 80 - 11), (0, 0, 1, 1)),
+]
+AROUND_A_CONTOUR = [
+    ((160 - 6, 60 + 4 - 11), (140, 40, 180, 57)),
+    ((160 - 6, 180 - 4), (140, 185, 180, 205)),
+    ((220 - 4, 120 - 6), (224, 100, 250, 140)),
+    ((100 + 4 - 11, 120 - 6), (70, 100, 96, 140)),
+    ((175 - 6, 75 - 6), (0, 0, 1, 1)),  # upon the line, a little further than its first point
+]
+
+
+@pytest.mark.parametrize("taken", range(5))
+def test_clear_puts_a_number_at_the_first_free_corner_of_a_box_then_at_its_side(taken: int) -> None:
+    others = [region(k + 1, *blocks) for k, (_, blocks) in enumerate(AROUND_A_BOX[:taken])]
+    placed = dict(badges([region(0, 100, 80, 220, 200), *others], (320, 240)))
+    assert placed[0][:2] == AROUND_A_BOX[taken][0]
+
+
+@pytest.mark.parametrize(
+    ("taken", "at"),
+    [
+        (((90, 66, 230, 74), (90, 206, 230, 214)), (100 - 11, 134)),
+        (((90, 66, 230, 74), (90, 206, 230, 214), (85, 84, 93, 196)), (220, 134)),
+    ],
+)
+def test_clear_puts_a_number_beside_a_box_that_is_shut_in_above_and_below(
+    taken: tuple[tuple[float, ...], ...], at: tuple[int, int]
+) -> None:
+    others = [region(k + 1, *blocks) for k, blocks in enumerate(taken)]
+    placed = dict(badges([region(0, 100, 80, 220, 200), *others], (320, 240)))
+    assert placed[0][:2] == at
+
+
+@pytest.mark.parametrize("taken", range(5))
+def test_clear_puts_a_number_at_the_first_free_end_of_a_contour(taken: int) -> None:
+    diamond = (160.0, 60.0, 220.0, 120.0, 160.0, 180.0, 100.0, 120.0)
+    others = [region(k + 1, *blocks) for k, (_, blocks) in enumerate(AROUND_A_CONTOUR[:taken])]
+    one = region(0, 100, 60, 220, 180, polygons=(diamond,))
+    assert dict(badges([one, *others], (320, 240)))[0][:2] == AROUND_A_CONTOUR[taken][0]
+
+
+@pytest.mark.parametrize(
+    ("corners", "at"),
+    [
+        ((100, 0, 140, 20), (96, 20)),  # below it
+        ((100, 220, 140, 240), (96, 209)),  # above it
+        ((0, 0, 320, 10), (0, 10)),
+        ((100, 0, 220, 60), (96, 0)),  # so large that a corner of it is no loss
+    ],
+)
+def test_clear_hides_no_small_region_at_the_edge_by_its_number(
+    corners: tuple[float, float, float, float], at: tuple[int, int]
+) -> None:
+    ((_, place),) = badges([region(0, *corners)], (320, 240))
+    assert place[:2] == at
+
+
+@pytest.mark.parametrize(
+    ("size", "thick", "high"),
+    [
+        ((10, 10), 4, 11),
+        ((320, 240), 4, 11),
+        ((640, 480), 3 + 2 * 1, 18),
+        ((480, 640), 3 + 2 * 1, 18),
+        ((3000, 1800), 10 + 2 * 3, 67),
+    ],
+)
+def test_clear_lines_and_numbers_grow_with_the_shorter_side(
+    size: tuple[int, int], thick: int, high: int
+) -> None:
+    assert thickness(size) == thick
+    for number, wider in ((0, 0), (123, high // 2)):
+        ((_, place),) = badges([region(number, 2, 2, 9, 9)], size)
+        assert place.height == high
+        assert place.width > wider + high - 1
 
 
 def test_clear_draws_the_polygon_and_not_the_box_around_it() -> None:
@@ -308,6 +522,10 @@ def test_a_polygon_that_cannot_be_drawn_leaves_the_box_to_be_drawn() -> None:
         (1.0, 2.0),
         (float("nan"),) * 6,
         (900.0, 900.0, 950.0, 900.0, 920.0, 990.0),
+        (-90.0, 40.0, -50.0, 40.0, -70.0, 60.0),
+        (40.0, -90.0, 60.0, -50.0, 50.0, -60.0),
+        (40.0, 190.0, 60.0, 150.0, 50.0, 160.0),
+        (1.0, 2.0, 50.0, 60.0),
     ]:
         odd = region(0, 30, 30, 80, 80, polygons=(polygon,))
         assert mark(pixels, [odd], "clear").tobytes() == boxed
@@ -345,6 +563,9 @@ def test_a_region_resized_with_its_picture_is_at_the_same_place() -> None:
     assert after.polygons == ((5.0, 40.0, 15.0, 120.0, 5.0, 120.0),)
     assert after.id == before.id
     assert resized(before, (100, 80), (100, 80)) == before
+    larger = resized(before, (100, 80), (150, 100))
+    assert larger.box == Box(15, 25, 45, 75)
+    assert larger.polygons == ((15.0, 25.0, 45.0, 75.0, 15.0, 75.0),)
 
 
 def test_ids_are_named_in_the_order_in_which_a_text_mentions_them() -> None:
@@ -363,6 +584,8 @@ def test_renumbering_swaps_ids_at_once_and_leaves_the_rest_alone() -> None:
 def test_an_id_without_a_new_number_is_an_error_that_names_it() -> None:
     with pytest.raises(UserError, match=r"region \[5\], which is unknown; known: 0, 3"):
         renumber("[0] and [5]", {3: 1, 0: 0})
+    with pytest.raises(UserError, match=r"names region \[5\]"):
+        renumber("[5] and [7]", {0: 0})
     with pytest.raises(UserError, match="known: none"):
         renumber("[0]", {})
 

@@ -71,7 +71,7 @@ class TerminalBar:
 
     def say(self, text: str) -> None:
         """Print above the bar."""
-        self.progress.console.print(f"{self.name:<11} {text}", markup=False, highlight=False)
+        self.progress.console.print(f"{self.name:<11} {text}", highlight=False)
 
 
 class Terminal:
@@ -84,7 +84,7 @@ class Terminal:
     def stage(self, name: str, total: int | None) -> Iterator[Bar]:
         """Show a bar with count, rate and remaining time."""
         columns = (
-            TextColumn("{task.description:<11}"),
+            TextColumn("{task.description:<11}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -97,7 +97,7 @@ class Terminal:
 
     def line(self, stage: str, text: str) -> None:
         """Print a line."""
-        self.console.print(f"{stage:<11} {text}", markup=False, highlight=False)
+        self.console.print(f"{stage:<11} {text}", highlight=False)
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Lines:
 
 def display(kind: Kind) -> Display:
     """Return bars where there is a terminal, else lines; or JSON lines if asked for."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     if kind == "auto" and console.is_terminal:
         return Terminal(console)
     return Lines("json" if kind == "json" else "plain")

@@ -188,14 +188,16 @@ class Context:
 
         A worker's is the driver's, where the driver serves it (`lskd.journal`).
         """
-        service = self.journal_service or service_address()
+        given = self.journal_service
+        service = given or service_address()
         if service is None:
             journal = Journal(self.journal_file, self.parent_journals)
             take_in(journal)
             return journal
         from lskd.journal.worker import RemoteLedger
 
-        return RemoteLedger(service)
+        # An executor's workers end with the driver; others have to notice that it is gone.
+        return RemoteLedger(service, tied=given is not None)
 
     def build(self, role: type[R], model: Model) -> R:
         """Import a model's class and call it with its keys; nested models are built first."""

@@ -11,7 +11,7 @@ from tiny_blip2 import shake, tiny_size
 from torch import Tensor
 from torch.nn import functional
 
-from lskd.blip2.negatives import Kin, Negatives, choose, keys, relate, swap, weigh
+from lskd.blip2.negatives import Kin, Negatives, choose, keys, misname, relate, swap, weigh
 from lskd.blip2.objectives import Batch, Losses, StudentObjective, contrast_loss, critic_loss
 from lskd.blip2.stage1 import Stage1, Verdict, new_student
 from lskd.blip2.text import Texts, collate, to_write
@@ -87,6 +87,22 @@ def test_itc_is_blind_to_the_similarity_of_kin_unless_told_otherwise(kin: Kin) -
     assert (gradient[kindred] == 0).all() == (kin == "apart")
     if kin != "apart":
         assert (gradient[kindred] != 0).all()
+
+
+@pytest.mark.parametrize("kin", ["apart", "shared", "release"])
+def test_itc_is_the_cross_entropy_of_smoothed_shares_in_both_directions(kin: Kin) -> None:
+    relation = relate(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 1, 2, 1]), torch.arange(4), kin)
+    source = torch.Generator().manual_seed(3)
+    directions = [torch.randn(4, 4, generator=source) for _ in range(2)]
+    expected = []
+    for scores in directions:
+        for row in range(4):
+            compared = relation.compared[row].nonzero()[:, 0]
+            positive = relation.positive[row][compared].float()
+            target = 0.8 * positive / positive.sum() + 0.2 / len(compared)
+            expected.append(functional.cross_entropy(scores[row, compared], target))
+    loss = contrast_loss(directions[0], directions[1], relation, 0.2, [4])
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
 
 
 @pytest.mark.parametrize("kin", ["apart", "shared", "release"])
@@ -258,6 +274,8 @@ def test_the_draw_of_negatives_hangs_on_the_generator_alone() -> None:
 def test_keys_tell_names_apart() -> None:
     many = keys(str(number) for number in range(5000))
     assert many.dtype == torch.int64 and len(set(many.tolist())) == 5000
+    # Of all 64 bits, so that two of millions of names hardly ever share a key.
+    assert int(many.max()) > 2**62 and int(many.min()) < -(2**62)
     assert torch.equal(keys(["x", "x"]), keys(["x"]).repeat(2))
 
 
@@ -281,6 +299,35 @@ def test_swapped_texts_name_other_drawn_regions(
     for old, new in zip(before, after, strict=True):
         assert new in drawn if old in drawn else new == old
     assert named(swapped[1])[0] == after[0]  # all texts alike
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=6, unique=True),
+    st.lists(st.integers(0, 9), max_size=6, unique=True),
+    st.integers(0, 1000),
+)
+def test_a_misnamed_text_calls_one_drawn_region_by_one_of_the_next_four_numbers(
+    mentioned: list[int], drawn: list[int], seed: int
+) -> None:
+    texts = ["who is " + " and ".join(f"[{n}]" for n in mentioned) + "?", f"[{mentioned[0]}]"]
+    misnamed = misname(texts, drawn, random.Random(seed))
+    beyond = {max(drawn, default=0) + step for step in (1, 2, 3, 4)} - set(mentioned)
+    if not set(mentioned) & set(drawn) or not beyond:
+        assert misnamed is None
+        return
+    assert misnamed is not None
+    before, after = (list(named(given[0])) for given in (texts, misnamed))
+    ((old, new),) = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert old in drawn and new in beyond
+    assert named(misnamed[1]) == (after[0],)  # all texts alike
+
+
+def test_each_of_the_next_four_numbers_may_be_the_wrong_one_unless_all_are_named() -> None:
+    said = [misname(["[5] or [1]"], [1, 5], random.Random(seed)) for seed in range(100)]
+    found = {named(texts[0]) for texts in said if texts}
+    assert found == {(n, 1) for n in (6, 7, 8, 9)} | {(5, n) for n in (6, 7, 8, 9)}
+    assert misname(["[5], [6, 7] [8] [9]"], [5], random.Random(0)) is None
+    assert misname(["[5], [6, 7] [9]"], [5], random.Random(0)) == ("[8], [6, 7] [9]",)
 
 
 def test_the_critics_tasks_can_be_switched_off_one_by_one() -> None:

@@ -119,11 +119,45 @@ def test_a_model_in_training_is_asked_without_dropout_and_stays_in_training() ->
     assert not student.backbone.vision.training
 
 
+@pytest.mark.parametrize(
+    ("lengths", "views", "most", "batches"),
+    [
+        # A quarter shorter than the longest begins a batch, once eight texts are together.
+        ([20] * 8 + [14] * 3, 1, 128, [(8, 20), (3, 14)]),
+        ([20] * 8 + [15] * 3, 1, 128, [(11, 20)]),
+        ([20] * 7 + [14] * 3, 1, 128, [(8, 20), (2, 14)]),
+        ([4, 20, 4, 20], 1, 128, [(4, 20)]),
+        # No batch is larger than it may be, and one more text of each view fits in or does not.
+        ([9] * 7, 1, 3, [(3, 9), (3, 9), (1, 9)]),
+        ([9] * 3, 2, 4, [(4, 9), (2, 9)]),
+        ([9] * 3, 2, 5, [(4, 9), (2, 9)]),
+        ([9] * 3, 2, 6, [(6, 9)]),
+        ([9] * 2, 2, 1, [(2, 9), (2, 9)]),
+    ],
+)
+def test_texts_of_similar_length_go_together_and_few_are_not_parted(
+    lengths: list[int], views: int, most: int, batches: list[tuple[int, int]]
+) -> None:
+    shapes: list[tuple[int, int]] = []
+
+    def note(_: object, __: object, given: dict[str, Tensor]) -> None:
+        rows, tokens = given["input_ids"].shape
+        shapes.append((rows, tokens))
+
+    embeddings = STUDENT.backbone.qformer.embeddings
+    asks = [Ask(view, (2, *[7] * (length - 2), 3)) for length in lengths for view in range(views)]
+    with embeddings.register_forward_pre_hook(note, with_kwargs=True):
+        score(STUDENT, asks, see(STUDENT, pixels), Batching(views, most))
+    assert shapes == batches
+
+
 def test_a_critic_has_no_similarities() -> None:
     with pytest.raises(UserError, match="a critic has no similarities"):
         score(CRITIC, questions(1), see(CRITIC, pixels), similarities=True)
 
 
 def test_batches_of_nothing_are_refused() -> None:
-    with pytest.raises(UserError, match="0 views"):
-        Batching(0, 3)
+    for views, texts in ((0, 3), (3, 0)):
+        with pytest.raises(UserError, match=f"{views} views and {texts} texts: 1 is the least"):
+            Batching(views, texts)
+    assert score(CRITIC, questions(2), see(CRITIC, pixels)).similarity is None

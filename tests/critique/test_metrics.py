@@ -88,7 +88,8 @@ def test_a_threshold_reaches_its_precision_and_keeps_the_most(
     scores, labels = apart(rows)
     reached = [point for point in curve(scores, labels) if point.precision >= wished]
     if not reached:
-        with pytest.raises(UserError, match="no threshold gives a precision of"):
+        best = max((point.precision for point in curve(scores, labels)), default=math.nan)
+        with pytest.raises(UserError, match=f"no threshold gives a precision .* is {best:.3f}"):
             threshold_for(wished, scores, labels)
         return
     found = threshold_for(wished, scores, labels)
@@ -104,6 +105,10 @@ def test_a_threshold_reaches_its_precision_and_keeps_the_most(
 )
 def test_intervals_are_wilsons(right: int, number: int, low: float, high: float) -> None:
     assert interval(right, number, 0.95) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_a_share_of_none_may_be_anything() -> None:
+    assert interval(0, 0, 0.95) == (0.0, 1.0)
 
 
 def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
@@ -125,6 +130,13 @@ def test_calibration_error_of_known_cases() -> None:
     assert calibration_error([0.9] * 10, [True] * 5 + [False] * 5) == pytest.approx(0.4)
     # Two bins, one too sure and one too careful, do not make up for each other.
     assert calibration_error([0.9, 0.9, 0.1, 0.1], [True, False, True, False]) == pytest.approx(0.4)
+
+
+def test_fifteen_bins_are_usual() -> None:
+    said = [number / 97 for number in range(98)]
+    labels = [number % 3 == 0 for number in range(98)]
+    assert calibration_error(said, labels) == calibration_error(said, labels, 15)
+    assert len({calibration_error(said, labels, bins) for bins in (14, 15, 16)}) == 3
 
 
 @given(ROWS)
@@ -163,6 +175,16 @@ def test_a_temperature_of_labels_all_alike_is_unknown_and_of_separated_ones_fini
     assert found is not None and 0.5 < found < 5
     turned = temperature([3.0, 2.0, -2.0, -3.0], [False, False, True, True])
     assert turned is not None and turned == pytest.approx(1000)
+    faint = temperature([-1e-9, 1e-9], [False, True])
+    assert faint is not None and faint == pytest.approx(0.001)
+    # Platt's targets for two of each: 3/4 and 1/4, so the sigmoid of 2 over it is to be 3/4.
+    even = temperature([-2.0, -2.0, 2.0, 2.0], [False, False, True, True])
+    assert even is not None and even == pytest.approx(2 / math.log(3), rel=1e-9)
+    # One of three accepted: its target is 2/3, that of the others 1/4.
+    uneven = temperature([5.0, 0.0, 0.0], [True, False, False])
+    assert uneven is not None and uneven == pytest.approx(5 / math.log(2), rel=1e-9)
+    other = temperature([0.0, -5.0, -5.0], [True, False, False])
+    assert other is not None and other == pytest.approx(5 / math.log(3), rel=1e-9)
 
 
 @given(st.lists(st.floats(-1000, 1000), max_size=20))

@@ -22,6 +22,7 @@ import PIL.Image
 import PIL.ImageDraw
 from typer.testing import CliRunner
 
+import buckets
 import checkpoints
 import generative_students
 import house
@@ -44,7 +45,9 @@ class Home:
 
     folder: Path
     server: Server
+    kept: contextlib.ExitStack  # what is open as long as the folder is used
     made: set[str] = field(default_factory=set)
+    places: str = ""  # the address of an S3 server, once there is one
 
     def lskd(self, *words: str, code: int = 0) -> str:
         """Run a command in this folder and return what it printed; fail on another exit code."""
@@ -80,6 +83,18 @@ class Home:
         made = run / "distil" / "student"
         if not made.exists():
             checkpoints.write_student(made)
+
+    @contextlib.contextmanager
+    def s3(self) -> Iterator[None]:
+        """Have an S3 server with the photographs in a bucket, and its keys within the block."""
+        if not self.places:
+            self.places = self.kept.enter_context(buckets.served())
+            bucket = buckets.bucket(self.places, "bucket")
+            with buckets.machine(buckets.environment(self.places, self.folder)):
+                system = buckets.s3fs.S3FileSystem()
+                system.put(str(self.folder / "my-photos"), f"{bucket}/photos", recursive=True)
+        with buckets.machine(buckets.environment(self.places, self.folder)):
+            yield
 
     def writer(self) -> None:
         """Have a student that writes, where the pages have one."""
@@ -155,9 +170,9 @@ def free_port() -> str:
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Home]:
     """Give a reader's folder, with a server that is there as long."""
-    with Server() as server:
+    with Server() as server, contextlib.ExitStack() as kept:
         furnish(folder)
-        yield Home(folder, server)
+        yield Home(folder, server, kept)
 
 
 def furnish(folder: Path) -> None:

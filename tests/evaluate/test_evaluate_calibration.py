@@ -21,6 +21,8 @@ def test_bins_add_up_to_the_whole(rows: list[list[float]], bins: int, temperatur
     found = calibrate(rows, right, temperature=temperature, bins=bins)
     assert found.items == len(rows) == sum(one.items for one in found.bins)
     assert len(found.bins) == bins
+    edges = [(number / bins, (number + 1) / bins) for number in range(bins)]
+    assert [(one.low, one.high) for one in found.bins] == edges
     if not rows:
         assert found.error is found.confidence is found.accuracy is None
         return
@@ -41,6 +43,11 @@ def test_bins_add_up_to_the_whole(rows: list[list[float]], bins: int, temperatur
 def test_a_constant_scorer_is_perfectly_calibrated() -> None:
     found = calibrate([[3.0] * 4] * 10, [[place % 4] for place in range(10)])
     assert (found.error, found.confidence, found.accuracy) == (0, 0.25, 0.25)
+
+
+def test_fifteen_bins_and_the_scores_as_they_are_are_usual() -> None:
+    scores, right = [[0.5, 0.1], [2.0, 0.0, 1.0]], [[0], [1]]
+    assert calibrate(scores, right) == calibrate(scores, right, temperature=1, bins=15)
 
 
 def test_a_model_that_is_sure_and_wrong_is_as_far_off_as_can_be() -> None:
@@ -65,7 +72,8 @@ def test_the_true_probabilities_are_calibrated_and_sharper_ones_are_not() -> Non
 def test_bad_input_is_refused() -> None:
     with pytest.raises(UserError, match="best score of item 0 is inf"):
         calibrate([[math.inf, 0.0]], [[0]])
-    with pytest.raises(UserError, match="temperature = 0"):
-        calibrate([[1.0]], [[0]], temperature=0)
+    for temperature, bins in ((0, 15), (-1, 15), (math.nan, 15), (1, 0)):
+        with pytest.raises(UserError, match=f"temperature = {temperature}, bins = {bins}: "):
+            calibrate([[1.0]], [[0]], temperature=temperature, bins=bins)
     with pytest.raises(UserError, match="item 0 has no right choice"):
         calibrate([[1.0]], [[]])

@@ -100,6 +100,13 @@ def test_a_constant_scorer_gets_exactly_chance(rows: list[Item]) -> None:
         assert marks.chance.tolist() == share
 
 
+@given(items())
+def test_chance_asks_not_for_the_scores(item: Item) -> None:
+    row, right = item
+    for marks in (metrics.choose([row], [right]), metrics.r_precision([row], [right])):
+        assert marks.chance.tolist() == [len(right) / len(row)]
+
+
 @given(st.integers(1, 30))
 def test_a_constant_scorer_gets_a_sixteenth_of_vcr(number: int) -> None:
     scores, first = [[0.0] * 4] * number, [0] * number
@@ -212,6 +219,8 @@ def test_the_comparison_is_the_mean_over_raters_and_people_are_judged_by_each_ot
     mean = [(a + b) / 2 for a, b in zip(one, other, strict=True)]
     oracle = (plain_pairwise(mean, one) + plain_pairwise(mean, other)) / 2
     assert compared.model.official == pytest.approx(model, abs=1e-12)
+    fair = (metrics.fair_pairwise(scores, one) + metrics.fair_pairwise(scores, other)) / 2
+    assert compared.model.fair == pytest.approx(fair, abs=1e-12)
     assert compared.human == pytest.approx(human, abs=1e-12)
     assert compared.oracle == pytest.approx(oracle, abs=1e-12)
 
@@ -235,9 +244,11 @@ def test_more_than_ten_candidates_are_refused_officially_only() -> None:
     assert metrics.fair_pairwise(rising, rising) == 1
 
 
-def test_one_rater_is_refused() -> None:
+def test_another_number_of_raters_than_two_is_refused() -> None:
     with pytest.raises(UserError, match="annotation 0 has 1 raters: expected 2"):
         metrics.compare([[1.0]], [[[1.0]]])
+    with pytest.raises(UserError, match="annotation 1 has 3 raters: expected 2"):
+        metrics.compare([[1.0], [1.0]], [[[1.0]] * 2, [[1.0]] * 3])
 
 
 def test_both_must_be_right_for_the_joint_figure_of_vcr() -> None:
@@ -297,9 +308,14 @@ def test_nothing_has_no_mean() -> None:
     ("row", "right", "said"),
     [
         ([1.0, math.nan], [0], "item 1 has a score that is not a number, at place 1 of 2"),
+        ([math.nan, 0.0, math.nan], [1], "at place 0 of 3"),
         ([], [0], "item 1 has no scores"),
         ([1.0, 0.0], [], "item 1 has no right choice"),
-        ([1.0, 0.0], [2], r"item 1 has its right choices at \[2\], but scores for the places 0"),
+        (
+            [1.0, 0.0],
+            [2],
+            r"item 1 has its right choices at \[2\], but scores for the places 0 to 1$",
+        ),
         ([1.0, 0.0], [-1], r"item 1 has its right choices at \[-1\]"),
     ],
 )

@@ -153,6 +153,17 @@ def test_the_paired_p_is_uniform_where_models_do_not_differ() -> None:
     assert small / 300 == pytest.approx(0.1, abs=3 * math.sqrt(0.09 / 300) + 0.01)
 
 
+def test_the_smallest_p_is_two_of_one_more_than_the_drawings() -> None:
+    images = list("abcdefghij")
+    for one, other in ((1.0, 0.0), (0.0, 1.0)):
+        assert paired([one] * 10, [other] * 10, images, Bootstrap(199)).p == 0.01
+    # A difference of two images of ten that cannot turn, but is left out of some drawings.
+    source = np.random.default_rng(0)
+    without = (source.integers(0, 10, (199, 10)) > 1).all(axis=1).sum()
+    found = paired([1.0] * 2 + [0.0] * 8, [0.0] * 10, images, Bootstrap(199))
+    assert found.p == min(1.0, 2 * (without + 1) / 200)
+
+
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_binomial_test_of_scipy(first: int, second: int) -> None:
     expected = binomtest(first, first + second).pvalue if first + second else 1.0
@@ -216,11 +227,24 @@ def test_bad_input_is_refused() -> None:
         interval([0.0, 1.0], ["a"])
     with pytest.raises(UserError, match="have 1 and 2 items"):
         paired([0.0], [0.0, 1.0], ["a"])
-    with pytest.raises(UserError, match="edges of slices"):
-        by_number("size", [1.0], [2.0, 1.0])
+    for edges in ([2.0, 1.0], [1.0, 1.0], []):
+        with pytest.raises(UserError, match="edges of slices"):
+            by_number("size", [1.0], edges)
     with pytest.raises(UserError, match="kind parts 1 items, given 2 values and 2 images"):
         by(by_kind("kind", ["who"]), [0.0, 1.0], ["a", "b"])
     with pytest.raises(UserError, match="resamples = 0"):
         interval([0.0, 1.0], ["a", "b"], Bootstrap(resamples=0))
-    with pytest.raises(UserError, match="confidence = 95"):
-        interval([0.0, 1.0], ["a", "b"], Bootstrap(confidence=95))
+    for confidence in (0, 1, 95):
+        with pytest.raises(UserError, match=f"confidence = {confidence}: expected"):
+            interval([0.0, 1.0], ["a", "b"], Bootstrap(confidence=confidence))
+
+
+def test_one_drawing_makes_an_interval_and_two_thousand_are_usual() -> None:
+    values, images = [0.0, 1.0, 1.0, 0.0, 1.0], list("abcde")
+    once = interval(values, images, Bootstrap(resamples=1))
+    assert once.low is not None and once.high is not None
+    assert once.value in (once.low, once.high)  # what was drawn is the other end
+    assert interval(values, images) == interval(values, images, Bootstrap(2000, 0, 0.95))
+    assert paired(values, [0.0] * 5, images) == paired(
+        values, [0.0] * 5, images, Bootstrap(2000, 0, 0.95)
+    )

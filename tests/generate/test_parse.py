@@ -3,14 +3,21 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lskd.generate.parse import MARKER, Parser, Settings, canonical, pieces
+from lskd import table
+from lskd.facts import RunFacts
+from lskd.generate.parse import MARKER, STAGE, Parser, Settings, canonical, pieces
+from lskd.generate.phrases import words
 from lskd.marking import named
-from lskd.types import Box, Mention, Region, Reject, Reply, Style, Triple
+from lskd.stage import Context, Shard
+from lskd.table import Tables
+from lskd.types import Box, Mention, Region, Regions, Reject, Reply, Style, Triple
 
 REGIONS = (
     Region(0, Box(0, 0, 9, 9), "woman", "a woman in a pink shirt on the left", 1.0),
@@ -34,6 +41,10 @@ def parsed(
 
 def block(question: str, answer: str = "A [0].", rationale: str = "R.") -> str:
     return f"Question: {question}\nAnswer: {answer}\nRationale: {rationale}\n\n"
+
+
+def no_facts() -> RunFacts:
+    raise AssertionError("the stage asks for no facts")
 
 
 def reasons(rows: Sequence[Triple | Reject]) -> list[str]:
@@ -119,6 +130,40 @@ def test_a_cut_json_reply_keeps_the_whole_triples_before_the_cut() -> None:
     assert isinstance(rows[1], Reject) and rows[1].text.startswith('{"question"')
 
 
+def test_a_question_never_joins_an_answer_that_came_before_it() -> None:
+    rows = parsed("Answer: So [0].\n" + block("Why [0]?"))
+    assert reasons(rows) == ["no question and no rationale", ""]
+
+
+def test_only_a_reply_that_reached_the_limit_is_cut_off() -> None:
+    begun = "Question: Why [0]?\nAnswer: So."
+    for finish in ("stop", "content_filter", "eos"):
+        assert reasons(parsed(begun, finish=finish)) == ["no rationale"]
+    assert reasons(parsed(begun, finish="length")) == ["cut off"]
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reason"),
+    [
+        (block("Why [0]?", rationale="It is"), "stop", ""),
+        (block("Why [0]?", rationale="It is."), "length", ""),
+        (block("Why [0]?", rationale="It is"), "length", "cut off"),
+        (OBJECT.replace("It is.", "It is"), "length", ""),  # its brace is closed
+    ],
+)
+def test_a_full_stop_is_asked_for_only_where_the_text_may_have_been_cut(
+    text: str, finish: str, reason: str
+) -> None:
+    assert reasons(parsed(text, finish=finish)) == [reason]
+
+
+@pytest.mark.parametrize("opening", ["[Here they are]", "{Three triples}"])
+def test_a_text_that_begins_as_json_does_is_read_as_the_text_that_it_is(opening: str) -> None:
+    rows = parsed(f"{opening}\n\n{block('Why [0]?')}")
+    assert reasons(rows) == ["not a triple", ""]
+    assert isinstance(rows[0], Reject) and rows[0].text == opening
+
+
 def test_a_repetition_within_an_image_is_rejected_even_turns_later() -> None:
     parser = Parser(REGIONS)
     list(parser.parse(reply(block("Why is [0] here?"))))
@@ -154,6 +199,32 @@ def test_a_phrase_in_brackets_is_linked_to_its_region(phrase: str, region: int) 
     assert isinstance(row, Triple)
     assert row.region_ids == (region,)
     assert row.mentions == (Mention(phrase, region),)
+
+
+def test_a_phrase_is_kept_as_it_was_written_even_if_it_is_a_number() -> None:
+    shirt = Region(0, Box(0, 0, 9, 9), "shirt", "007", 1.0)
+    (row,) = parsed(block("Who wears [007]?", "A spy."), "description", regions=[shirt])
+    assert isinstance(row, Triple)
+    assert row.question == "Who wears [007]?" and row.mentions == (Mention("007", 0),)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "reason"),
+    [
+        ("the woman in the pink shirt with red hair", ""),  # three words of five
+        ("the pink hat", "names an unknown region"),  # one of two
+        ("the pink shirt with red buttons", "names an unknown region"),  # two of four
+    ],
+)
+def test_three_words_of_five_are_enough_for_a_link_and_half_are_not(
+    phrase: str, reason: str
+) -> None:
+    assert reasons(parsed(block(f"What of [{phrase}]?", "It waits."), "description")) == [reason]
+
+
+def test_plurals_are_cut_and_short_words_are_none() -> None:
+    assert words("the dogs of us in a bus") == ("dog", "us", "bus")
+    assert words("is his") == ("is", "his")  # small words, where there are no others
 
 
 @pytest.mark.parametrize(
@@ -241,3 +312,23 @@ def test_a_longer_limit_never_loses_a_triple(ids: list[int]) -> None:
     long = Parser(REGIONS, Settings(max_words=20)).parse(reply(text))
     assert all(isinstance(row, Reject) for row in short)
     assert all(isinstance(row, Triple) for row in long)
+
+
+def test_the_stage_parses_each_reply_by_the_regions_of_its_own_image(tmp_path: Path) -> None:
+    tables = Tables(
+        {"regions": tmp_path / "r", "ask": tmp_path / "a"}, {Regions: "regions", Reply: "ask"}
+    )
+    text = block("Why [2]?")
+    replies = [replace(reply(text, name=f"{image}-0"), image_id=image) for image in "ij"]
+    known = [Regions("i", REGIONS), Regions("j", REGIONS[:2])]
+    table.write(Regions, tables.file(Regions, "00000"), known)
+    table.write(Reply, tables.file(Reply, "00000"), replies)
+    done: list[int] = []
+    context = Context("parse", tmp_path, 0, tmp_path / "none", no_facts, tick=done.append)
+    assert STAGE.each is not None
+    rows = list(STAGE.each(Settings(), context)(Shard("00000", tables)))
+    assert [row.reason if isinstance(row, Reject) else row for row in rows] == [
+        Triple("i-0-0", "i-0", "i", "id", "Why [2]?", "A [0].", "R.", (0, 2)),
+        "names an unknown region",
+    ]
+    assert sum(done) == 2

@@ -22,6 +22,7 @@ from lskd.human.agreement import (
     arranged,
     cohen,
     fleiss,
+    said,
     table,
     with_interval,
 )
@@ -151,6 +152,8 @@ def test_ratings_that_cannot_be_used_are_refused() -> None:
         cohen([1], [1, 2])
     with pytest.raises(UserError, match="unit 1 is infinite"):
         alpha([[1, 2], [math.inf, 1]], "interval")
+    with pytest.raises(UserError, match="unit 1 is infinite"):
+        table([[1, 2], [1, -math.inf], [math.inf]])
     with pytest.raises(UserError, match="resamples = 0"):
         with_interval(nominal, EXAMPLE, Bootstrap(resamples=0))
     with pytest.raises(UserError, match="confidence = 95"):
@@ -179,6 +182,11 @@ def test_a_seed_gives_the_same_interval_around_the_figure() -> None:
     assert once.low is not None and once.value is not None and once.high is not None
     assert once.low < once.value < once.high <= 1
     assert once.units == 12
+
+
+def test_a_thousand_drawings_are_usual() -> None:
+    assert with_interval(nominal, EXAMPLE) == with_interval(nominal, EXAMPLE, Bootstrap(1000))
+    assert with_interval(nominal, EXAMPLE) != with_interval(nominal, EXAMPLE, Bootstrap(999))
 
 
 def test_below_two_units_there_is_no_interval() -> None:
@@ -219,3 +227,25 @@ def test_shorter_rows_are_filled_with_nothing() -> None:
     made = table([[1, None], [2], []])
     assert made.shape == (3, 2)
     assert np.array_equal(np.isnan(made), [[False, True], [False, True], [True, True]])
+
+
+def test_a_figure_is_said_with_as_many_digits_as_are_wished_and_what_is_unknown_with_a_dash() -> (
+    None
+):
+    sure = Interval(0.614, 0.552, 0.678, 12)
+    assert said(sure) == "0.61 [0.55, 0.68]"
+    assert said(sure, digits=0, scale=100) == "61 [55, 68]"
+    assert (
+        said(Interval(0.05, -0.1, 0.2, 12), digits=1, scale=10, signed=True) == "+0.5 [-1.0, +2.0]"
+    )
+    assert said(Interval(0.5, None, None, 1)) == "0.50"
+    assert said(Interval(0.5, None, None, 1), digits=0, scale=100, signed=True) == "+50"
+    assert said(Interval(None, None, None, 0)) == "–"
+
+
+def test_a_figure_that_no_drawing_has_has_no_interval() -> None:
+    def of_all(rows: Table) -> float | None:
+        return 0.5 if len({float(row[0]) for row in rows}) == 40 else None
+
+    units = [[number] for number in range(40)]  # to draw each of them once is all but impossible
+    assert with_interval(of_all, units, Bootstrap(50)) == Interval(0.5, None, None, 40, 50)

@@ -368,6 +368,48 @@ def test_what_waits_on_the_drivers_own_machine_is_taken_in_by_any_next_run(tmp_p
     assert not list(unsent.iterdir()) and spent_so_far(file).unanswered == 0
 
 
+def test_a_worker_that_ends_with_its_driver_waits_for_it_and_says_so_once(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, unsent = "t" * 43, tmp_path / "unsent"
+    with serving(journal, token=secret) as service:
+        port = int(service.address.url.rpartition(":")[2])
+        ledger = RemoteLedger(service.address, unsent, patience=0.3, tied=True)
+        call = leased(ledger, b"a")
+    with ThreadPoolExecutor(2) as threads:
+        kept = threads.submit(lambda: now(ledger.keep(call, b"a", PAID, MOST)))
+        found = threads.submit(lambda: now(ledger.find(b"b")))
+        time.sleep(1.0)
+        assert not kept.done() and not found.done()
+        with serving(journal, port=port, token=secret):
+            assert kept.result(30) == PAID and found.result(30) is None
+            ledger.close()
+    assert journal.spent().calls == 1 and not list(unsent.iterdir())
+    assert caplog.text.count("could not be reached for ") == 1
+
+
+def test_a_worker_that_never_had_contact_does_not_wait_for_ever(tmp_path: Path) -> None:
+    nobody = Address("http://127.0.0.1:9", "t" * 43)
+    with pytest.raises(EndpointError, match="cannot be reached"):
+        RemoteLedger(nobody, tmp_path, patience=0.1, tied=True)
+
+
+def test_only_an_executors_workers_are_tied_to_the_driver(service: Service, tmp_path: Path) -> None:
+    def context(given: Address | None) -> Context:
+        file = tmp_path / "j.sqlite"
+        return Context("generate", tmp_path, 0, file, lambda: None, journal_service=given)  # type: ignore[arg-type,return-value]
+
+    os.environ |= {"LSKD_UNSENT": str(tmp_path / "unsent"), **service.address.environment()}
+    try:
+        for given, tied in ((service.address, True), (None, False)):
+            ledger = context(given).journal
+            assert isinstance(ledger, RemoteLedger) and ledger.tied is tied
+            ledger.close()
+    finally:
+        for name in ("LSKD_UNSENT", *service.address.environment()):
+            del os.environ[name]
+
+
 def test_a_call_that_no_minute_can_hold_is_told_by_its_setting(
     server: Server, journal: Journal
 ) -> None:

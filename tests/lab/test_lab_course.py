@@ -10,8 +10,8 @@ from lskd import progress, show
 from lskd.errors import UserError
 from lskd.lab import measures, page
 from lskd.lab.annotators import Annotators
-from lskd.lab.bars import control
-from lskd.lab.course import Course, make_world, take
+from lskd.lab.course import Course, control, make_world, take
+from lskd.lab.jobs import ahead
 from lskd.lab.world import Numbers, World
 from lskd.reproduce.bench import Bench
 from lskd.reproduce.experiments import EXPERIMENTS
@@ -111,6 +111,18 @@ def test_the_same_course_again_trains_and_asks_nothing(
 
 
 @pytest.mark.check
+def test_what_several_processes_have_made_is_found_and_made_no_other_way(
+    course: Course, scenes: World, done: Run, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead(course, (0, 1), ("undrawn",), jobs=2)
+    capsys.readouterr()
+    take(course.of_seeds((0, 1))[1], scenes, Annotators(seed=1), progress.display("plain"))
+    child = control("undrawn", course, done, progress.display("plain"))
+    assert "step" not in capsys.readouterr().err
+    assert (child.own / "distil" / "student" / "model.safetensors").is_file()
+
+
+@pytest.mark.check
 def test_a_control_inherits_all_but_what_it_changes(course: Course, done: Run) -> None:
     child = control("shuffled", course, done, progress.display("plain"))
     assert child.folders["corpus"].resolve() == done.folders["corpus"].resolve()
@@ -140,7 +152,14 @@ def test_the_paper_is_told_table_by_table_of_the_same_run(
     file = report(bench, EXPERIMENTS)
     text = (file.parent / "report.md").read_text()
     assert text.count(f"Not run: {QUICK}") == sum(one.trains for one in EXPERIMENTS)
-    for told in ("## Table 2", "## Figure 2", "## Figure 3", "student (in the paper", "simulated"):
+    for told in (
+        "## Table 2",
+        "## Figure 2",
+        "## Figure 3",
+        "student (in the paper",
+        "texts alone",
+        "simulated",
+    ):
         assert told in text
     # Nobody judged what a teacher wrote who was told less: the run's own critic scores it.
     child = course.home / "reproduce" / "table2-no-local" / "seed0"

@@ -10,10 +10,12 @@ import pytest
 
 from lskd import exchange, progress, table
 from lskd.errors import UserError
-from lskd.lab import world
-from lskd.lab.words import answer
-from lskd.lab.world import Numbers, World
-from lskd.reproduce import foreign, page, work
+from lskd.evaluate import trial
+from lskd.evaluate.stage import Source
+from lskd.lab import gold, world
+from lskd.lab.words import an, answer
+from lskd.lab.world import Numbers, Staged, World, stage
+from lskd.reproduce import answers, foreign, page, work
 from lskd.reproduce.bench import (
     DESCRIBED,
     SHARDS,
@@ -26,6 +28,7 @@ from lskd.reproduce.chart import Curve, Point, svg
 from lskd.reproduce.critics import AtLeast
 from lskd.reproduce.experiment import Claim, Experiment, Figure, Finding, Line, Measured
 from lskd.reproduce.experiments import EXPERIMENTS
+from lskd.reproduce.of_student import telling
 from lskd.reproduce.page import Facts
 from lskd.reproduce.paper import reported
 from lskd.run import load
@@ -231,6 +234,27 @@ def test_sherlocks_form_says_what_is_true_of_one_region(small: World, tmp_path: 
     assert (made / "corpus" / "example" / "00000.parquet").stat().st_mtime_ns == before
 
 
+def test_visualcomets_form_says_what_is_true_of_one_person(small: World, tmp_path: Path) -> None:
+    rows = examples(foreign.corpus("visualcomet", small, tmp_path))
+    pictures = {row.image_id for row in rows}
+    assert len(pictures) > 6 and len(rows) == 3 * len(pictures)
+    for row in rows:
+        staged = small.by_id[row.image_id]
+        (about,) = row.region_ids
+        entity = world.entity_at(staged, row.regions[about].box)
+        assert entity is not None and staged.scene.entities[entity].is_person
+        person = f"[{about}]"
+        assert row.question == f"{person} is {place_of(staged)}, {place_of(staged)}"
+        assert row.answer.startswith(person) and not row.rationale
+        true = " ".join(answer(staged.scene, entity, ask) for ask in ("why", "before", "next"))
+        # Whatever words a relation puts before it, the inference is the world's own.
+        assert set(row.answer.split()[-2:]) <= set(true.split())
+
+
+def place_of(staged: Staged) -> str:
+    return f"at {an(staged.scene.place)}"
+
+
 def test_llavas_form_asks_about_whole_pictures_and_names_no_region(
     small: World, tmp_path: Path
 ) -> None:
@@ -238,6 +262,18 @@ def test_llavas_form_asks_about_whole_pictures_and_names_no_region(
     assert len(rows) == 3 * 12
     assert all(row.style == "description" and not row.regions for row in rows)
     assert all(row.question.endswith("?") and row.answer.endswith(".") for row in rows)
+
+
+def test_columns_that_texts_alone_can_do_are_named(tmp_path: Path) -> None:
+    scenes = [stage(tmp_path, 7, "test", number) for number in range(80)]
+    gold.vcr.write(tmp_path / "vcr", tmp_path, scenes, 7)
+    asked = trial.read({"vcr": Source(folder=str(tmp_path / "vcr"))}, "error", ())
+    columns = reported()["table3"].columns
+    texts = answers.by_texts(asked, 7, columns)
+    assert set(texts.earned) == {"VCR Q→A", "VCR QA→R", "VCR Q→AR"}
+    assert texts.telling() == ["VCR QA→R", "VCR Q→AR"]
+    said = telling(texts)
+    assert "VCR QA→R (" in said and "need not come from looking" in said and "Q→A (" not in said
 
 
 def comparison(number: int, first: str, second: str) -> Comparison:

@@ -179,13 +179,22 @@ def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(
 
 
 def test_skip_flag_known_answers_and_the_end(context: BrowserContext, tmp_path: Path) -> None:
-    run = run_of(tmp_path, count=3, gold=3)
+    run = run_of(tmp_path, count=4, gold=3)
     every = {one.id for one in run.tables.read(Triple, "00000")}
     gold = Gold({name: Rating(1, None) for name in every - campaigns.sampled(run)}, ())
     desk = desk_of(tmp_path, run, gold)
     with served(desk) as address:
         page = opened(context, desk, address)
         judge(page, "s")
+        page.keyboard.press("Shift+S")
+        expect(page.locator("#skipping input")).to_be_focused()
+        page.keyboard.press("Escape")  # the item is kept
+        expect(page.locator("#skipping")).to_be_hidden()
+        before = page.locator("#question").inner_text()
+        page.keyboard.press("Shift+S")
+        page.keyboard.type("too small to see")
+        page.keyboard.press("Enter")
+        expect(page.locator("#question")).not_to_have_text(before)
         page.keyboard.press("f")
         page.keyboard.type("the boxes are 1 and 2")
         page.keyboard.press("Enter")
@@ -201,8 +210,12 @@ def test_skip_flag_known_answers_and_the_end(context: BrowserContext, tmp_path: 
         page.keyboard.press("u")
         expect(page.locator("#work")).to_be_visible()
     entries = list(Store(desk.store.shown).entries("judge"))
-    assert [entry.kind for entry in entries[:2]] == ["skip", "flag"]
-    assert entries[1].reason == "the boxes are 1 and 2"
+    said = [(entry.kind, entry.reason) for entry in entries[:3]]
+    assert said == [
+        ("skip", ""),
+        ("skip", "too small to see"),
+        ("flag", "the boxes are 1 and 2"),
+    ]
     assert entries[-1].kind == "undo"
 
 

@@ -112,7 +112,11 @@ def test_skipping_flagging_and_clicking_work_too(desk: Desk, page: Page) -> None
     expect(page.locator("#work")).to_be_visible()
     progress = page.locator("#progress")
     expect(progress).to_have_text("0 of 3")
-    page.keyboard.press("s")
+    page.keyboard.press("Shift+S")
+    page.keyboard.press("Escape")
+    expect(page.locator("#skipping")).to_be_hidden()
+    page.get_by_role("button", name="Skip and say why").click()
+    page.get_by_role("button", name="Cannot be told").click()
     expect(progress).to_have_text("0 of 2")
     page.keyboard.press("f")
     page.get_by_label("In your words").fill("s is a letter here")
@@ -122,4 +126,5 @@ def test_skipping_flagging_and_clicking_work_too(desk: Desk, page: Page) -> None
         button.click()
     expect(page.locator("#rest")).to_be_visible()
     said = [(one.kind, one.reason) for one in desk.store.entries("comparison")]
-    assert said == [("skip", ""), ("flag", "s is a letter here"), ("label", "")]
+    told = "It cannot be told from the picture."
+    assert said == [("skip", told), ("flag", "s is a letter here"), ("label", "")]

@@ -24,6 +24,7 @@ from lskd.cli import (
     studio,
     verbalizers,
 )
+from lskd.cli.help import AsWritten
 
 EPILOG = (
     "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
@@ -32,6 +33,7 @@ EPILOG = (
 )
 app = typer.Typer(
     name="lskd",
+    cls=AsWritten,
     help="From a folder of images to question, answer and rationale triples about places in them.",
     epilog=EPILOG,
     no_args_is_help=True,

@@ -69,6 +69,7 @@ def ask(
         *further, question = words
         if choices:
             ranking = asking.ask(student, image, box or [], question, [*choices, *further], png)
+            _tell_of_scope(student, image)
             if as_json:
                 printed({"choices": list(ranking.choices), "marked": str(ranking.marked)})
                 return
@@ -82,11 +83,21 @@ def ask(
             )
         how = asking.Manner(beams, temperature, top_p, tokens, seed)
         telling = asking.tell(student, image, box or [], question, png, how)
+        _tell_of_scope(student, image)
         if as_json:
             printed({**table.plain(telling.told), "marked": str(telling.marked)})
             return
         sys.stdout.write("".join(f"{line}\n" for line in said(telling.told)))
         sys.stdout.write(f"{telling.marked}\n")
+
+
+def _tell_of_scope(student: Path, image: Path) -> None:
+    """Tell whoever asks a student of the lab about a picture that is none of its scenes."""
+    from lskd.distil import note
+    from lskd.lab import scope
+
+    if (text := scope.outside(note.read(student).base, image)) is not None:
+        _told(text)
 
 
 def said(told: "Told") -> list[str]:

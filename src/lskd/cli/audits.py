@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from lskd import table
 from lskd.audit.leak import KINDS, Audit, Leak
 from lskd.audit.near_text import LIKE
-from lskd.cli.options import AsJson, Changes, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, console, plain_errors, printed
 from lskd.errors import UserError
 from lskd.types import Item
 
@@ -76,10 +74,10 @@ def audit(
         if as_json:
             printed(as_object(found))
             return
-        console = Console(width=None if sys.stdout.isatty() else 120)
-        console.print(summary(found))
+        screen = console()
+        screen.print(summary(found))
         if found.leaks:
-            console.print(nearest(found.leaks))
+            screen.print(nearest(found.leaks))
         for fault in found.faults[:SHOWN]:
             sys.stderr.write(f"not compared: {fault.source}: {fault.reason}\n")
         if len(found.faults) > SHOWN:
@@ -159,6 +157,5 @@ def nearest(leaks: Sequence[Leak]) -> Table:
     shown = Table("item", "task", "kind", "distance", "example", title="the nearest of each kind")
     for kind in KINDS:
         for leak in [leak for leak in leaks if leak.kind == kind][:SHOWN]:
-            cells = (leak.item_id, leak.task, kind, f"{leak.distance:.3f}", leak.example_id)
-            shown.add_row(*map(escape, cells))
+            shown.add_row(leak.item_id, leak.task, kind, f"{leak.distance:.3f}", leak.example_id)
     return shown

@@ -1,15 +1,13 @@
 """The command about benchmarks: what each needs, and whether a folder has it."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from lskd import table
-from lskd.cli.options import AsJson, Images, Split, plain_errors, printed
+from lskd.cli.options import AsJson, Images, Split, console, plain_errors, printed
 from lskd.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,14 +57,14 @@ def benchmarks(
 
 
 def _listed(one: "Benchmark") -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(f"\n[bold]{one.name}[/]  {escape(one.title)}")
-    console.print(f"  metric: {escape(one.metric)}\n  splits: {', '.join(one.splits)}")
+    screen = console(highlight=False)
+    screen.print(Text.assemble("\n", (one.name, "bold"), f"  {one.title}"))
+    screen.print(f"  metric: {one.metric}\n  splits: {', '.join(one.splits)}")
     for file in one.files:
         needed = "" if file.needed else " (used where it is there)"
-        console.print(f"  {escape(file.pattern)}: {escape(file.what)}{needed}")
-    console.print(f"  images: {escape(one.images)}")
-    console.print(f"  from: {escape(one.source)}\n  licence: {escape(one.licence)}")
+        screen.print(f"  {file.pattern}: {file.what}{needed}")
+    screen.print(f"  images: {one.images}")
+    screen.print(f"  from: {one.source}\n  licence: {one.licence}")
 
 
 def _as_object(one: "Benchmark") -> dict[str, Any]:
@@ -95,21 +93,21 @@ def _as_checked(found: "Check") -> dict[str, Any]:
 
 
 def _told(found: "Check") -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    screen = console(highlight=False)
     for place in found.places:
         lacking = "missing" if place.file.needed else "not there, not needed"
-        state = escape(str(place.path)) if place.path else lacking
-        console.print(f"{escape(place.pattern)}: {state}")
+        state = str(place.path) if place.path else lacking
+        screen.print(f"{place.pattern}: {state}")
     for note in found.notes:
-        console.print(escape(note))
+        screen.print(note)
     for fault in found.faults[:SHOWN]:
-        console.print(f"{escape(fault.source)}: {escape(fault.reason)}")
+        screen.print(f"{fault.source}: {fault.reason}")
     if len(found.faults) > SHOWN:
-        console.print(f"... and {len(found.faults) - SHOWN:,} more; --json prints all")
+        screen.print(f"... and {len(found.faults) - SHOWN:,} more; --json prints all")
     if found.problem is not None:
-        console.print(escape(found.problem))
+        screen.print(found.problem)
     tasks = ", ".join(f"{count:,} {task}".strip() for task, count in found.tasks)
-    console.print(
+    screen.print(
         f"{'ready' if found.ready else 'not ready'}: {found.items:,} items ({tasks or 'none'}) on "
         f"{found.images:,} images, {len(found.faults):,} rows cannot be asked"
     )

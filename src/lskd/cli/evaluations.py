@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from lskd import table
-from lskd.cli.options import AsJson, Images, Split, plain_errors, printed
+from lskd.cli.options import AsJson, Images, Split, console, plain_errors, printed
 from lskd.errors import UserError
 
 if TYPE_CHECKING:
@@ -187,15 +185,15 @@ def shown(found: "Evaluation", out: Path) -> None:
     """Print the table of results, and where the rest is."""
     from lskd.evaluate import summary
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    screen = console(160)
     for audited in (False, True):
         if audited and not any(one.audited for one in found.outcomes):
             continue
         title = "without what a training corpus touches" if audited else None
         grid = Table("model", *(c.title for c in summary.columns(found)), title=title)
         for line in summary.results(found, audited):
-            grid.add_row(escape(line.title), *map(escape, line.cells))
-        console.print(grid)
+            grid.add_row(line.title, *line.cells)
+        screen.print(grid)
     sys.stdout.write(f"summary: {out / 'summary.md'}\npictures: {out / 'evaluation.html'}\n")
 
 

@@ -1,30 +1,36 @@
 """Commands of the lab: worlds, runs and their bars, people, and the models that ship with it."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from lskd import progress, table
-from lskd.cli.options import AsJson, Changes, Out, RunFile, called, one_of, plain_errors, printed
-
-if TYPE_CHECKING:
-    from lskd.lab.bars import Bar
+from lskd import table
+from lskd.cli import lab_writers
+from lskd.cli.help import AsWritten
+from lskd.cli.options import (
+    AsJson,
+    Changes,
+    Log,
+    Out,
+    RunFile,
+    called,
+    display,
+    plain_errors,
+    printed,
+)
 
 app = typer.Typer(
     name="lab",
+    cls=AsWritten,
     help="A synthetic world whose truth is known, for the whole pipeline. A laboratory, not a "
     "benchmark.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
 Scenes = Annotated[int, typer.Option(min=8, help="Scenes that the corpus is made from.")]
 Tests = Annotated[int, typer.Option(min=4, help="Scenes of the benchmarks, and as many held out.")]
 SCENES, TESTS = 2400, 240
@@ -46,7 +52,7 @@ def make(
     from lskd.lab.world import Numbers
 
     with plain_errors():
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        show = display(log)
         made = make_world(folder, Numbers(scenes, tests, tests), seed, show)
         sys.stdout.write(f"{made.folder}: {len(made.staged)} scenes\n")
 
@@ -70,7 +76,7 @@ def run(
     from lskd.lab.world import Numbers
 
     with plain_errors():
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        show = display(log)
         home = out or Path("out") / file.stem
         course = Course(file, home, home, seed, tuple(changes or []))
         world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
@@ -93,6 +99,9 @@ def bars(
     seeds: Annotated[str, typer.Option(help="Seeds, apart by commas; controls take the first.")] = (
         "0,1,2"
     ),
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at a time, each with its share of the processors.")
+    ] = 1,
     changes: Changes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -100,15 +109,17 @@ def bars(
 ) -> None:
     """Measure what the lab claims, each with its 95 % interval; exit 1 if a bar is missed.
 
-    Runs of all seeds and controls are made as far as they are missing.
+    Runs of all seeds and controls are made as far as they are missing. Example: lskd lab bars
+    runs/lab.toml --jobs 2
     """
+    from lskd.cli.tables import print_bars
     from lskd.errors import UserError
     from lskd.lab import bars as measured
     from lskd.lab.course import Course, make_world
     from lskd.lab.world import Numbers
 
     with plain_errors():
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        show = display(log)
         try:
             numbers = [int(one) for one in seeds.split(",")]
         except ValueError:
@@ -116,11 +127,11 @@ def bars(
         home = out or Path("out") / file.stem
         course = Course(file, home, home, numbers[0], tuple(changes or []))
         world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
-        found = measured.bars(course, numbers, world, show)
+        found = measured.bars(course, numbers, world, show, jobs)
         if as_json:
             printed([table.plain(one) for one in found])
         else:
-            _print(found)
+            print_bars(found)
         if any(one.met is False for one in found):
             raise typer.Exit(1)
 
@@ -224,134 +235,6 @@ def pretrain(
 
 
 @app.command()
-def speaker(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the speaker is to lie.")],
-    base: Annotated[Path, typer.Option(help="The base model whose tower it has.")] = Path(
-        "src/lskd/lab/base"
-    ),
-    scenes: Annotated[int | None, typer.Option(min=16, help="Scenes that are seen.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: int = 0,
-) -> None:
-    """Teach the lab's speaker: an InternVL of the base's tower, with a language model from nothing.
-
-    It ships with lskd, so nobody has to. It learns to answer about whole scenes, and things by
-    where they stand; `[generative]` goes on from there. The same command goes on where it stopped.
-    """
-    from lskd.lab.pretrain.speaker_work import Plan
-    from lskd.lab.pretrain.speaker_work import speaker as taught
-
-    with plain_errors():
-        usual = Plan()
-        plan = replace(usual, scenes=scenes or usual.scenes, steps=steps or usual.steps, seed=seed)
-        taught(plan, base, folder, lambda text: print(text, file=sys.stderr, flush=True))
-        sys.stdout.write(f"{folder}\n")
-
-
-@app.command()
-def spoken(
-    file: RunFile,
-    world: Annotated[Path, typer.Option(help="The folder of the world.")] = Path("out/lab/world"),
-    changes: Changes = None,
-    out: Out = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ask a run's generative student and its base, and judge by the true world what they answer.
-
-    They are asked about regions by number, and about whole pictures, of scenes that they never saw.
-    Exit 1 if a bar is missed. Example: lskd lab spoken runs/lab/generative.toml
-    """
-    from lskd.lab import spoken as answered
-    from lskd.lab import world as worlds
-    from lskd.run import load
-
-    with plain_errors():
-        student = load(file, changes or [], out).folders["generative"] / "student"
-        found = list(answered.bars(student, worlds.read(world)))
-        if as_json:
-            printed([table.plain(one) for one in found])
-        else:
-            _print(found)
-        if any(one.met is False for one in found):
-            raise typer.Exit(1)
-
-
-@app.command()
-def contest(
-    files: Annotated[
-        list[Path], typer.Argument(help="Files of answers: teacher.jsonl and a student's.")
-    ],
-    url: Annotated[
-        str, typer.Option(help="What `lskd studio` of their pictures printed, its token included.")
-    ] = "http://127.0.0.1:8600/",
-    world: Annotated[Path, typer.Option(help="The folder of the world.")] = Path("out/lab/world"),
-    judges: Annotated[int, typer.Option(min=1, help="A pair gets three of them.")] = 4,
-    errors: Annotated[float, typer.Option(min=0, max=1, help="How often one is wrong.")] = 0.05,
-    duels: Annotated[int, typer.Option(min=1, help="How many pairs of answers.")] = 100,
-    seed: int = 0,
-    folder: Annotated[Path, typer.Option(help="Where Table 5 is to lie.")] = Path("out/contest"),
-) -> None:
-    """Let simulated judges compare two systems' answers at a studio that runs: Table 5's form.
-
-    Example: lskd lab contest out/asked/answers/teacher.jsonl out/asked/answers/student.jsonl
-    """
-    from lskd.lab import contest as held
-    from lskd.lab import world as worlds
-    from lskd.lab.annotators import Annotators
-    from lskd.lab.people import Crew, Habits
-
-    with plain_errors():
-        people = Annotators(count=judges, errors=errors, seed=seed)
-        crew = Crew(people, Habits(), worlds.read(world))
-        sys.stdout.write(held.told(held.contest(url, files, crew, duels, folder, seed)))
-
-
-@app.command()
-def accepted(
-    files: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs or their folders.")],
-    world: Annotated[Path, typer.Option(help="The folder of the world.")] = Path("out/lab/world"),
-) -> None:
-    """Tell how many of some runs' triples are acceptable by the true world, with 95 % intervals.
-
-    Example: lskd lab accepted out/captioner-corpus out/undrawn-corpus
-    """
-    from lskd.lab import measures
-    from lskd.lab import world as worlds
-    from lskd.run import load
-
-    with plain_errors():
-        known = worlds.read(world)
-        for file in files:
-            found = measures.acceptable(load(file), known)
-            told = f"{found.value:.1f} % ({found.low:.1f} to {found.high:.1f})"
-            sys.stdout.write(f"{file}: {told} of the triples are acceptable\n")
-
-
-@app.command()
-def regions(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the corpus is to lie.")],
-    scenes: Annotated[
-        int, typer.Option(min=4, help="Scenes, none of them of the lab's run.")
-    ] = 1200,
-    seed: Annotated[int, typer.Option(min=1, help="Another seed, other scenes.")] = 1,
-    log: Log = "auto",
-) -> None:
-    """Draw other scenes and describe their regions, in Visual Genome's files, for a captioner.
-
-    Example: lskd lab regions out/captions; lskd captioner recipes/lab/captioner.toml
-    """
-    from lskd.lab.course import make_world
-    from lskd.lab.gold import visual_genome
-    from lskd.lab.world import Numbers
-
-    with plain_errors():
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
-        world = make_world(folder / "world", Numbers(scenes, 0, 0), seed, show)
-        count = visual_genome.write(folder / "regions", world.folder, world.of("train"))
-        sys.stdout.write(f"{folder / 'regions'}: {count} regions\n")
-
-
-@app.command()
 def serve(
     port: Annotated[int, typer.Option(help="The port on this machine.")] = 8390,
     host: str = "127.0.0.1",
@@ -372,12 +255,8 @@ def serve(
         serving(Habits(hallucinations, seed), host, port)
 
 
-def _print(found: Sequence["Bar"]) -> None:
-    shown = Table("bar", "wanted", "found", "95 %", "seeds", "")
-    for one in found:
-        measure = one.found
-        met = {True: "met", False: "MISSED", None: ""}[one.met]
-        interval = f"{measure.low:.1f} to {measure.high:.1f}"
-        seeds = " ".join(f"{value:.1f}" for value in one.seeds)
-        shown.add_row(one.claim, one.wanted, f"{measure.value:.1f}", interval, seeds, met)
-    Console(width=None if sys.stdout.isatty() else 150).print(shown)
+app.command()(lab_writers.speaker)
+app.command()(lab_writers.spoken)
+app.command()(lab_writers.contest)
+app.command()(lab_writers.accepted)
+app.command()(lab_writers.regions)

@@ -2,16 +2,14 @@
 
 import dataclasses
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from lskd import table
-from lskd.cli.options import AsJson, Changes, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, console, plain_errors, printed
 from lskd.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,7 +135,7 @@ def _shown(found: "Memory") -> None:
     shown.add_section()
     shown.add_row("a step", _gb(found.total), "besides what the libraries themselves take")
     shown.add_row("loading", _gb(found.loading), "before a step: the whole model")
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
+    console().print(shown)
 
 
 def _gb(size: float) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from lskd import table
+from lskd import progress, table
 from lskd.chat.stopping import Stopped, stops_gracefully
 from lskd.errors import UserError
 
@@ -40,7 +41,9 @@ Split = Annotated[str, typer.Option(help="The benchmarks' split.")]
 Images = Annotated[
     Path | None, typer.Option(help="A folder of a benchmark's pictures, if not its own.")
 ]
+Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+LOGS = ("auto", "plain", "json")
 
 # What the machine refuses, and its user can put right: no defect of ours.
 REFUSED = frozenset(
@@ -103,6 +106,20 @@ def refused(error: OSError) -> str:
 def printed(value: Any) -> None:
     """Print JSON."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def display(log: str) -> progress.Display:
+    """Return what shows the progress as `--log` asks for it."""
+    return progress.display(one_of("--log", log, LOGS))
+
+
+def console(width: int | None = 120, highlight: bool = True) -> Console:
+    """Return where tables go: as wide as the terminal, or `width` in a file.
+
+    All is shown as it is written, a [word] or :word: included, which are markup elsewhere.
+    """
+    wide = None if sys.stdout.isatty() else width
+    return Console(width=wide, highlight=highlight, markup=False, emoji=False)
 
 
 def money(price: float | None) -> str:

@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from lskd.cli.lab import SCENES, TESTS, Scenes, Tests
-from lskd.cli.options import Changes, Out, one_of, plain_errors
-
-Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
+from lskd.cli.options import Changes, Log, Out, display, plain_errors
 
 
 def reproduce(
@@ -41,14 +39,13 @@ def reproduce(
 
     Example: lskd reproduce runs/lab --quick
     """
-    from lskd import progress
     from lskd.errors import UserError
     from lskd.lab.world import Numbers
     from lskd.reproduce.work import Wanted
     from lskd.reproduce.work import reproduce as reproduced
 
     with plain_errors():
-        show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+        show = display(log)
         try:
             numbers = tuple(int(one) for one in seeds.split(","))
         except ValueError:

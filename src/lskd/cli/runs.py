@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from lskd import execute, progress, table
 from lskd.cli.options import (
+    LOGS,
     AsJson,
     Changes,
     Limit,
+    Log,
     Out,
     RunFile,
+    console,
+    display,
     money,
     one_of,
     plain_errors,
@@ -32,7 +35,6 @@ from lskd.storage.address import shown
 from lskd.training import processes
 
 LONGEST = 400
-KINDS = ("auto", "plain", "json")
 
 
 def run(
@@ -42,9 +44,7 @@ def run(
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after a stage.")] = None,
     only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run one stage alone.")] = None,
     limit: Limit = None,
-    log: Annotated[
-        str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")
-    ] = "auto",
+    log: Log = "auto",
     metrics: Annotated[
         int | None,
         typer.Option(
@@ -85,11 +85,11 @@ def run(
 
     Example: lskd run runs/photos.toml --set images.source=holiday/ --limit 20
     """
-    kind = log if log in KINDS else "auto"
+    kind = log if log in LOGS else "auto"
     with only_json(kind == "json"), plain_errors():
         if until is not None and only is not None:
             raise UserError("--until and --only: give one of them, not both")
-        show = progress.display(one_of("--log", log, KINDS))
+        show = display(log)
         loaded = load(file, changes or [], out, with_models=True)
         told = (show.happened,) if isinstance(show, progress.Lines) else ()
         selection = execute.Selection(until, only, limit, verify)
@@ -163,14 +163,14 @@ def plan(
                 f"{cost.output_tokens:,}" if cost else "",
                 money(cost.price) if cost else "",
             )
-        console = Console(width=None if sys.stdout.isatty() else 120)
-        console.print(shown)
+        screen = console()
+        screen.print(shown)
         asked = [one.estimate for one in found.steps if one.estimate]
         if not asked:
-            console.print(f"{found.images} images; no paid replies", highlight=False)
+            screen.print(f"{found.images} images; no paid replies", highlight=False)
             return
         how = "prompts of this run" if all(e.measured for e in asked) else "typical prompts"
-        console.print(
+        screen.print(
             f"{found.images} images; {sum(e.calls for e in asked):,} paid replies for about "
             f"{money(found.price)}, estimated from {how}",
             highlight=False,
@@ -242,17 +242,17 @@ def show(
     with plain_errors():
         loaded = load(file, changes or [], out)
         shard, found = rows.find(loaded, image)
-        console = Console()
+        screen = console(None, highlight=False)
         for row in rows.rows(loaded, shard, found):
             kind = type(row.record).__name__
             fields = table.plain(row.record)
             if as_json:
                 sys.stdout.write(json.dumps({"stage": row.stage, "record": kind, **fields}) + "\n")
                 continue
-            console.print(f"\n{row.stage}: {kind}", style="bold", markup=False, highlight=False)
+            screen.print(f"\n{row.stage}: {kind}", style="bold")
             for name, value in fields.items():
                 text = value if isinstance(value, str) else json.dumps(value)
-                console.print(f"  {name}: {shortened(text)}", markup=False, highlight=False)
+                screen.print(f"  {name}: {shortened(text)}")
         if png is not None:
             regions = rows.regions(loaded, shard, found).regions
             write_picture(lambda: mark(pixels(found), regions, "clear"), png)

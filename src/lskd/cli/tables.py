@@ -1,22 +1,22 @@
-"""How the state of a run is printed: lines and tables for people."""
+"""How the state of a run, and what the lab measured, are printed: lines and tables for people."""
 
 import sys
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
-from lskd.cli.options import money
+from lskd.cli.options import console, money
 from lskd.forecast import Forecast
 from lskd.report.amounts import duration, shares
 from lskd.status import StageStatus, Status
 
+if TYPE_CHECKING:
+    from lskd.lab.bars import Bar
+
 DAY = 86_400
-
-
-def console() -> Console:
-    """Return where tables go: as wide as the terminal, or wide enough for a file."""
-    return Console(width=None if sys.stdout.isatty() else 140)
+WIDTH = 140  # of a table in a file
 
 
 def moment(seconds: float) -> str:
@@ -51,7 +51,7 @@ def print_status(found: Status) -> None:
             duration(one.seconds_left) if one.seconds_left else "",
             shares(one.spans),
         )
-    console().print(shown)
+    console(WIDTH).print(shown)
     sys.stdout.write(f"{at_work(found)}\n{what_is_left(found)}")
     if found.paid is not None:
         sys.stdout.write(
@@ -119,7 +119,7 @@ def print_forecast(found: Forecast) -> None:
             money(one.price.value),
             "; ".join(how),
         )
-    console().print(shown)
+    console(WIDTH).print(shown)
     where = "lskd run in one process" if found.cluster is None else f"cluster {found.cluster}"
     more = " at least" if found.unknown else ""
     sys.stdout.write(
@@ -129,3 +129,15 @@ def print_forecast(found: Forecast) -> None:
     )
     for text in found.unknown:
         sys.stdout.write(f"{text}\n")
+
+
+def print_bars(found: Sequence["Bar"]) -> None:
+    """Print what the lab measured, a line for each bar, with what was wanted and its interval."""
+    shown = Table("bar", "wanted", "found", "95 %", "seeds", "")
+    for one in found:
+        measure = one.found
+        met = {True: "met", False: "MISSED", None: ""}[one.met]
+        interval = f"{measure.low:.1f} to {measure.high:.1f}"
+        seeds = " ".join(f"{value:.1f}" for value in one.seeds)
+        shown.add_row(one.claim, one.wanted, f"{measure.value:.1f}", interval, seeds, met)
+    console(150).print(shown)

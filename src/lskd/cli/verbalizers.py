@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from lskd import progress, table
-from lskd.cli.options import AsJson, one_of, plain_errors, printed
+from lskd import table
+from lskd.cli.options import AsJson, Log, console, display, plain_errors, printed
 from lskd.training import processes
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Read the corpora and tell what would be done; train nothing."),
 ]
-Log = Annotated[str, typer.Option("--log", help="auto (bars in a terminal), plain or json lines.")]
 
 
 def _command(kind: "Kind", about: str) -> Callable[..., None]:
@@ -86,7 +83,7 @@ def _trained(
 ) -> None:
     from lskd.verbalize.training import settings as recipes
 
-    show = progress.display(one_of("--log", log, ("auto", "plain", "json")))
+    show = display(log)
     settings = recipes.read(recipe, kind, changes)
     folder = Path("out") / recipe.stem if out is None else out
     # torch is not wanted by who only asks what a command takes.
@@ -122,7 +119,7 @@ def _planned(found: "Plan", kind: str, folder: Path, drawn: int) -> None:
     for one in found.shares:
         count = one.count
         shown.add_row(
-            escape(count.corpus),
+            count.corpus,
             f"{count.learnt:,}",
             f"{count.pictures:,}",
             f"{count.texts:,}",
@@ -130,15 +127,11 @@ def _planned(found: "Plan", kind: str, folder: Path, drawn: int) -> None:
             f"{one.share:.1%}",
             f"{one.epochs:.3g} times",
         )
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(shown)
-    console.print(f"prompt: {found.prompt!r}", markup=False, highlight=False)
+    screen = console(highlight=False)
+    screen.print(shown)
+    screen.print(f"prompt: {found.prompt!r}")
     where = "is there already" if found.made else "would be written"
-    console.print(
-        f"{drawn:,} rows would be learnt from; {folder / kind} {where}",
-        markup=False,
-        highlight=False,
-    )
+    screen.print(f"{drawn:,} rows would be learnt from; {folder / kind} {where}")
 
 
 def _shown(made: "Made") -> None:
@@ -150,11 +143,11 @@ def _shown(made: "Made") -> None:
             value = "" if one.value is None else f"{one.value:.3f}"
             shown.add_row(
                 one.measure,
-                escape(one.corpus),
+                one.corpus,
                 value,
                 interval,
                 f"{one.places:,}",
                 f"{one.pictures:,}",
             )
-        Console(width=None if sys.stdout.isatty() else 120).print(shown)
+        console().print(shown)
     sys.stdout.write(f"{made.folder}\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lskd.errors import UserError
 from lskd.evaluate.benchmark import Found
+from lskd.textfile import text_of
 from lskd.types import Item, Reject
 
 
@@ -48,13 +49,9 @@ def loaded(file: Path) -> object:
 
     Raises UserError, naming the line, if the file cannot be read or is no JSON.
     """
+    said = text_of(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        return json.loads(text) if text.strip() else []
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise UserError(f"{file} is not UTF-8 text: {error}") from error
+        return json.loads(said) if said.strip() else []
     except json.JSONDecodeError as error:
         raise UserError(f"{file} line {error.lineno} is not JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:

@@ -30,7 +30,7 @@ from lskd.storage.lock import SEGMENTS
 
 STORE_BYTES: Final = 80 << 20  # of a cluster begun here: only counts pass through it
 # What workers get of this process's environment, beside the keys that models name.
-PASSED_ON: Final = ("LSKD_", "AWS_", "GOOGLE_", "AZURE_", "HF_")
+PASSED_ON: Final = ("LSKD_", "AWS_", "GOOGLE_", "AZURE_", "HF_", "FSSPEC_")
 START_SECONDS: Final = "180"  # of a cluster begun here; its own 30 are few on a busy machine
 CONTACT_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 120.0  # for replies in flight when a run is interrupted

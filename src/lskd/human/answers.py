@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lskd import marking
-from lskd.errors import UserError
+from lskd.textfile import text_of
 from lskd.types import Box, Region, Reject
 
 LONGEST_NAME = 200
@@ -60,16 +60,6 @@ class Given:
 def read(file: Path) -> Given:
     """Return the answers of a file; raises UserError if it cannot be read as UTF-8 text."""
     return parse(text_of(file), file.name)
-
-
-def text_of(file: Path) -> str:
-    """Return the text of a file; raises UserError if it cannot be read as UTF-8 text."""
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise UserError(f"{file} is not UTF-8 text: {error}") from error
 
 
 def parse(text: str, name: str) -> Given:

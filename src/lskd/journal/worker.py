@@ -1,13 +1,14 @@
 """A worker's side: the ledger of a run that the driver keeps, over HTTP.
 
 In: what a teacher asks before it pays and tells after. Out: the driver's answers. What the driver
-does not acknowledge is sent again; if it cannot be reached at all, a paid reply waits in a local
-file (`lskd.journal.unsent`), and no further call is made.
+does not acknowledge is sent again; while it cannot be reached, a paid reply waits in a local file
+(`lskd.journal.unsent`), and no further call is made.
 """
 
 import asyncio
 import json
 import logging
+import math
 import threading
 import time
 import uuid
@@ -38,14 +39,21 @@ class RemoteLedger:
     """The driver's ledger as a worker sees it; safe to use from several threads and event loops.
 
     What waits in the folder `unsent` for this journal is delivered first. Raises EndpointError if
-    the driver cannot be reached for `patience` seconds, or refuses the token.
+    the driver cannot be reached for `patience` seconds, or refuses the token. A process that is
+    `tied` to the driver ends with it: once there was contact it waits as long as it takes.
     """
 
     def __init__(
-        self, address: Address, unsent: Path | None = None, patience: float = PATIENCE_SECONDS
+        self,
+        address: Address,
+        unsent: Path | None = None,
+        patience: float = PATIENCE_SECONDS,
+        tied: bool = False,
     ) -> None:
         self._address = address
         self._patience = patience
+        self._heard = math.inf  # when the driver last answered
+        self.tied = tied
         self.holder = uuid.uuid4().hex  # by this name it claims; the driver may let go of it
         self._open: dict[int, tuple[bytes, str]] = {}  # key and endpoint of each call that is ours
         self._waiting: set[int] = set()  # tickets of claims that are not answered yet
@@ -223,6 +231,7 @@ class RemoteLedger:
         while True:
             status, said = await self._sent(name, told)
             if status == 200:
+                self._answered(since)
                 return json.loads(said)
             if at_first_failure is not None:
                 at_first_failure()
@@ -234,13 +243,27 @@ class RemoteLedger:
                 )
             if status in (400, 404, 507):
                 raise UserError(f"{reason(said)}{self._left()}")
-            if time.monotonic() - since > self._patience:
+            waits = self.tied and self._heard < math.inf
+            if not waits and time.monotonic() - since > self._patience:
                 raise EndpointError(
                     f"the journal service at {self._address.url} cannot be reached "
                     f"({reason(said)}): nothing is asked without it{self._left()}"
                 )
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, 2 * pause)
+
+    def _answered(self, since: float) -> None:
+        """Note that the driver answers; after a long silence tell once how long that was."""
+        now = time.monotonic()
+        silence = now - max(self._heard, since)  # other messages may have come through meanwhile
+        self._heard = now
+        if silence > self._patience:
+            log.warning(
+                "the journal service at %s could not be reached for %.0f s; nothing was asked "
+                "meanwhile, and the work goes on",
+                self._address.url,
+                silence,
+            )
 
     async def _sent(self, name: str, told: Mapping[str, Any]) -> tuple[int, str]:
         """Send a message once; return the status and the text that came, or 0 and why none did."""

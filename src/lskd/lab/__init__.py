@@ -13,6 +13,7 @@ truth.py                       whether a triple is true of its scene
 world.py, gold/                a world on disk, and the six benchmarks about it
 pretrain/                      the base model, from nothing
 text_only.py                   what can be had without looking
+scope.py                       what a student of the lab can be asked about
 course.py, bars.py             the pipeline from scenes to the evaluated student, and its claims
 ```
 

@@ -5,22 +5,18 @@ they are trained once, on the first seed's corpus.
 """
 
 import statistics
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import tomli_w
-
-from lskd import execute, table
 from lskd.evaluate.work import Evaluation
-from lskd.execute import Selection
 from lskd.lab import measures
 from lskd.lab.annotators import Annotators
-from lskd.lab.course import Course, take
+from lskd.lab.course import Course, control, take
+from lskd.lab.jobs import ahead
 from lskd.lab.measures import Measure
 from lskd.lab.world import World
 from lskd.progress import Display
-from lskd.run import Run, load
+from lskd.run import Run
 
 CONTROLS = ("paper", "undrawn", "shuffled", "unfiltered", "permuted")
 
@@ -48,8 +44,15 @@ class Seed:
     held: Evaluation
 
 
-def bars(course: Course, seeds: Sequence[int], world: World, display: Display) -> list[Bar]:
-    """Take the course for each seed and each control, as far as that is missing, and measure."""
+def bars(
+    course: Course, seeds: Sequence[int], world: World, display: Display, jobs: int = 1
+) -> list[Bar]:
+    """Take the course for each seed and each control, as far as that is missing, and measure.
+
+    With `jobs` above 1, so many are made at a time.
+    """
+    if jobs > 1:
+        ahead(course, seeds, CONTROLS, jobs)
     found: list[Seed] = []
     runs: list[Run] = []
     for one in course.of_seeds(seeds):
@@ -66,23 +69,6 @@ def measured(run: Run, world: World) -> Seed:
         measures.evaluated(run, world.folder, "test"),
         measures.evaluated(run, world.folder, "held"),
     )
-
-
-def control(name: str, course: Course, parent: Run, display: Display) -> Run:
-    """Run a control: a child of the run of a seed, with the settings of its file."""
-    given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
-    own = tomllib.loads(given.read_text(encoding="utf-8"))
-    out = course.home / "controls" / name
-    file = out / f"{name}.toml"
-    with table.draft(file) as unfinished:
-        text = tomli_w.dumps({**own, "extends": parent.own.resolve().as_posix()})
-        unfinished.write_text(text, encoding="utf-8")
-    changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
-    if "critic" in own:  # a critic of its own, which then scores
-        changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
-    child = load(file, changes, out, with_models=True)
-    execute.execute(child, Selection(until="score" if "critic" in own else "evaluate"), display)
-    return child
 
 
 def judged(found: Sequence[Seed]) -> Iterator[Bar]:

@@ -1,13 +1,16 @@
 """From scenes to the evaluated student: a world, a run, and annotators who judge in between.
 
-`lskd lab run` is this; so is each seed and each control of `lskd lab bars`.
+`lskd lab run` is this; so is each seed of `lskd lab bars`. Its controls are children of such a run.
 """
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lskd import execute
+import tomli_w
+
+from lskd import execute, table
 from lskd.errors import UserError
 from lskd.execute import Selection
 from lskd.lab import page, world
@@ -51,11 +54,12 @@ class Course:
 
     def loaded(self) -> Run:
         """Return the run, with all paths in this course's folders."""
-        run = load(self.file, (*self._paths(), *self.changes), self.out, with_models=True)
-        if getattr(run.settings.get("distil"), "rehearsal", None) is None:
-            return run
-        paths = [*self._paths(), f"distil.rehearsal={self.world.as_posix()}/{REHEARSAL}"]
-        return load(self.file, (*paths, *self.changes), self.out, with_models=True)
+        changes = (*self._paths(), *self.changes)
+        # A student that does not rehearse is not to begin with it because of where texts would lie.
+        told = load(self.file, changes, self.out).settings.get("distil")
+        if getattr(told, "rehearsal", None) is not None:
+            changes = (f"distil.rehearsal={self.world.as_posix()}/{REHEARSAL}", *changes)
+        return load(self.file, changes, self.out, with_models=True)
 
     def _paths(self) -> list[str]:
         scenes = self.world.as_posix()
@@ -100,6 +104,23 @@ def take(course: Course, scenes: World, annotators: Annotators, display: Display
     )
     execute.execute(run, Selection(), display)
     return run
+
+
+def control(name: str, course: Course, parent: Run, display: Display) -> Run:
+    """Run a control: a child of the run of a seed, with the settings of its file."""
+    given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
+    own = tomllib.loads(given.read_text(encoding="utf-8"))
+    out = course.home / "controls" / name
+    file = out / f"{name}.toml"
+    with table.draft(file) as unfinished:
+        text = tomli_w.dumps({**own, "extends": parent.own.resolve().as_posix()})
+        unfinished.write_text(text, encoding="utf-8")
+    changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
+    if "critic" in own:  # a critic of its own, which then scores
+        changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
+    child = load(file, changes, out, with_models=True)
+    execute.execute(child, Selection(until="score" if "critic" in own else "evaluate"), display)
+    return child
 
 
 def finished(run: Run, scenes: World) -> Path:

@@ -10,7 +10,9 @@ from lskd.errors import UserError
 from lskd.evaluate import statistics, trial
 from lskd.evaluate.figures import ACCURACY, ORDER, TOP, Figure, figures
 from lskd.evaluate.metrics import Values
+from lskd.evaluate.predictions import Scores
 from lskd.evaluate.stage import Settings
+from lskd.evaluate.trial import Trial
 from lskd.evaluate.work import Evaluation, evaluate
 from lskd.lab.annotators import verdicts
 from lskd.lab.text_only import text_only
@@ -47,28 +49,16 @@ class Filtering:
 
 def filtering(run: Run, world: World) -> Filtering:
     """Return what a run's critic makes of its triples, by the true world."""
-    tables = run.tables
-    right: list[bool] = []
-    images: list[str] = []
-    scores: list[float] = []
-    unseen: list[bool] = []
-    for shard in tables.shards(Triple):
-        learnt = {row.image_id for row in tables.read(Sample, shard) if row.purpose == "train"}
-        accept = {row.triple_id: row.accept for row in tables.read(Score, shard)}
-        triples = tables.read(Triple, shard)
-        for triple, verdict in verdicts(triples, tables.read(Regions, shard), world):
-            right.append(verdict.acceptable)
-            images.append(triple.image_id)
-            scores.append(accept[triple.id])
-            unseen.append(triple.image_id not in learnt)
-    ranked = sorted((n for n, fresh in enumerate(unseen) if fresh), key=lambda n: -scores[n])
+    tables, shards = run.tables, run.tables.shards(Triple)
+    accept = {row.triple_id: row.accept for shard in shards for row in tables.read(Score, shard)}
+    samples = (row for shard in shards for row in tables.read(Sample, shard))
+    learnt = {row.image_id for row in samples if row.purpose == "train"}
+    judged = _judged(run, world)
+    fresh = [one for one in judged if one.image_id not in learnt]
+    ranked = sorted(fresh, key=lambda one: -accept[one.triple_id])
     best = ranked[: max(1, round(BEST * len(ranked)))]
     drawn = random.Random(run.seed).sample(ranked, len(best))
-
-    def share(chosen: Sequence[int]) -> Measure:
-        return measure([float(right[n]) for n in chosen], [images[n] for n in chosen])
-
-    return Filtering(share(range(len(right))), share(best), share(drawn))
+    return Filtering(_share(judged), _share(best), _share(drawn))
 
 
 def acceptable(run: Run, world: World) -> Measure:
@@ -76,17 +66,37 @@ def acceptable(run: Run, world: World) -> Measure:
 
     Raises UserError for a run without triples.
     """
+    judged = _judged(run, world)
+    if not judged:
+        raise UserError(f"{run.own} has no triples: `lskd run` it with --until parse first")
+    return _share(judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A triple, and whether it is acceptable by the true world."""
+
+    triple_id: str
+    image_id: str
+    acceptable: bool
+
+
+def _judged(run: Run, world: World) -> list[_Judged]:
+    """Return the triples of a run that can be judged, shard by shard."""
     tables = run.tables
-    found = [
-        (triple.image_id, float(verdict.acceptable))
+    return [
+        _Judged(triple.id, triple.image_id, verdict.acceptable)
         for shard in tables.shards(Triple)
         for triple, verdict in verdicts(
             tables.read(Triple, shard), tables.read(Regions, shard), world
         )
     ]
-    if not found:
-        raise UserError(f"{run.own} has no triples: `lskd run` it with --until parse first")
-    return measure([value for _, value in found], [image for image, _ in found])
+
+
+def _share(judged: Sequence[_Judged]) -> Measure:
+    """Return the share of acceptable triples."""
+    right = [float(one.acceptable) for one in judged]
+    return measure(right, [one.image_id for one in judged])
 
 
 def evaluated(run: Run, world: Path, split: Split) -> Evaluation:
@@ -138,11 +148,19 @@ def blind(run: Run, seed: int) -> dict[str, Measure]:
     for name, task in LOCALISED:
         (one,) = trial.read({name: settings.benchmarks[name]}, settings.faults, ())
         items: list[Item] = [item for item in one.items if item.task == task]
-        scores = {(row.item_id, row.task): row.scores for row in text_only(items, seed)}
-        figure = next(iter(figures(replace(one, items=tuple(items)), scores)))
+        asked = replace(one, items=tuple(items))
+        figure = next(iter(figures(asked, by_texts(asked, seed))))
         values = [float(mark) for mark in figure.marks.fair - figure.marks.chance]
         found[name] = measure(values, [item.image_id for item in figure.items])
     return found
+
+
+def by_texts(asked: Trial, seed: int) -> Scores:
+    """Return the scores that texts alone give to the choices of a trial's items.
+
+    Their model is fitted on the items of other images, labels and all.
+    """
+    return {(row.item_id, row.task): row.scores for row in text_only(asked.items, seed)}
 
 
 def measure(values: Sequence[float] | Values, images: Sequence[str]) -> Measure:

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from lskd.reproduce import answers
+from lskd.reproduce import answers, evidence
 from lskd.reproduce.answers import SHORT
 from lskd.reproduce.bench import Bench
 from lskd.reproduce.chart import Curve, Point, svg
 from lskd.reproduce.drawing import contrast, difference, figure
 from lskd.reproduce.experiment import Claim, Experiment, Line, Measured
-from lskd.run import Run
-from lskd.types import Example
 
 
 def compared(bench: Bench, experiment: Experiment) -> Measured:
@@ -40,7 +38,7 @@ def scaling(bench: Bench, experiment: Experiment) -> Measured:
     columns = ("VCR Q→A", "VCR Q→AR", "Sherlock")
     arms = (*experiment.arms, SHORT)
     runs = {arm.row: bench.children(arm) for arm in arms}
-    sizes = {row: _examples(some) for row, some in runs.items()}
+    sizes = {row: evidence.examples(some) for row, some in runs.items()}
     cells = {row: answers.students(bench, some, columns) for row, some in runs.items()}
     nothing = (None,) * len(columns)
     lines = [
@@ -77,12 +75,3 @@ def slope(sizes: Sequence[float]) -> list[float]:
     middle = sum(steps) / len(steps)
     spread = sum((step - middle) ** 2 for step in steps)
     return [(step - middle) / spread if spread else 0.0 for step in steps]
-
-
-def _examples(runs: Sequence[Run]) -> float:
-    """Return how many examples runs have, on average."""
-    counts = [
-        sum(run.tables.count(Example, shard) for shard in run.tables.shards(Example))
-        for run in runs
-    ]
-    return sum(counts) / len(counts)

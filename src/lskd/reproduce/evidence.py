@@ -13,8 +13,12 @@ from lskd.critique.score import seen
 from lskd.critique.settings import Settings as CriticSettings
 from lskd.errors import UserError
 from lskd.evaluate.figures import COLUMNS, Column, figures
+from lskd.evaluate.figures import Figure as EarnedFigure
 from lskd.evaluate.metrics import Values
+from lskd.evaluate.predictions import Scores
+from lskd.evaluate.trial import Trial
 from lskd.evaluate.work import Evaluation
+from lskd.lab import measures
 from lskd.lab.annotators import REJECT, Annotators, opinions, verdicts
 from lskd.lab.world import World
 from lskd.reproduce.drawing import PERCENT, mean, rating, summed, tallied
@@ -161,13 +165,49 @@ def earned(found: Evaluation, model: str, column: Column) -> Tally | None:
 
     Ties count as put in random order.
     """
-    benchmark, _, _ = column.place
-    for number, trial in enumerate(found.trials):
-        if trial.name == benchmark:
-            for one in figures(trial, found.answers[model][number]):
+    one = _figure(found.trials, found.answers[model], column)
+    return None if one is None else tallied(_images(one), one.marks.fair)
+
+
+def by_texts(trials: Sequence[Trial], seed: int) -> tuple[Scores, ...]:
+    """Return the scores that texts alone give to the choices of all items."""
+    return tuple(measures.by_texts(one, seed) for one in trials)
+
+
+def earned_by_texts(
+    trials: Sequence[Trial], scores: Sequence[Scores], column: Column
+) -> tuple[Tally, Tally] | None:
+    """Return what texts alone earn on a column, and by how much that is above chance."""
+    one = _figure(trials, scores, column)
+    if one is None:
+        return None
+    images, marks = _images(one), one.marks
+    return tallied(images, marks.fair), tallied(images, marks.fair - marks.chance)
+
+
+def _figure(
+    trials: Sequence[Trial], scores: Sequence[Scores], column: Column
+) -> EarnedFigure | None:
+    """Return the figure of a column, None where its benchmark was not asked."""
+    for trial, said in zip(trials, scores, strict=True):
+        if trial.name == column.place[0]:
+            for one in figures(trial, said):
                 if one.place == column.place:
-                    return tallied([item.image_id for item in one.items], one.marks.fair)
+                    return one
     return None
+
+
+def _images(one: EarnedFigure) -> list[str]:
+    return [item.image_id for item in one.items]
+
+
+def examples(runs: Sequence[Run]) -> float:
+    """Return how many examples the students of some runs learn from, on average."""
+    counts = [
+        sum(run.tables.count(Example, shard) for shard in run.tables.shards(Example))
+        for run in runs
+    ]
+    return sum(counts) / len(counts)
 
 
 def cell(tallies: Sequence[Tally | None]) -> Cell | None:

@@ -99,6 +99,7 @@ EXPERIMENTS = (
         why="",
         arms=(
             Arm("Sherlock, people", "short", "distil", examples="sherlock"),
+            Arm(of_student.VISUALCOMET, "short", "distil", examples="visualcomet"),
             Arm("LLaVA-Instruct", "short", "distil", examples="llava"),
             Arm("LSKD, 150K", "table4-small", "distil"),
         ),

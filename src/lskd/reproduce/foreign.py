@@ -2,7 +2,9 @@
 
 In: a world. Out: files as their authors ship them, and the examples that `lskd import` reads from
 them. "sherlock" is what people say: a clue and what follows from it, of one region each, without a
-mistake. "llava" is what a teacher says who is told the truth: questions about whole pictures.
+mistake. "visualcomet" is what they say of one person of each picture: what was wanted, needed
+before, and will come. "llava" is what a teacher says who is told the truth: questions about whole
+pictures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +12,10 @@ from pathlib import Path
 
 from lskd import exchange
 from lskd.corpora.source import Source
+from lskd.lab.gold import visualcomet as gold_visualcomet
 from lskd.lab.gold import whole
 from lskd.lab.gold.files import chance, number_of, put_json, put_picture
+from lskd.lab.gold.regions import numbered, put_image
 from lskd.lab.knowledge import INFERRED
 from lskd.lab.words import answer, phrase, use_of
 from lskd.lab.world import Staged, World
@@ -46,6 +50,20 @@ def sherlock(folder: Path, world: World) -> Source:
     return Source(file, (folder,), split="train")
 
 
+def visualcomet(folder: Path, world: World) -> Source:
+    """Write train_annots.json and VCR's pictures with their boxes, and return where they are."""
+    rows = []
+    for staged in world.of("train"):
+        one = numbered(staged, world.seed)
+        rng = chance(world.seed, staged, "visualcomet corpus")
+        if events := gold_visualcomet.events_of(one):
+            put_image(folder, world.folder, one)
+            rows.append(gold_visualcomet.row(rng.choice(events)))
+    file = folder / "train_annots.json"
+    put_json(file, rows)
+    return Source(file, (folder,), split="train")
+
+
 def llava(folder: Path, world: World) -> Source:
     """Write llava_train.json, and return where it is."""
     rows = []
@@ -65,7 +83,11 @@ def llava(folder: Path, world: World) -> Source:
     return Source(file, (world.folder,), split="train")
 
 
-FORMS: Mapping[str, Callable[[Path, World], Source]] = {"sherlock": sherlock, "llava": llava}
+FORMS: Mapping[str, Callable[[Path, World], Source]] = {
+    "sherlock": sherlock,
+    "visualcomet": visualcomet,
+    "llava": llava,
+}
 
 
 def _image(staged: Staged) -> str:

@@ -20,13 +20,18 @@ def verdict(claim: Claim) -> Verdict:
     found = claim.found
     if not claim.learned:
         return "by construction"
-    if found.images is not None and found.images < FEWEST:
+    if not enough(found):
         return "cannot be told"
     if found.low > 0:
         return "agrees"
     if found.high < 0:
         return "does not agree"
     return "cannot be told"
+
+
+def enough(found: Figure) -> bool:
+    """Return whether a figure is of as many images as it takes to say anything of others."""
+    return found.images is None or found.images >= FEWEST
 
 
 def sentence(claim: Claim) -> str:
@@ -49,7 +54,7 @@ def _numbers(claim: Claim) -> Iterator[str]:
         yield "seeds " + " ".join(f"{_rounded(one, found.digits):+}" for one in found.seeds)
     else:
         yield "one seed"
-    if found.images is not None and found.images < FEWEST:
+    if not enough(found):
         yield f"{found.images} image{'' if found.images == 1 else 's'} only"
 
 

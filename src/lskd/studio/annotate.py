@@ -76,7 +76,7 @@ def answers(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
     @api.post("/skips")
     def skip(campaign: Campaign, body: Passed, person: Willing) -> Kept:
         """Pass an item on to others."""
-        return keep(campaign, person, body, Skip(body.reason))
+        return keep(campaign, person, body, Skip(body.reason.strip()))
 
     @api.post("/flags")
     def flag(campaign: Campaign, body: Passed, person: Willing) -> Kept:

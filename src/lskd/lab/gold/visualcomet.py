@@ -31,7 +31,7 @@ RELATIONS: tuple[tuple[str, Ask, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class Event:
     """A person of a scene, and what is inferred: intent, before, after."""
 
     one: Numbered
@@ -40,23 +40,25 @@ class _Event:
 
     @property
     def text(self) -> str:
+        """Return the event as the authors write it: people are numbered from 1."""
         return f"{self.one.region(self.entity) + 1} is {self.place}"
 
     @property
     def place(self) -> str:
+        """Return where it is."""
         return f"at {an(self.one.scene.place)}"
 
 
 def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int:
     """Write annotations, lists of candidates and vcr1images; return the number of questions."""
-    events: list[_Event] = []
+    events: list[Event] = []
     for staged in scenes:
         one = numbered(staged, seed)
-        fresh = _events(one)
+        fresh = events_of(one)
         if fresh:
             put_image(folder, world, one)
             events += fresh
-    put_json(folder / f"{SPLIT}_annots.json", [_row(event) for event in events])
+    put_json(folder / f"{SPLIT}_annots.json", [row(event) for event in events])
     every = [text for event in events for text in event.inferences]
     results: list[dict[str, object]] = [
         {
@@ -72,10 +74,11 @@ def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int
     return len(results)
 
 
-def _events(one: Numbered) -> list[_Event]:
+def events_of(one: Numbered) -> list[Event]:
+    """Return an event for each person of a scene that may be asked about."""
     scene = one.scene
     return [
-        _Event(
+        Event(
             one,
             number,
             tuple(answer(scene, number, ask).removeprefix(less) for _, ask, less in RELATIONS),
@@ -85,7 +88,8 @@ def _events(one: Numbered) -> list[_Event]:
     ]
 
 
-def _row(event: _Event) -> dict[str, object]:
+def row(event: Event) -> dict[str, object]:
+    """Return an event as a row of the authors' annotations."""
     said = {
         relation: [text] for (relation, _, _), text in zip(RELATIONS, event.inferences, strict=True)
     }
@@ -100,7 +104,7 @@ def _row(event: _Event) -> dict[str, object]:
 
 
 def _candidates(
-    events: Sequence[_Event], every: Sequence[str], number: int, place: int, seed: int
+    events: Sequence[Event], every: Sequence[str], number: int, place: int, seed: int
 ) -> list[int]:
     """Return the places of a question's candidates among `every` inference, its own first."""
     event, each = events[number], len(RELATIONS)
@@ -120,7 +124,7 @@ def _candidates(
     return [number * each + place, *list(wrong.values())[: CANDIDATES - 1]]
 
 
-def _beside(events: Sequence[_Event], number: int) -> range:
+def _beside(events: Sequence[Event], number: int) -> range:
     """Return the events of the same picture, which stand beside each other."""
     image = events[number].one.image
     first, last = number, number + 1

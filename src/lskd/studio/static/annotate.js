@@ -161,11 +161,18 @@ async function undo() {
 
 async function flag() {
   if (!item || waiting) return;
-  const reason = await judging.askReason();
+  const reason = await judging.askReason("#flagging");
   if (reason && item) send("flags", { reason });
 }
 
 const skip = () => item && !waiting && send("skips", {});
+
+async function skipWhy() {
+  if (!item || waiting) return;
+  const reason = await judging.askReason("#skipping");
+  if (reason !== null && item) send("skips", { reason });
+}
+
 const help = () => find("#help").showModal();
 const every = () => item && (boxes.regions = marked());
 
@@ -178,6 +185,7 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat || !forPage(event)) return;
   if (["1", "2", "3"].includes(event.key)) rate(Number(event.key));
   else if (event.key === "Escape" && qa !== null) reveal(null);
+  else if (event.key === "S") told(skipWhy)();
   else if (event.key.toLowerCase() in KEYS) told(KEYS[event.key.toLowerCase()])();
   else return;
   event.preventDefault();
@@ -191,6 +199,7 @@ for (const button of all("#qa [data-rate]")) {
 for (const button of all("#reason [data-rate]")) button.addEventListener("click", () => rate(Number(button.dataset.rate)));
 for (const button of all("[data-undo]")) button.addEventListener("click", told(undo));
 find("#skip").addEventListener("click", skip);
+find("#skip-why").addEventListener("click", told(skipWhy));
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);
 find("#every").addEventListener("change", every);

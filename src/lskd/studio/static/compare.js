@@ -150,11 +150,18 @@ async function undo() {
 
 async function flag() {
   if (!item || busy) return;
-  const reason = await judging.askReason();
+  const reason = await judging.askReason("#flagging");
   if (reason && item) await send("flags", { item: item.id, seconds: seconds(), reason });
 }
 
 const skip = () => item && !busy && send("skips", { item: item.id, seconds: seconds() });
+
+async function skipWhy() {
+  if (!item || busy) return;
+  const reason = await judging.askReason("#skipping");
+  if (reason !== null && item) await send("skips", { item: item.id, seconds: seconds(), reason });
+}
+
 const help = () => find("#help").showModal();
 
 // ---- keys and buttons
@@ -165,6 +172,7 @@ document.addEventListener("keydown", (event) => {
   // A key that is held down answers one question, not all of them.
   if (event.repeat || !forPage(event)) return;
   if (event.key in KEYS && item) choose(Math.min(now, aspects.length - 1), KEYS[event.key]);
+  else if (event.key === "S") told(skipWhy)();
   else if (event.key.toLowerCase() in ACTS) told(ACTS[event.key.toLowerCase()])();
   else return;
   event.preventDefault();
@@ -174,6 +182,7 @@ aspects.forEach((row, number) => {
 });
 for (const button of all("[data-undo]")) button.addEventListener("click", told(undo));
 find("#skip").addEventListener("click", told(skip));
+find("#skip-why").addEventListener("click", told(skipWhy));
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);
 find("#every").addEventListener("change", () => item && (boxes.regions = marked()));

@@ -19,22 +19,24 @@ export function tellWaiting(outbox) {
   find("#waiting").title = outbox.trouble?.message ?? "";
 }
 
-// Ask what is wrong with an item; "" where it is kept after all.
-export async function askReason() {
-  const dialog = find("#flagging");
-  find("#why").value = "";
+// Ask for a reason in a dialog; null where the item is kept after all. Only a flag has to have one.
+export async function askReason(name) {
+  const dialog = find(name);
+  const field = find("input", dialog);
+  field.value = "";
   dialog.returnValue = "";
   dialog.showModal();
-  find("#why").focus();
+  field.focus();
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  return dialog.returnValue === "flag" ? find("#why").value.trim() : "";
+  return dialog.returnValue ? field.value.trim() : null;
 }
 
 export function wireReasons() {
   for (const button of all("[data-reason]")) {
+    const dialog = button.closest("dialog");
     button.addEventListener("click", () => {
-      find("#why").value = button.dataset.reason;
-      find("#flagging").close("flag");
+      find("input", dialog).value = button.dataset.reason;
+      dialog.close("said");
     });
   }
 }

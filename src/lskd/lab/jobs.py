@@ -1,0 +1,45 @@
+"""Runs of the lab are made side by side, each in a process with its share of the processors.
+
+In: a course, its seeds and its controls. Out: nothing but their folders; who then asks for these
+runs finds them made. Both trainings are of steps too short for several threads: two processes make
+two runs in the time in which two threads make little more than one.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from lskd.lab import world
+from lskd.lab.annotators import Annotators
+from lskd.lab.course import Course, control, take
+from lskd.progress import Lines
+
+
+def ahead(course: Course, seeds: Sequence[int], controls: Sequence[str], jobs: int) -> None:
+    """Make the runs of some seeds, and of the controls of the first, `jobs` at a time.
+
+    The world is there already. Raises what a run raises, the others being made to their end.
+    """
+    first, *others = course.of_seeds(seeds)
+    # A new interpreter each: a fork of one whose torch has threads would hang.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,)) as pool:
+        parent, *rest = [pool.submit(_take, one) for one in (first, *others)]
+        parent.result()  # what controls inherit
+        rest += [pool.submit(_control, name, first) for name in controls]
+        for one in rest:
+            one.result()
+
+
+def _begin(jobs: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
+def _take(course: Course) -> None:
+    take(course, world.read(course.world), Annotators(seed=course.seed), Lines("plain"))
+
+
+def _control(name: str, course: Course) -> None:
+    control(name, course, course.loaded(), Lines("plain"))
