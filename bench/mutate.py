@@ -1,11 +1,11 @@
 """A module becomes its mutants: copies of its source, each with one small mistake.
 
 The mistakes are those of cosmic-ray's operators: another comparison or arithmetic operator, a
-number one up or one down, `and` for `or`, a condition turned, a loop that never runs, `break` for
-`continue`, another exception caught, a decorator gone. Left out is what no test needs to find:
-annotations and the arguments of decorators; operators of another kind (bits for arithmetic, `is`
-for `==`), which mostly fail at the first call and would flatter the tests; and what does not
-compile.
+number one up or one down, `and` for `or`, a condition turned, a minus, `not` or `~` gone, a loop
+that never runs, `break` for `continue`, another exception caught, a decorator gone. Left out is
+what no test needs to find: annotations and the arguments of decorators; operators of another kind
+(bits for arithmetic, `is` for `==`), which mostly fail at the first call and would flatter the
+tests; and what does not compile.
 """
 
 import ast
@@ -24,7 +24,9 @@ KINDS = (
     {"BitOr", "BitAnd", "BitXor", "Sub"},
     {"Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"},
     {"Is", "IsNot"},
-    {"UAdd", "USub", "Invert"},
+    {"Delete", "USub"},
+    {"Delete", "Not"},
+    {"Delete", "Invert"},
 )
 # These two want to be told which variable.
 UNUSED = {"VariableReplacer", "VariableInserter"}

@@ -413,6 +413,23 @@ def test_clear_places_the_numbers_of_equal_contours_apart_and_all_upon_the_line(
         assert any(x0 <= x <= x1 and y0 <= y <= y1 for x, y in line)
 
 
+@pytest.mark.parametrize(
+    ("count", "corners"),
+    [
+        (12, (0, 50, 120, 54)),
+        (14, (0, 60, 120, 90)),
+        (18, (50, 0, 54, 100)),
+        (18, (40, 0, 90, 100)),
+    ],
+)
+def test_clear_finds_room_for_the_numbers_of_equal_boxes_upon_all_four_sides(
+    count: int, corners: tuple[float, float, float, float]
+) -> None:
+    size, equal = alike(count, *corners)
+    places = [place for _, place in badges(equal, size)]
+    assert not any(meets(one, two) for k, one in enumerate(places) for two in places[:k])
+
+
 def test_clear_places_the_numbers_of_nested_regions_apart() -> None:
     nested = [region(k, 10 * k, 10 * k, 400 - 10 * k, 300 - 10 * k) for k in range(12)]
     places = [place for _, place in badges(nested, (400, 300))]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny_blip2 import shake, tiny_size
 from torch import Tensor
@@ -120,6 +120,7 @@ def test_the_more_similar_is_the_likelier_negative() -> None:
     allowed = torch.tensor([[False, True, True]])
     weights = weigh(similar, allowed)
     torch.testing.assert_close(weights[0, 1:], torch.tensor([1.0, 3.0]).softmax(0))
+    assert weights[0, 0] == 0 and not weigh(similar, torch.zeros_like(allowed)).any()
     relation = relate(torch.arange(3), torch.arange(3), torch.tensor([0]), "apart")
     noise = torch.empty(4000, 2, 1, 3).exponential_(generator=torch.Generator().manual_seed(0))
     hits = [int(choose(similar, similar, relation, n).image) == 2 for n in noise]
@@ -284,6 +285,8 @@ def test_keys_tell_names_apart() -> None:
     st.lists(st.integers(0, 9), max_size=6, unique=True),
     st.integers(0, 1000),
 )
+@example([0], [0, 1], 0)  # up alone
+@example([1], [0, 1], 0)  # down alone
 def test_swapped_texts_name_other_drawn_regions(
     mentioned: list[int], drawn: list[int], seed: int
 ) -> None:

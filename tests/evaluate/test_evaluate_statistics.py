@@ -227,6 +227,10 @@ def test_bad_input_is_refused() -> None:
         interval([0.0, 1.0], ["a"])
     with pytest.raises(UserError, match="have 1 and 2 items"):
         paired([0.0], [0.0, 1.0], ["a"])
+    with pytest.raises(UserError, match="have 2 and 1 items"):
+        paired([0.0, 1.0], [0.0], ["a"])
+    with pytest.raises(UserError, match="1 values for the images of 2 items"):
+        interval([0.0], ["a", "b"])
     for edges in ([2.0, 1.0], [1.0, 1.0], []):
         with pytest.raises(UserError, match="edges of slices"):
             by_number("size", [1.0], edges)

@@ -150,6 +150,8 @@ def test_ratings_that_cannot_be_used_are_refused() -> None:
         fleiss([[1, 2, 2], [1, None, 2]])
     with pytest.raises(UserError, match="have 1 and 2 units"):
         cohen([1], [1, 2])
+    with pytest.raises(UserError, match="have 2 and 1 units"):
+        cohen([1, 2], [1])
     with pytest.raises(UserError, match="unit 1 is infinite"):
         alpha([[1, 2], [math.inf, 1]], "interval")
     with pytest.raises(UserError, match="unit 1 is infinite"):

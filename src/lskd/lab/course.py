@@ -107,7 +107,7 @@ def take(course: Course, scenes: World, annotators: Annotators, display: Display
 
 
 def control(name: str, course: Course, parent: Run, display: Display) -> Run:
-    """Run a control: a child of the run of a seed, with the settings of its file."""
+    """Run a control: a child of the finished run of a seed, with the settings of its file."""
     given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
     own = tomllib.loads(given.read_text(encoding="utf-8"))
     out = course.home / "controls" / name
@@ -119,7 +119,11 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     if "critic" in own:  # a critic of its own, which then scores
         changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
     child = load(file, changes, out, with_models=True)
-    execute.execute(child, Selection(until="score" if "critic" in own else "evaluate"), display)
+    last = "score" if "critic" in own else "evaluate"
+    for stage in Selection(until=last).of(child):
+        # What is inherited is made already, and other controls may be reading it.
+        if child.folders[stage.name].parent == child.own:
+            execute.execute(child, Selection(only=stage.name), display)
     return child
 
 
