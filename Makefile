@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo demo-light test packages lint check bench docs clean
+.PHONY: demo demo-light test packages lint check mutants bench docs clean
 
 # First eight photographs become a corpus, then a student is trained and evaluated in the lab.
 demo: demo-light $(VENV)/.lab
@@ -30,6 +30,10 @@ lint: $(VENV)/.dev
 # The long rest: what `make test` leaves out for the sake of time.
 check: $(VENV)/.dev
 	$(BIN)/python -m pytest -m check
+
+# Mistakes made on purpose in parser, metrics, marking and objectives: do the tests find them?
+mutants: $(VENV)/.dev
+	$(BIN)/python bench/mutants.py
 
 bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python bench/teacher.py

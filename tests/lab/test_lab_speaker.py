@@ -97,6 +97,12 @@ def test_every_text_of_a_lesson_is_spelt_in_known_words_and_read_back() -> None:
             assert tokenizer.decode(ids) == text.lower()
 
 
+def test_the_shipped_speaker_has_the_tokens_that_one_taught_now_would_have() -> None:
+    shipped = json.loads((BASE.parent / "speaker" / "tokenizer.json").read_text(encoding="utf-8"))
+    places = shipped["model"]["vocab"]
+    assert sorted(places, key=places.__getitem__) == speaker_words.tokens()
+
+
 def test_words_that_are_not_known_are_spelt_and_told_apart() -> None:
     tokenizer = speaker_words.whole()
     texts = ("Xylophone", "enohpolyX", "What is [12]?")

@@ -27,6 +27,7 @@ TINTS = (
     "pink", "crimson", "orange", "lemon", "lime", "teal", "azure", "navy", "violet", "tan",
     "ivory", "jet",
 )  # fmt: skip
+DRAWN = "rectangle"
 # Shares of the questions: about drawn rectangles where there are some, and about the whole picture.
 RECTANGLES, WHOLE = 0.4, 0.2
 THIRDS = 0.75  # of the questions about a thing: those that name it by where it stands
@@ -105,7 +106,7 @@ def _of_thing(scene: Scene, name: Name, rng: random.Random) -> Asked:
 
 def _of_rectangles(drawn: Sequence[Drawn], rng: random.Random) -> Asked:
     one = rng.choice(drawn)
-    name = words.an(f"{TINTS[NAMES.index(one.tint)]} rectangle")
+    name = words.an(f"{TINTS[NAMES.index(one.tint)]} {DRAWN}")
     there = [other for other in drawn if other.third == one.third]
     if len(there) == 1 and rng.random() < 0.5:
         return Asked(PROMPTS.answer(f"What is drawn {one.third}?"), f"{name}.", 1)

@@ -11,7 +11,7 @@ import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from lskd.lab import vocabulary
-from lskd.lab.pretrain.speaker_lessons import TINTS
+from lskd.lab.pretrain.speaker_lessons import DRAWN, TINTS
 
 # Its types lag behind what its constructors take.
 library: Any = transformers
@@ -32,7 +32,8 @@ TEMPLATE = (
 
 def tokens() -> list[str]:
     """Return all tokens in their order, control tokens first."""
-    known = sorted({*TINTS, *(one for one in vocabulary.words() if one.isalpha())})
+    words = {one for one in vocabulary.words() if one.isalpha()}
+    known = sorted({*TINTS, DRAWN, *words} - {"frame"})  # what the base calls the same
     pieces = [*MARKS, *string.ascii_lowercase, *string.digits, "an", BLANK]  # "[a", "[an"
     spelt = [*pieces, *(f"{BLANK}{one}" for one in ("[", "(", *known))]
     return [*CONTROL, *dict.fromkeys(spelt)]
