@@ -111,6 +111,7 @@ def test_the_same_course_again_trains_and_asks_nothing(
 
 
 @pytest.mark.check
+@pytest.mark.timeout(1200)
 def test_what_several_processes_have_made_is_found_and_made_no_other_way(
     course: Course, scenes: World, done: Run, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
