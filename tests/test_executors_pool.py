@@ -54,6 +54,7 @@ def pooled(cluster: ThreadsCluster) -> Executor:
             yield from pool.make()
         finally:
             pool.close()
+            cluster.end()
 
     return make
 

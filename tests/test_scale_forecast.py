@@ -167,9 +167,9 @@ def test_the_whole_paper_is_planned_within_a_second_from_a_trace_of_a_thousand_s
         ]
         (folder / TRACE).write_text("\n".join(lines))
     run = load(SMALL)
-    began = time.process_time()
+    began = time.thread_time()
     found = forecast(run, WHOLE, Cluster(4, 16, 8))
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert found.seconds > 0
 
 

@@ -113,6 +113,11 @@ class ThreadsCluster:
         actor.alive = False
         self.killed += 1
 
+    def end(self) -> None:
+        """Wait for what killed actors are still at: a thread goes on where a process would not."""
+        for actor in self.actors:
+            actor.threads.shutdown(cancel_futures=True)
+
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0, "GPU": self._gpus}
 
