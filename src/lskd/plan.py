@@ -126,7 +126,7 @@ def step(run: Run, stage: Stage[Any], total: int, known: int) -> Step:
     return Step(
         stage=stage.name,
         folder=shown(folder),
-        inherited=folder.parent != run.own,
+        inherited=run.inherits(stage.name),
         state="remake if changed" if remade else state,
         images_done=done,
         images_left=left,

@@ -84,6 +84,10 @@ class Run:
         """Yield the stages in the order of work."""
         yield from (stage for stage in STAGES if stage.name in self.settings)
 
+    def inherits(self, stage: str) -> bool:
+        """Return whether the tables of a stage, by name, lie in the folder of another run."""
+        return self.folders[stage].parent != self.own
+
     def context(self, stage: Stage[Any]) -> Context:
         """Return what the house gives to a stage, without progress."""
         folder = self.folders[stage.name]
@@ -180,9 +184,7 @@ class Run:
             for name, settings in self.settings.items()
         }
         elsewhere = {
-            name: shown(folder)
-            for name, folder in self.folders.items()
-            if folder.parent != self.own
+            name: shown(folder) for name, folder in self.folders.items() if self.inherits(name)
         }
         given = {"examples": shown(self.examples)} if self.examples else {}
         stand_in = {"substituted": dict(self.substituted)} if self.substituted else {}

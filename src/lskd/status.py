@@ -126,7 +126,7 @@ def of(
     first = stage.writes[0] if stage.writes else None
     done = tables.shards(first, stage.name) if first else []
     total = len(tables.shards(Image if run.examples is None else Example)) if first else 0
-    if folder.parent != run.own:
+    if run.inherits(stage.name):
         at_work = holder(folder.parent) or lock.holder(folder.parent)
     last = {event.shard: event for event in told}
     troubles = [

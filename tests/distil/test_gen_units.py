@@ -1,19 +1,19 @@
 """What a step takes: rows by view, and questions about whole pictures that are rehearsed."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import PIL.Image
 import pytest
 import toys
+from test_distil_rehearsal import file_of
+from test_generative_rows import PLAIN, canvas
 
 from lskd import marking
 from lskd.distil import ledger, rehearsal
 from lskd.distil.augmentation import View
 from lskd.distil.generative.prompts import Prompts
-from lskd.distil.generative.rows import Rows, Variety
+from lskd.distil.generative.rows import Rows
 from lskd.distil.generative.units import Units, longest
 from lskd.distil.ledger import Ledger
 from lskd.distil.rehearsal import Question
@@ -22,30 +22,7 @@ from lskd.errors import UserError
 from lskd.types import Example
 from lskd.writing.pointing import Pointing
 
-PLAIN = Variety(
-    prefixes=0.0,
-    rationales=1.0,
-    further=None,
-    described="plain",
-    views=None,
-    together=8,
-    seed=3,
-)
 PICTURES = 6
-
-
-def canvas(width: int, height: int) -> tuple[int, int]:
-    return 32, 32
-
-
-def file_of(folder: Path, *lines: object) -> Path:
-    """Write a file about two pictures."""
-    folder.mkdir(exist_ok=True)
-    for name, colour in (("a.png", "red"), ("b.png", "blue")):
-        PIL.Image.new("RGB", (40, 30), colour).save(folder / name)
-    file = folder / "questions.jsonl"
-    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    return file
 
 
 def lines(count: int) -> list[object]:

@@ -4,9 +4,10 @@
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -113,8 +114,7 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     out = course.home / "controls" / name
     file = out / f"{name}.toml"
     with table.draft(file) as unfinished:
-        text = tomli_w.dumps({**own, "extends": parent.own.resolve().as_posix()})
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(tomli_w.dumps(extended(parent, own)), encoding="utf-8")
     changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
     if "critic" in own:  # a critic of its own, which then scores
         changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
@@ -122,9 +122,14 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     last = "score" if "critic" in own else "evaluate"
     for stage in Selection(until=last).of(child):
         # What is inherited is made already, and other controls may be reading it.
-        if child.folders[stage.name].parent == child.own:
+        if not child.inherits(stage.name):
             execute.execute(child, Selection(only=stage.name), display)
     return child
+
+
+def extended(parent: Run, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of a child of a run, as that was run, with some of its own."""
+    return {**own, "extends": parent.own.resolve().as_posix()}
 
 
 def finished(run: Run, scenes: World) -> Path:

@@ -21,7 +21,7 @@ from lskd.evaluate.work import Evaluation, evaluate
 from lskd.execute import Selection
 from lskd.lab import measures
 from lskd.lab.annotators import Annotators, judge
-from lskd.lab.course import JUDGMENTS, Course
+from lskd.lab.course import JUDGMENTS, Course, extended
 from lskd.lab.world import World
 from lskd.progress import Display
 from lskd.reproduce import foreign
@@ -172,11 +172,6 @@ def own_sections(file: Path, parent: Path) -> dict[str, Any]:
     if above.resolve() == parent.resolve():
         return own
     return overlaid(own_sections(above, parent), own)
-
-
-def extended(parent: Run, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a child of a run, as it was run, with one thing changed."""
-    return {"extends": parent.own.resolve().as_posix(), **own}
 
 
 def without_people(parent: Run, own: Mapping[str, Any], few: Path) -> dict[str, Any]:

@@ -93,10 +93,16 @@ def _within(spot: Spot) -> Mask:
     return found
 
 
+def shares(mask: Mask) -> NDArray[np.float64]:
+    """Return how much of each patch a mask covers, (GRID * GRID,), from 0 to 1."""
+    covered: NDArray[np.float64] = mask.reshape(GRID, PATCH, GRID, PATCH).mean(axis=(1, 3))
+    return covered.reshape(-1)
+
+
 def _mostly(mask: Mask) -> Mask:
     """Return the patches that a mask covers to a good part, or that which it covers most."""
-    shares = mask.reshape(GRID, PATCH, GRID, PATCH).mean(axis=(1, 3)).reshape(-1)
-    found: Mask = shares >= min(INSIDE, shares.max())
+    covered = shares(mask)
+    found: Mask = covered >= min(INSIDE, covered.max())
     return found
 
 

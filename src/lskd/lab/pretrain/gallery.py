@@ -16,7 +16,7 @@ from lskd.lab import words
 from lskd.lab.combinations import shown
 from lskd.lab.drawing import SIDE, staged
 from lskd.lab.knowledge import knowledge
-from lskd.lab.pretrain.frames import GRID, PATCH, Framed, framed
+from lskd.lab.pretrain.frames import Framed, framed, shares
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE, Scene
 from lskd.lab.world import PRETRAINING
 from lskd.training.order import seed_of
@@ -52,24 +52,20 @@ def still(seed: int) -> Still:
     scene, rendered = staged(PRETRAINING + seed, allowed=shown)
     square = rendered.picture.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
     top = PIL.Image.fromarray(rendered.top).resize((SIDE, SIDE), PIL.Image.Resampling.NEAREST)
-    shares = np.stack(
-        [
-            (np.asarray(top) == number).reshape(GRID, PATCH, GRID, PATCH).mean(axis=(1, 3))
-            for number in range(1, len(scene.entities) + 1)
-        ]
-    ).reshape(len(scene.entities), -1)  # (entities, patches)
-    best = np.where(shares.max(axis=0) >= COVERED, shares.argmax(axis=0) + 1, 0)
+    masks = [np.asarray(top) == number for number in range(1, len(scene.entities) + 1)]
+    covered = np.stack([shares(mask) for mask in masks])  # (entities, patches)
+    best = np.where(covered.max(axis=0) >= COVERED, covered.argmax(axis=0) + 1, 0)
     pixels = np.asarray(square)
     scale = (SIDE / scene.width, SIDE / scene.height) * 2
     boxes = [
         tuple(edge * by for edge, by in zip(box, scale, strict=True)) for box in rendered.boxes
     ]
-    masks = [seen for n in range(len(scene.entities)) if (seen := np.asarray(top) == n + 1).any()]
+    seen = [mask for mask in masks if mask.any()]
     rngs = [np.random.default_rng(seed_of("frame", seed, k)) for k in range(FRAMINGS)]
     return Still(
         scene,
         pixels,
-        tuple(framed(pixels, boxes, masks if k else (), rng) for k, rng in enumerate(rngs)),
+        tuple(framed(pixels, boxes, seen if k else (), rng) for k, rng in enumerate(rngs)),
         _named(best, THINGS, scene.place, [entity.kind for entity in scene.entities]),
         _named(best, PAINTS, "none", [entity.colour for entity in scene.entities]),
         _named(best, USES, "none", [_use(scene, n) for n in range(len(scene.entities))]),
