@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lskd.columns import arrow_of, columns, is_scalar, optional, records_of, schema
 from lskd.errors import UserError, cannot_write
 from lskd.holder import SESSION
 from lskd.storage import files, mirror
@@ -28,51 +28,6 @@ from lskd.trace import measured
 
 R = TypeVar("R")
 FOOTER_BYTES = 1 << 18  # at the end of a shard, which has one row group: more than it ever takes
-SCALARS: Mapping[Any, pa.DataType] = {
-    str: pa.string(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-}
-
-
-@functools.cache
-def columns(record: type) -> tuple[tuple[str, Any], ...]:
-    """Return the name and type of each field of a record or NamedTuple."""
-    return tuple(typing.get_type_hints(record).items())
-
-
-def optional(hint: Any) -> Any | None:
-    """Return X if `hint` is `X | None`, else None."""
-    if (
-        isinstance(hint, types.UnionType)
-        and len(hint.__args__) == 2
-        and type(None) in hint.__args__
-    ):
-        return next(kind for kind in hint.__args__ if kind is not type(None))
-    return None
-
-
-def arrow_field(name: str, hint: Any) -> pa.Field:
-    """Return the column of a field: a scalar, Literal, X | None, tuple[X, ...] or a record."""
-    inner = optional(hint)
-    return pa.field(name, arrow_type(inner or hint), nullable=inner is not None)
-
-
-def arrow_type(hint: Any) -> pa.DataType:
-    """Return the Arrow type of a field that is never None."""
-    if hint in SCALARS:
-        return SCALARS[hint]
-    if typing.get_origin(hint) is typing.Literal:
-        return pa.string()
-    if typing.get_origin(hint) is tuple:
-        return pa.list_(arrow_type(typing.get_args(hint)[0]))
-    return pa.struct([arrow_field(name, kind) for name, kind in columns(hint)])
-
-
-def schema(record: type) -> pa.Schema:
-    """Return the columns of a record's table."""
-    return pa.schema([arrow_field(name, hint) for name, hint in columns(record)])
 
 
 def plain(value: Any) -> Any:
@@ -101,7 +56,7 @@ def converter(hint: Any) -> Convert:
     if inner is not None:
         convert = converter(inner)
         return lambda value: None if value is None else convert(value)
-    if hint in SCALARS or typing.get_origin(hint) is typing.Literal:
+    if is_scalar(hint):
         return same
     if typing.get_origin(hint) is tuple:
         item = converter(typing.get_args(hint)[0])
@@ -157,7 +112,7 @@ def write(record: type[R], file: Path, rows: Iterable[R]) -> str:
     """Write one shard of a table, whole or not at all; return the checksum of the file."""
     kept = list(rows)
     assert all(isinstance(row, record) for row in kept)
-    content = pa.Table.from_pylist([plain(row) for row in kept], schema=schema(record))
+    content = arrow_of(record, kept)
     with draft(file) as unfinished:
         pq.write_table(content, unfinished, compression="zstd", write_page_checksum=True)
         return digest_here(unfinished)
@@ -203,22 +158,22 @@ def found(record: type[R], file: Path) -> list[R] | None:
     """Return the rows of one shard in order, or None if there is none; raises as `read` does."""
     try:
         content = opened(file).read()
-        names = content.schema.names
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise broken(file, error) from error
-    if names != schema(record).names:
+    kind: type = record
+    if content.schema.names != schema(kind).names:
         raise UserError(
-            f"{shown(file)} has the columns {names}, not those of "
-            f"{record.__name__}, {schema(record).names}: another version of lskd wrote it; start a "
+            f"{shown(file)} has the columns {content.schema.names}, not those of "
+            f"{record.__name__}, {schema(kind).names}: another version of lskd wrote it; start a "
             "new run with --out"
         )
-    kind: type = record
-    convert = converter(kind)
     try:
-        return [convert(row) for row in content.to_pylist()]
-    except (KeyError, TypeError, UnicodeDecodeError) as error:  # the footer has changed
+        if content.schema.types != schema(kind).types:
+            raise pa.ArrowInvalid("its columns are of other types")
+        return records_of(record, content)
+    except (pa.ArrowException, TypeError, UnicodeDecodeError) as error:  # the footer has changed
         raise broken(file, error) from error
 
 

@@ -7,6 +7,7 @@ repeats them is at least about this image. It cannot see a description's mistake
 tell good reasoning from bad: that takes the trained critic.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -39,6 +40,7 @@ POINTER = "[]"
 MENTION = re.compile(r"\[[^\[\]]*\]")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # words come again and again
 def stem(word: str) -> str:
     """Return a word without its commonest endings, so that "holding" meets "holds"."""
     for suffix in SUFFIXES:
@@ -62,10 +64,9 @@ def content(text: str) -> list[str]:
     return [*([POINTER] * len(MENTION.findall(text)) if words else []), *words]
 
 
-def support(text: str, known: frozenset[str]) -> float | None:
-    """Return the share of a text's content words that are known, or None if it has none."""
-    said = content(text)
-    return sum(word in known for word in said) / len(said) if said else None
+def support(said: Sequence[str], known: frozenset[str]) -> float:
+    """Return the share of content words, of which there is one at least, that are known."""
+    return sum(word in known for word in said) / len(said)
 
 
 def vocabulary(texts: Iterable[str]) -> frozenset[str]:
@@ -110,11 +111,11 @@ class GroundingCritic:
         if not triples:
             return ()
         whole = global_words(seen)
-        everywhere = whole | region_words(seen.regions.regions)
+        of_region = {region.id: region_words([region]) for region in seen.regions.regions}
+        everywhere = whole.union(*of_region.values())
         scores = []
         for triple in triples:
-            here = (r for r in seen.regions.regions if r.id in triple.region_ids)
-            named = whole | region_words(here)
+            named = whole.union(*(of_region[n] for n in triple.region_ids if n in of_region))
             qa = self.graded(f"{triple.question} {triple.answer}", named, everywhere)
             rationale = self.graded(triple.rationale, named, everywhere)
             known = [part for part in (qa, rationale) if part is not None]
@@ -124,5 +125,8 @@ class GroundingCritic:
 
     def graded(self, text: str, named: frozenset[str], everywhere: frozenset[str]) -> float | None:
         """Return the support of a text, with words of unnamed regions counted in part."""
-        near, far = support(text, named), support(text, everywhere)
-        return None if near is None or far is None else near + self.elsewhere * (far - near)
+        said = content(text)
+        if not said:
+            return None
+        near, far = support(said, named), support(said, everywhere)
+        return near + self.elsewhere * (far - near)

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lskd import table
+from lskd.columns import schema
 from lskd.corpora.captions import localized_narratives, refcoco, sherlock, visual_genome
 from lskd.corpora.captions.caption import Caption, Files
 from lskd.errors import UserError
@@ -193,7 +194,7 @@ def _read(name: str, corpus: Corpus, folder: Path, unpacked: Path) -> int:
 def _columns(folder: Path) -> pa.Table:
     shards = sorted((folder / "caption").glob("*.parquet"))
     tables = [pq.read_table(shard) for shard in shards]
-    empty = table.schema(Caption).empty_table()
+    empty = schema(Caption).empty_table()
     return pa.concat_tables([empty, *tables]).combine_chunks()
 
 
