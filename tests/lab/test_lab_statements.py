@@ -28,6 +28,7 @@ from lskd.lab.pretrain.statements import (
     frames,
     inferences,
     of_all,
+    of_doers,
     of_frames,
     statements,
 )
@@ -51,6 +52,11 @@ def everything_true(scene: Scene) -> set[str]:
     people = sum(entity.is_person for entity in scene.entities)
     said = {form(one) for form in (*PLACED_FORMS, *ANYWHERE_FORMS) for one in told}
     said |= {at(scene.place) for at in AT} | {so_many(people) for so_many in SO_MANY}
+    said |= {
+        f"question: who {words.action(scene, person)}? answer: {words.phrase(person)}."
+        for person in scene.entities
+        if person.is_person
+    }
     return said | {
         f"question: {words.question(name, ask)} answer: {words.answer(scene, one.number, ask)}."
         for one in told
@@ -85,6 +91,25 @@ def test_a_place_and_a_number_of_people_are_told_truly_once_and_then_falsely(
             right, *wrong = of_all(one.scene, rng)
             assert right in true
             assert len(set(wrong)) == WRONG and not true & set(wrong)
+
+
+def test_who_does_something_is_told_truly_once_and_the_others_are_people_who_do_not(
+    stills: list[Still],
+) -> None:
+    rng, made, here = random.Random(8), 0, 0
+    for one in stills:
+        true = everything_true(one.scene)
+        seen = {words.phrase(entity) for entity in one.scene.entities if entity.is_person}
+        for _ in range(10):
+            said = of_doers(one.scene, rng)
+            if said is None:
+                continue
+            right, *wrong = said
+            made += 1
+            here += sum(text.partition(" answer: ")[2].rstrip(".") in seen for text in wrong)
+            assert right in true
+            assert len(set(wrong)) == WRONG and not true & set(wrong)
+    assert made > 5 * SCENES and here > made
 
 
 def test_few_of_the_false_statements_happen_to_be_true(stills: list[Still]) -> None:

@@ -13,19 +13,9 @@ from pathlib import Path
 
 from lskd.errors import UserError
 from lskd.lab import sayings, words, world
+from lskd.lab.imagination import imagined
 from lskd.lab.knowledge import knowledge
-from lskd.lab.scene import (
-    ANIMALS,
-    COLOURS,
-    FURS,
-    HELD,
-    KINDS,
-    PEOPLE,
-    RIDDEN,
-    SEATS,
-    Entity,
-    Scene,
-)
+from lskd.lab.scene import ANIMALS, COLOURS, FURS, Entity, Scene
 from lskd.lab.world import Staged, World
 from lskd.picture import Picture
 from lskd.protocols import Proposal
@@ -180,37 +170,70 @@ class SceneDescriber:
 
 
 def mistaken(scene: Scene, number: int, mistakes: Mistakes, rng: random.Random) -> str:
-    """Return the description of an entity, with another kind or another use at the given rates."""
+    """Return the description of an entity, with another kind or another use at the given rates.
+
+    What is said instead could be seen at such a place, and is as likely there as it is in words.
+    """
+    if rng.random() < mistakes.kind:
+        scene = _mistaken_kind(scene, number, rng)
+    if rng.random() < mistakes.use:
+        return _otherwise(scene, number, rng)
+    return words.description(scene, number)
+
+
+def _mistaken_kind(scene: Scene, number: int, rng: random.Random) -> Scene:
+    """Return a scene where a thing is another, and a person is at another thing or is another."""
     entities = list(scene.entities)
     entity = entities[number]
-    if rng.random() < mistakes.kind:
-        # A person is taken for another and holds something else; a thing is another thing.
-        if entity.is_person and entity.target is not None and entity.act != "points at":
-            pool = {"rides": RIDDEN, "sits on": SEATS}.get(str(entity.act), HELD)
-            entities[entity.target] = _other(entities[entity.target], pool, rng)
-        else:
-            entities[number] = _other(entity, PEOPLE if entity.is_person else KINDS, rng)
-    if rng.random() < mistakes.use:
-        entities[number] = _otherwise(entities, number, rng)
-    return words.description(replace(scene, entities=tuple(entities)), number)
-
-
-def _other(entity: Entity, pool: Sequence[str], rng: random.Random) -> Entity:
-    kind = rng.choice([one for one in pool if one != entity.kind])
+    at = None if entity.act == "points at" else entity.target
+    others = [] if at is None else _other_targets(scene, entity, at)
+    changed = number if at is None or not others else at
+    kinds = others or _other_kinds(scene, entity)
+    kind, colour = rng.choice(kinds), entities[changed].colour
     paints = FURS if kind in ANIMALS else COLOURS
-    colour = entity.colour if entity.colour in paints else rng.choice(paints)
-    return replace(entity, kind=kind, colour=colour)
+    colour = colour if colour in paints else rng.choice(paints)
+    entities[changed] = replace(entities[changed], kind=kind, colour=colour)
+    return replace(scene, entities=tuple(entities))
 
 
-def _otherwise(entities: Sequence[Entity], number: int, rng: random.Random) -> Entity:
-    """Return an entity that is used where it is not, or at nothing where it is at something."""
-    entity = entities[number]
-    if entity.is_person:
-        return replace(entity, act="stands", target=None, posture="standing")
-    if entity.user is not None:
-        return replace(entity, user=None)
-    people = [n for n, other in enumerate(entities) if other.is_person]
-    return entity if entity.kind in ANIMALS else replace(entity, user=rng.choice(people))
+def _other_kinds(scene: Scene, entity: Entity) -> list[str]:
+    """Return what else an entity could be, used or not as it is; each kind as often as it is so."""
+    return [
+        one.entity.kind
+        for one in imagined(scene.place)
+        if one.entity.is_person == entity.is_person
+        and one.entity.kind != entity.kind
+        and (one.entity.user is None) == (entity.user is None)
+    ]
+
+
+def _other_targets(scene: Scene, person: Entity, at: int) -> list[str]:
+    """Return what else is held, ridden, ... by those who do what a person does, as often."""
+    does = words.action(scene, person).split()[0]
+    targets = [
+        one.scene.entities[one.entity.target].kind
+        for one in imagined(scene.place)
+        if one.entity.target is not None and words.action(one.scene, one.entity).split()[0] == does
+    ]
+    return [kind for kind in targets if kind != scene.entities[at].kind]
+
+
+def _otherwise(scene: Scene, number: int, rng: random.Random) -> str:
+    """Return the description of a person who is at something else, or of another thing.
+
+    A thing that is only said to be used otherwise would be known by its words: most are used.
+    """
+    entity = scene.entities[number]
+    true = words.description(scene, number)
+    alike = [one for one in imagined(scene.place) if one.entity.is_person == entity.is_person]
+    while True:
+        one = rng.choice(alike)
+        if entity.is_person:
+            said = f"{words.phrase(entity)} who {words.action(one.scene, one.entity)}"
+        else:
+            said = one.description
+        if said != true:
+            return said
 
 
 def _read(folder: str) -> World:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from lskd.errors import UserError
 from lskd.generate.commonsense.observations import BLOCK, Observations, read
 from lskd.lab import sayings
+from lskd.lab.imagination import imagined
 from lskd.lab.knowledge import ASKS, Ask, knowledge
 from lskd.lab.sayings import Described
-from lskd.lab.scene import COLOURS, HELD, KINDS, PEOPLE, RIDDEN, SEATS
+from lskd.lab.scene import COLOURS, KINDS
 from lskd.lab.words import an, looks, question, reason
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply
 
 MODEL = "lskd-lab-teacher"
 HALLUCINATIONS = 0.28  # with the describers' mistakes about 45 % of all triples are acceptable
+ELSEWHERE = 1 / 6  # of these are true of another region
 WANTED = re.compile(r"\bwrite exactly (\d{1,6})\b", re.IGNORECASE)
 ASKED = re.compile(r"\bask exactly (\d{1,6})\b", re.IGNORECASE)
 # How a question of others is put to it (`lskd.generate.given`).
@@ -190,20 +192,16 @@ def answered(seen: Understood, posed: str, habits: Habits, rng: random.Random) -
 def _triple(
     seen: Understood, subject: Subject, ask: Ask, habits: Habits, rng: random.Random
 ) -> str:
-    said, given = subject.what, subject.what
+    what = subject.what
     if rng.random() < habits.hallucinations:
-        match rng.randrange(3):
-            case 0:  # another region's answer, or that of something that is not there
-                others = [one.what for one in seen.subjects if one is not subject]
-                said = rng.choice(others) if others and rng.random() < 0.5 else _invented(rng)
-            case 1:  # the right answer for the wrong reason
-                given = _invented(rng)
-            case _:  # something that is not there, with its answer and its reason
-                said = given = _invented(rng)
+        # Another region's answer and reason, or those of something that is not there.
+        others = [one.what for one in seen.subjects if one is not subject]
+        elsewhere = others and rng.random() < ELSEWHERE
+        what = rng.choice(others) if elsewhere else _invented(seen.place, rng)
     return (
         f"Question: {question(subject.name, ask)}\n"
-        f"Answer: {_answer(said, ask, seen.place).capitalize()}.\n"
-        f"Rationale: {_reason(subject.name, given, seen.place)}"
+        f"Answer: {_answer(what, ask, seen.place).capitalize()}.\n"
+        f"Rationale: {_reason(subject.name, what, seen.place)}"
     )
 
 
@@ -227,12 +225,8 @@ def _reason(name: str, what: Described, place: str) -> str:
     return reason(name, _looks(what), use, place)
 
 
-def _invented(rng: random.Random) -> Described:
-    """Return something that nobody told of."""
-    act = rng.choice(("", "holds", "rides", "sits on", "stands"))
-    if not act:
-        thing = rng.choice(HELD)
-        return Described(thing, rng.choice(COLOURS), used=rng.random() < 0.5)
-    pool = {"holds": HELD, "rides": RIDDEN, "sits on": SEATS}.get(act)
-    target = an(f"{rng.choice(COLOURS)} {rng.choice(pool)}") if pool else ""
-    return Described(rng.choice(PEOPLE), rng.choice(COLOURS), act, target)
+def _invented(place: str, rng: random.Random) -> Described:
+    """Return something that nobody told of, but that could be seen at a place."""
+    what = sayings.described(rng.choice(imagined(place)).description)
+    assert what is not None
+    return what

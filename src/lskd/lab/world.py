@@ -35,6 +35,7 @@ SCENES, NOTE = "scenes.jsonl", "world.json"
 SPAN = 1_000_000  # seeds of a split
 REHEARSED = 800  # pictures at most
 PRETRAINING = 9_000_000_000  # the first seed of the scenes of pre-training, above all of a world's
+IMAGINED = 8_000_000_000  # and of the scenes of which mistakes and inventions are taken
 
 
 @dataclass(frozen=True, slots=True)

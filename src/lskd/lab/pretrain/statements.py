@@ -74,8 +74,8 @@ ANYWHERE: Sequence[Form] = (
     lambda told: f"question: what is shown? answer: {_does(told)}.",
 )
 PLACED_SHARE = 0.7  # of the statements about things
-# Of all statements about a scene: about all of it, and questions and answers of its commonsense.
-WHOLE, INFERENCES = 0.15, 0.4
+# Of all statements about a scene: about all of it, who does something, and its commonsense.
+WHOLE, DOERS, INFERENCES = 0.15, 0.1, 0.35
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 # What may be said of where a scene is, and of how many people are in it.
 AT: Sequence[Callable[[str], str]] = (
@@ -169,6 +169,10 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
         return of_all(scene, rng)
     if kind < WHOLE + INFERENCES:
         return inferences(scene, rng)
+    if kind < WHOLE + INFERENCES + DOERS:
+        found = of_doers(scene, rng)
+        if found is not None:
+            return found
     placed = rng.random() < PLACED_SHARE
     form = rng.choice(PLACED if placed else ANYWHERE)
     number = rng.randrange(len(scene.entities))
@@ -190,6 +194,27 @@ def of_all(scene: Scene, rng: random.Random) -> list[str]:
     numbers = range(1, len(NUMBERS) + 1)
     wrong = rng.sample([number for number in numbers if number != count], WRONG)
     return [so_many(number) for number in (count, *wrong)]
+
+
+def of_doers(scene: Scene, rng: random.Random) -> list[str] | None:
+    """Return who does something, and `WRONG` times who does not; None if nobody does anything.
+
+    Those who are here come first, then those who look nearly like them.
+    """
+    people = [entity for entity in scene.entities if entity.is_person]
+    doing = [words.action(scene, one) for one in people if one.target is not None]
+    if not doing:
+        return None
+    does = rng.choice(doing)
+    doers = {words.phrase(one) for one in people if words.action(scene, one) == does}
+    here = sorted({words.phrase(one) for one in people} - doers)
+    wrong = rng.sample(here, min(len(here), WRONG))
+    while len(wrong) < WRONG:
+        other = words.changed(rng.choice(sorted(doers)), rng)
+        if other is not None and other not in {*doers, *wrong}:
+            wrong.append(other)
+    said = (rng.choice(sorted(doers)), *wrong)
+    return [f"question: who {does}? answer: {one}." for one in said]
 
 
 def inferences(scene: Scene, rng: random.Random) -> list[str]:

@@ -42,12 +42,12 @@ class Plan:
     """
 
     scenes: int = 20_000
-    patch_steps: int = 8_000
-    patch_batch: int = 48
-    patch_rate: float = 1e-3
-    tint_steps: int = 1_500
-    tint_batch: int = 48
-    tint_rate: float = 5e-4
+    patch_steps: int = 3_200
+    patch_batch: int = 128
+    patch_rate: float = 2e-3
+    tint_steps: int = 1_000
+    tint_batch: int = 128
+    tint_rate: float = 2e-3
     caption_steps: int = 3_000
     caption_batch: int = 48
     caption_rate: float = 1e-3
