@@ -1,9 +1,11 @@
 """Records as Arrow columns: the same tables as row by row, and the same records back."""
 
+import io
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +71,13 @@ def test_records_come_back_from_any_part_of_a_table_and_from_tables_put_together
     assert records_of(Row, content.slice(start, count)) == rows[start : start + count]
     both = pa.concat_tables([content, content.slice(start)])
     assert records_of(Row, both) == [*rows, *rows[start:]]
+
+
+@given(st.lists(ROWS, max_size=5))
+def test_a_table_can_be_stored_whatever_is_none_in_it(rows: list[Row]) -> None:
+    stored = io.BytesIO()
+    pq.write_table(arrow_of(Row, rows), stored)
+    assert records_of(Row, pq.read_table(io.BytesIO(stored.getvalue()))) == rows
 
 
 def test_what_is_not_a_number_stays_one_and_none_stays_none() -> None:

@@ -97,15 +97,28 @@ def _array(values: list[Any], hint: Any) -> pa.Array:
     if is_scalar(inner or hint):
         return pa.array(values, arrow_type(inner or hint))
     if inner is not None:
-        numbers = iter(range(len(values)))
-        places = pa.array([None if v is None else next(numbers) for v in values], pa.int64())
-        return _array([v for v in values if v is not None], inner).take(places)
+        return _array_with_none(values, inner)
     if typing.get_origin(hint) is tuple:
         ends = pa.array(_ends(values), pa.int32())
         item = typing.get_args(hint)[0]
         inside = _array([one for value in values for one in value], item)
         return pa.ListArray.from_arrays(ends, inside, type=arrow_type(hint))
     return pa.StructArray.from_arrays(_fields(hint, values), fields=list(arrow_type(hint)))
+
+
+def _array_with_none(values: list[Any], inner: Any) -> pa.Array:
+    """Return an array of tuples or records, some of which are not there."""
+    first = next((value for value in values if value is not None), None)
+    if first is None:
+        return pa.array(values, arrow_type(inner))
+    # Something stands for what is not there: fields that are never None must not be so under it.
+    filled = _array([first if value is None else value for value in values], inner)
+    missing = pa.array([value is None for value in values])
+    if typing.get_origin(inner) is tuple:
+        return pa.ListArray.from_arrays(filled.offsets, filled.values, filled.type, mask=missing)
+    return pa.StructArray.from_arrays(
+        filled.flatten(), fields=list(arrow_type(inner)), mask=missing
+    )
 
 
 def _ends(values: Sequence[Sequence[Any]]) -> Iterator[int]:
