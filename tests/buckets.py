@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,12 @@ from lskd.cli import app
 fsspec: Any = importlib.import_module("fsspec")
 s3fs: Any = importlib.import_module("s3fs")
 SECRET = "a-secret-that-must-not-be-found"
+CONNECTIONS = (
+    ("s3fs", "S3FileSystem"),
+    ("gcsfs", "GCSFileSystem"),
+    ("gcsfs.core", "GCSFileSystem"),
+    ("adlfs", "AzureBlobFileSystem"),
+)
 
 
 def free_port() -> int:
@@ -62,32 +69,46 @@ def bucket(address: str, name: str) -> str:
 
 def environment(address: str, work: Path) -> dict[str, str]:
     """Return what tells a process where the server is; `work` is a machine's own disk."""
+    return {**variables(address), **disk(work)}
+
+
+def variables(address: str) -> dict[str, str]:
+    """Return what tells a process of an S3 server."""
     return {
         "AWS_ACCESS_KEY_ID": "tester",
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_ENDPOINT_URL": address,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "LSKD_WORK": str(work / "work"),
-        "XDG_CACHE_HOME": str(work / "cache"),
     }
 
 
+def disk(work: Path) -> dict[str, str]:
+    """Return what gives a process a disk of its own."""
+    return {"LSKD_WORK": str(work / "work"), "XDG_CACHE_HOME": str(work / "cache")}
+
+
 @contextlib.contextmanager
-def machine(variables: Mapping[str, str]) -> Iterator[None]:
-    """Be a machine with such an environment within the block."""
+def machine(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Be a machine with such an environment within the block; it lacks the variables of None."""
     before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    s3fs.S3FileSystem.clear_instance_cache()
+    put(variables)
     try:
         yield
     finally:
-        s3fs.S3FileSystem.clear_instance_cache()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        put(before)
+
+
+def put(variables: Mapping[str, str | None]) -> None:
+    """Change the environment, and forget the connections that were made by that before."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    for module, name in CONNECTIONS:
+        if module in sys.modules:
+            getattr(sys.modules[module], name).clear_instance_cache()
 
 
 def lskd(*args: str, folder: Path) -> tuple[int, str, str]:
@@ -100,6 +121,20 @@ def lskd(*args: str, folder: Path) -> tuple[int, str, str]:
 
 
 Rule = Callable[[str, str], str]
+Asked = Callable[[str, str, bytes], tuple[str, str]]
+
+
+def as_asked(method: str, path: str, body: bytes) -> tuple[str, str]:
+    """Return what a request is for: the path without its query, but for that of a listing."""
+    whole = urllib.parse.unquote(path)
+    return method, whole if "prefix=" in whole else whole.partition("?")[0]
+
+
+REFUSALS: Mapping[str, bytes] = {
+    "401": b'{"error": {"code": 401, "message": "Anonymous caller does not have access."}}',
+    "403": b'{"error": {"code": 403, "message": "tester does not have access."}}',
+    "500": b"<Error><Code>InternalError</Code></Error>",
+}
 
 
 def well(method: str, path: str) -> str:
@@ -119,10 +154,11 @@ class Passing(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, self.path))
-        what = self.server.rule(self.command, self.path)
-        if what == "500":
-            self.answer(500, {}, b"<Error><Code>InternalError</Code></Error>")
+        asked = self.server.asked(self.command, self.path, body)
+        self.server.seen.append(asked)
+        what = self.server.rule(*asked)
+        if what in REFUSALS:
+            self.answer(int(what), {}, REFUSALS[what])
             return
         if what:
             time.sleep(float(what))
@@ -155,21 +191,23 @@ class Front(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, behind: str) -> None:
+    def __init__(self, behind: str, asked: Asked) -> None:
         super().__init__(("127.0.0.1", 0), Passing)
         self.behind = behind
+        self.asked = asked
         self.rule: Rule = well
         self.seen: list[tuple[str, str]] = []
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @contextlib.contextmanager
-def proxy(address: str) -> Iterator[Front]:
+def proxy(address: str, asked: Asked = as_asked) -> Iterator[Front]:
     """Pass requests on; `rule(method, path)` tells what happens to each of them.
 
-    "" passes it on, "500" refuses it, and a number of seconds is how much later it is passed on.
+    "" passes it on, "500" and the other `REFUSALS` refuse it, and a number of seconds is how much
+    later it is passed on. `asked` tells the method and path that a request stands for.
     """
-    with Front(address.removeprefix("http://")) as front:
+    with Front(address.removeprefix("http://"), asked) as front:
         thread = threading.Thread(target=front.serve_forever, daemon=True)
         thread.start()
         yield front

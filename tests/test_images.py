@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -13,8 +14,10 @@ import pytest
 import house
 from lskd.errors import UserError
 from lskd.execute import Selection
+from lskd.images import STAGE, Settings, unread
 from lskd.picture import decode, load
 from lskd.run import Run
+from lskd.run import load as load_run
 from lskd.types import Annotation, Box, Copy, Image, Reject
 
 
@@ -183,6 +186,33 @@ def test_a_rejected_file_is_not_read_again(home: Path) -> None:
     images()
     run = images()
     assert run.tables.shards(Image) == ["00000"]
+
+
+def is_new(limit: int | None = None) -> bool:
+    """Return whether the stage would make a shard."""
+    run = load_run(Path("small.toml"))
+    settings = run.settings["images"]
+    assert isinstance(settings, Settings)
+    return unread(settings, replace(run.context(STAGE), limit=limit), run.tables)
+
+
+def test_whether_there_are_new_images_is_told_ahead(home: Path) -> None:
+    (home / "pictures" / "broken.png").write_bytes(b"no picture")
+    (home / "pictures" / "copy.png").write_bytes((home / "pictures" / "000.png").read_bytes())
+    assert is_new()
+    run = images()
+    assert len(house.rows(run, Copy)) == 1
+    assert len(house.rows(run, Reject, "images")) == 1
+    assert not is_new()
+    house.picture(home / "pictures" / "new.png", 9)
+    assert is_new() and not is_new(limit=5)
+    assert not house.rows(run, Image)[3:]  # looking at it made nothing
+    images()
+    assert not is_new()
+    run.tables.file(Image, "00000").unlink()
+    assert is_new()
+    images()
+    assert not is_new()
 
 
 def test_exif_orientation_is_honoured(home: Path) -> None:

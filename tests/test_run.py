@@ -8,7 +8,8 @@ import pytest
 
 import house
 from lskd.errors import UserError
-from lskd.execute import Selection, execute, locked
+from lskd.execute import Selection, execute
+from lskd.hold import locked
 from lskd.plan import plan
 from lskd.progress import Lines
 from lskd.run import load

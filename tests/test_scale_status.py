@@ -16,7 +16,8 @@ import pytest
 import house
 from chat.server import Server
 from lskd.errors import UserError
-from lskd.execute import Selection, locked
+from lskd.execute import Selection
+from lskd.hold import locked
 from lskd.holder import LOCK, SESSION, holder
 from lskd.run import load
 from lskd.status import status

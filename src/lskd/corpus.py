@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lskd.resources import Resources, Spread
-from lskd.stage import Context, Section, Shard, Stage, Worker
+from lskd.stage import Context, Parts, Section, Shard, Stage, Worker
 from lskd.table import Tables
 from lskd.types import Example, Image, Record, Regions, Reject, Score, Triple
 
@@ -89,9 +89,7 @@ def each(settings: Settings, context: Context) -> Worker:
     return work
 
 
-def whole(
-    settings: Settings, context: Context, tables: Tables
-) -> Iterator[tuple[str, Iterable[Record]]]:
+def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Yield every shard, filtered by the score that the best share of all triples reaches."""
     assert settings.keep is not None
     shards = tables.shards(Score)

@@ -5,33 +5,28 @@ command. A stage on whole tables is made again when what it reads has changed. O
 that were launched together, the first does all of this, and the others train with it.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from lskd import shards, soundness, table
-from lskd.errors import UserError, cannot_write
+from lskd.errors import UserError
 from lskd.events import Listener
 from lskd.executors import local
 from lskd.executors.job import Executor, Job
-from lskd.holder import LOCK, sign
+from lskd.hold import held, is_current, is_renewed
 from lskd.progress import Display
-from lskd.run import INPUTS, Run, read_note
+from lskd.run import INPUTS, Run
 from lskd.runfile import RUN_FILE, wrong_models
 from lskd.stage import Stage
-from lskd.storage import files, lock, mirror
+from lskd.storage import files, mirror
 from lskd.training import processes
 from lskd.types import Image
 from lskd.watch import Made, lies, watched
-
-LOCK_TRIES, LOCK_PAUSE = 5, 0.05  # `lskd status` looks at a lock by taking it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +56,6 @@ class Selection:
         return stages[: names.index(self.until) + 1] if self.until else stages
 
 
-def is_current(run: Run, stage: Stage[Any]) -> bool:
-    """Return whether a whole-table stage was made from the tables as they are now."""
-    note = run.folders[stage.name] / INPUTS
-    if not note.exists():
-        return False
-    return bool(read_note(note).get("digest") == run.tables.digest(stage.reads))
-
-
-@contextlib.contextmanager
-def locked(folders: Iterable[Path]) -> Iterator[None]:
-    """Hold run folders for this process alone.
-
-    Raises UserError if another process holds one.
-    """
-    with contextlib.ExitStack() as stack:
-        for folder in sorted(folders):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                held = stack.enter_context((folder / LOCK).open("a", encoding="utf-8"))
-            except OSError as error:
-                raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
-            if not taken(held):
-                raise UserError(f"another lskd is at work in {folder}: wait for it")
-            try:
-                sign(held)
-            except OSError as error:
-                raise cannot_write(folder / LOCK, error) from error
-            stack.enter_context(lock.held(folder))
-        yield
-
-
-def taken(held: TextIO) -> bool:
-    """Take an opened lock; return whether no other process holds it."""
-    for attempt in range(LOCK_TRIES):
-        time.sleep(LOCK_PAUSE if attempt else 0)
-        with contextlib.suppress(OSError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    return False
-
-
 def execute(
     run: Run,
     selection: Selection,
@@ -121,13 +75,8 @@ def execute(
         for stage in stages:
             follow(run, stage)
         return
-    chosen = {stage.name: run.settings[stage.name] for stage in stages}
-    if wrong := wrong_models(chosen, for_work=True):
-        raise UserError("; ".join(wrong))
-    for stage in stages:
-        for checked in (*shards.before(run, stage), stage):
-            run.check(checked)
-    with locked({run.own, *(run.folders[stage.name].parent for stage in stages)}):
+    check(run, stages)
+    with held(run, stages, selection.limit, alone=selection.verify) as complete:
         with table.draft(run.own / RUN_FILE) as unfinished:
             unfinished.write_text(run.text())
         for notice in run.notices([stage.name for stage in stages]):
@@ -136,6 +85,9 @@ def execute(
             mend(run, stages, display)
         telling = Telling(display, listeners)
         for stage in stages:
+            if stage.name in complete:
+                pass_by(stage, telling)
+                continue
             run.claim(stage)
             if stage.is_whole(run.settings[stage.name]):
                 make_whole(run, stage, selection.limit, telling)
@@ -143,6 +95,16 @@ def execute(
                 make_shards(run, stage, telling, executor)
             mirror.push(run.folders[stage.name])
             table.release()
+
+
+def check(run: Run, stages: Sequence[Stage[Any]]) -> None:
+    """Raise UserError if a model of some stages is wrong, or a folder holds other settings."""
+    chosen = {stage.name: run.settings[stage.name] for stage in stages}
+    if wrong := wrong_models(chosen, for_work=True):
+        raise UserError("; ".join(wrong))
+    for stage in stages:
+        for checked in (*shards.before(run, stage), stage):
+            run.check(checked)
 
 
 def mend(run: Run, stages: Sequence[Stage[Any]], display: Display) -> None:
@@ -181,30 +143,32 @@ class Telling:
         self.display.line(stage.name, f"{counts or nothing} in {time.monotonic() - started:.1f} s")
 
 
+def pass_by(stage: Stage[Any], telling: Telling) -> None:
+    """Leave a stage of which nothing is missing as it is."""
+    if stage.together:
+        processes.tell(False)
+    telling.display.line(stage.name, "up to date")
+
+
 def renew(run: Run, stage: Stage[Any]) -> None:
     """Remove a stage's shards if the whole tables that each depends on are not what they were."""
-    inputs = run.whole_inputs(stage)
-    if not inputs:
+    if is_renewed(run, stage):
         return
-    note = run.folders[stage.name] / INPUTS
-    digest = run.tables.digest(inputs)
-    if note.exists() and read_note(note).get("digest") == digest:
-        return
+    digest = run.tables.digest(run.whole_inputs(stage))
     for shard in run.tables.shards(stage.writes[0], stage.name):
         files.remove(run.tables.file(stage.writes[0], shard, stage.name))
-    with table.draft(note) as unfinished:
+    with table.draft(run.folders[stage.name] / INPUTS) as unfinished:
         unfinished.write_text(json.dumps({"digest": digest}))
 
 
 def make_whole(run: Run, stage: Stage[Any], limit: int | None, telling: Telling) -> None:
     """Make the tables of a whole-table stage, then note what they were made from."""
     assert stage.whole is not None
-    wanted = stage.grows or not is_current(run, stage)
-    if stage.together:
-        processes.tell(wanted)
-    if not wanted:
-        telling.display.line(stage.name, "up to date")
+    if not stage.grows and is_current(run, stage):
+        pass_by(stage, telling)
         return
+    if stage.together:
+        processes.tell(True)
     began = time.monotonic()
     total: Counter[str] = Counter()
     images = sum(run.tables.count(Image, shard) for shard in run.tables.shards(Image))
@@ -234,7 +198,7 @@ def make_shards(run: Run, stage: Stage[Any], telling: Telling, executor: Executo
     renew(run, stage)
     todo = run.missing(stage)
     if not todo:
-        telling.display.line(stage.name, "up to date")
+        pass_by(stage, telling)
         return
     began = time.monotonic()
     total: Counter[str] = Counter()

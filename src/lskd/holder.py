@@ -1,6 +1,6 @@
 """Which process is at work in a run's folder, as its lock tells.
 
-In: the lock file of a folder (`lskd.execute.locked`). Out: who holds it, or None. The kernel lets
+In: the lock file of a folder (`lskd.hold`). Out: who holds it, or None. The kernel lets
 go of a lock when its process ends, however it ends: so a run that no process holds is dead or done.
 """
 
@@ -46,7 +46,7 @@ def sign(held: TextIO) -> None:
 
 
 def holder(folder: Path) -> Holder | None:
-    """Return which process holds a folder now, or None if none does."""
+    """Return which process holds a folder alone now, or None if none does; readers do not count."""
     try:
         opened = (folder / LOCK).open(encoding="utf-8")
     except OSError:

@@ -161,6 +161,13 @@ def make(
             context.say(f"annotations of {len(unused)} images fit no image here: {several}")
 
 
+def unread(settings: Settings, context: Context, tables: Tables) -> bool:
+    """Return whether there are files that no finished shard speaks of, or no image at all."""
+    if not any(tables.count(Image, shard) for shard in tables.shards(Image)):
+        return True
+    return next(groups(settings, context.limit, known_paths(tables)), None) is not None
+
+
 def check_some(tables: Tables) -> None:
     """Raise UserError if there is no image at all, with the reason of the first file."""
     shards = tables.shards(Image)
@@ -193,5 +200,5 @@ STAGE = Stage(
     reads=(),
     writes=(Image, Copy, Annotation, Reject),
     whole=make,
-    grows=True,
+    grows=unread,
 )

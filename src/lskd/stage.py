@@ -255,14 +255,15 @@ class Stage(Generic[S]):
 
     `writes[0]` is the table whose file, written last, says that a shard is done. `each` loads what
     the stage needs and returns the function that makes a shard; `whole` yields shards of its tables
-    by name, and is asked again when its inputs change (or, if it `grows`, each time: it then
-    yields new shards only). A stage that can do both says by `wholly` what its settings need.
-    `files` are those whose content the result depends on, beside settings. `at_once` shards are in
-    flight together where the work waits for paid replies. An `optional` stage is part of a run only
-    if the run file has its section. Of several processes that were launched together the first
-    makes every stage, and the others take part in those that train `together`. `reads_whole` are
-    the tables on which every shard depends: when they change, all shards are made again. `version`
-    goes up when the same settings would give other rows.
+    by name, and is asked again when its inputs change (or, if it `grows`, each time: it then yields
+    new shards only, and `grows` tells ahead, writing nothing, whether there would be any). A stage
+    that can do both says by `wholly` what its settings need. `files` are those whose content the
+    result depends on, beside settings. `at_once` shards are in flight together where the work waits
+    for paid replies. An `optional` stage is part of a run only if the run file has its section. Of
+    several processes that were launched together the first makes every stage, and the others take
+    part in those that train `together`. `reads_whole` are the tables on which every shard depends:
+    when they change, all shards are made again. `version` goes up when the same settings would give
+    other rows.
     """
 
     name: str
@@ -271,7 +272,7 @@ class Stage(Generic[S]):
     writes: tuple[type, ...]
     each: Callable[[S, Context], Worker] | None = None
     whole: Callable[[S, Context, Tables], Parts] | None = None
-    grows: bool = False
+    grows: Callable[[S, Context, Tables], bool] | None = None
     files: Callable[[S], Sequence[Path]] = field(default=lambda settings: ())
     cost: Callable[[S, Sequence[Shard], int], Cost] | None = None
     wholly: Callable[[S], bool] | None = None

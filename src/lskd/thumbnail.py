@@ -9,7 +9,7 @@ import PIL.Image
 
 from lskd.errors import UserError
 from lskd.marking import mark, resized, visible
-from lskd.picture import load
+from lskd.picture import UNREADABLE, load
 from lskd.types import Image, Region
 
 WIDTH, HEIGHT = 480, 640  # pixels at most
@@ -34,7 +34,7 @@ def thumbnail(image: Image | None, regions: Sequence[Region]) -> Thumbnail:
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     try:
         pixels = load(image)
-    except (UserError, OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except (UserError, *UNREADABLE) as error:
         return Thumbnail("", width, height, f"The picture cannot be shown: {error}")
     small = pixels.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0)
     placed = [resized(region, pixels.size, small.size) for region in regions]

@@ -48,7 +48,22 @@ class House:
     def make(self, stage: Stage[Any], **settings: object) -> Mapping[str, Sequence[Record]]:
         """Run a whole-table stage and write what it yields."""
         assert stage.whole is not None
-        context = Context(
+        made = {}
+        given = stage.settings(**settings)
+        for shard, rows in stage.whole(given, self.context(stage), self.tables):
+            made[shard] = tuple(rows)
+            for kind in stage.writes:
+                kept = [row for row in made[shard] if isinstance(row, kind)]
+                table.write(kind, self.tables.file(kind, shard, stage.name), kept)
+        return made
+
+    def grows(self, stage: Stage[Any], **settings: object) -> bool:
+        """Return whether a whole-table stage says that it would yield anything."""
+        assert stage.grows is not None
+        return stage.grows(stage.settings(**settings), self.context(stage), self.tables)
+
+    def context(self, stage: Stage[Any]) -> Context:
+        return Context(
             stage.name,
             self.folder / stage.name,
             self.seed,
@@ -57,13 +72,6 @@ class House:
             tick=self._tick,
             say=self.said.append,
         )
-        made = {}
-        for shard, rows in stage.whole(stage.settings(**settings), context, self.tables):
-            made[shard] = tuple(rows)
-            for kind in stage.writes:
-                kept = [row for row in made[shard] if isinstance(row, kind)]
-                table.write(kind, self.tables.file(kind, shard, stage.name), kept)
-        return made
 
     def rejects(self, stage: str) -> list[Reject]:
         return self.rows(Reject, stage)

@@ -1,6 +1,7 @@
 """The critic: trained on judgments, measured on images it never saw, and asked as any critic is."""
 
 import json
+import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -312,6 +313,27 @@ def test_new_shards_of_images_leave_the_critic_as_it_is(small: World) -> None:
         fit.STAGE, judgments=str(small.judgments), weights=str(small.base), **BRIEF
     )
     assert made == {"00009": ()}
+
+
+def test_whether_a_critic_is_due_is_told_ahead_and_not_by_how_its_folder_is_spelled(
+    small: World,
+) -> None:
+    settings = {"judgments": str(small.judgments), "weights": str(small.base), **BRIEF}
+    assert small.house.grows(fit.STAGE, **settings)
+    assert not small.critic.exists()
+    first = small.fit(**BRIEF)
+    said = list(small.house.said)
+    assert not small.house.grows(fit.STAGE, **settings) and small.house.said == said
+    spelled = House(Path(os.path.relpath(small.house.folder)))
+    assert not spelled.grows(fit.STAGE, **settings)
+    assert spelled.make(fit.STAGE, **settings) == {}
+    assert small.house.rows(Fit) == [first]
+    small.house.put(Image, "00009", [])
+    assert small.house.grows(fit.STAGE, **settings)
+    small.fit(**BRIEF)
+    assert not small.house.grows(fit.STAGE, **settings)
+    write(small.judgments, opinions(small.truth)[2:])
+    assert small.house.grows(fit.STAGE, **settings)
 
 
 def test_judgments_outside_of_the_sample_keep_their_image_on_its_side(small: World) -> None:

@@ -20,7 +20,8 @@ AGAIN = "the same command, once there is room"
 class Fault:
     """A row: `said` is the line on standard error, "..." standing for what varies.
 
-    `exit_code` is None where the run simply goes on. `test` is "file::test".
+    `exit_code` is None where the run simply goes on, and what it says is then no error. `test` is
+    "file::test".
     """
 
     what: str
@@ -31,13 +32,17 @@ class Fault:
     test: str
 
 
+def pattern(fault: Fault) -> str:
+    """Return the regular expression of what a fault says."""
+    return re.escape(fault.said).replace(re.escape("..."), ".*")
+
+
 def heard(fault: Fault, result: Result) -> None:
     """Check that a command ended with a fault's exit code, and with its one clear line."""
     lines = result.said.strip().splitlines()
     assert result.exit_code == fault.exit_code, result.said
     last = lines[-1]
-    pattern = re.escape(f"error: {fault.said}").replace(re.escape("..."), ".*")
-    assert re.fullmatch(pattern, last), last
+    assert re.fullmatch(f"error: {pattern(fault)}", last), last
     assert not any(line.startswith("Traceback") for line in lines), result.said
     assert sum(line.startswith("error: ") for line in lines) == 1, result.said
 
@@ -126,6 +131,34 @@ TWO_RUNS = Fault(
     "the same command, after the first",
     "faults/test_fault_process.py::test_a_second_run_is_refused_and_a_killed_ones_lock_is_no_lock",
 )
+CHILD_WAITS = Fault(
+    "A run extends one that is being made, and reads from its folder",
+    TWO_RUNS.said,
+    2,
+    "nothing: the child is refused before it does anything",
+    "the same command, once the parent has ended; several children of one that is finished run at "
+    "once",
+    "faults/test_fault_readers.py"
+    "::test_a_child_is_refused_while_its_parent_is_made_and_then_makes_what_is_missing",
+)
+PARENT_WAITS = Fault(
+    "A run is to be made further, or checked by `--verify`, while one that extends it reads from "
+    "its folder",
+    "another lskd is at work in a run that reads ...: wait for it",
+    2,
+    "nothing: who would write is refused before it does anything",
+    "the same command, after those that read",
+    "faults/test_fault_readers.py"
+    "::test_children_of_a_finished_run_work_side_by_side_and_nobody_writes_in_it_meanwhile",
+)
+READER_KILLED = Fault(
+    "A run that reads from its parent's folder is killed",
+    "",
+    None,
+    NOTHING,
+    "at once: its lock on the parent's folder ends with it",
+    "faults/test_fault_readers.py::test_the_lock_of_a_killed_reader_is_no_lock",
+)
 STALE_LOCK = Fault(
     "A lock that a killed run has left behind",
     "",
@@ -203,6 +236,25 @@ SERVICE = Fault(
     "journal/test_journal_kills.py"
     "::test_nodes_and_the_service_are_killed_and_nothing_acknowledged_is_lost_or_paid_twice",
 )
+DRIVER_SILENT = Fault(
+    "On a cluster, workers do not reach the journal's service, and the driver lives",
+    "the journal service at ... could not be reached for ... s; nothing was asked meanwhile, and "
+    "the work goes on",
+    None,
+    "nothing: a paid reply waits in a file of its worker until it is delivered",
+    "at once when the service answers: a worker of Ray waits as long as the driver lives",
+    "journal/test_journal_service.py"
+    "::test_a_worker_that_ends_with_its_driver_waits_for_it_and_says_so_once",
+)
+SERVICE_GONE = Fault(
+    "A worker that was started by other means does not reach the journal's service for a minute",
+    "the journal service at ... cannot be reached (...): nothing is asked without it; ... paid "
+    "replies wait in ... and will be delivered at the next contact",
+    4,
+    "nothing: paid replies wait in a file",
+    "the same command, once the service is there again",
+    "journal/test_journal_service.py::test_replies_wait_in_a_file_for_the_next_contact",
+)
 CLUSTER = Fault(
     "On a cluster, a worker, a node and the driver are killed",
     "",
@@ -218,7 +270,8 @@ S3_ERRORS = Fault(
     2,
     NOTHING,
     "the same command; slow answers are waited for",
-    "storage/test_storage_run.py::test_s3_errors_are_told_in_one_line_and_the_same_command_goes_on",
+    "storage/test_storage_run.py"
+    "::test_a_servers_errors_are_told_in_one_line_and_the_same_command_goes_on",
 )
 S3_KILLED = Fault(
     "A kill while a table is published to S3",
@@ -241,8 +294,10 @@ S3_TWO = Fault(
 FAULTS = (
     *(DISK_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY),
     *(BROKEN_READ, BROKEN_FOUND, PAID_BROKEN, BROKEN_NOTE),
-    *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, INTERRUPTED, TERMINATED, KILLED),
-    *(DESCRIPTORS, CLOCK, NETWORK, SERVICE, CLUSTER, S3_ERRORS, S3_KILLED, S3_TWO),
+    *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, CHILD_WAITS, PARENT_WAITS, READER_KILLED),
+    *(INTERRUPTED, TERMINATED, KILLED),
+    *(DESCRIPTORS, CLOCK, NETWORK, SERVICE, DRIVER_SILENT, SERVICE_GONE, CLUSTER),
+    *(S3_ERRORS, S3_KILLED, S3_TWO),
 )
 OPENING = """\
 # What can go wrong, and what happens then
@@ -263,8 +318,8 @@ def page(faults: tuple[Fault, ...] = FAULTS) -> str:
 
 def cells(fault: Fault) -> tuple[str, ...]:
     """Return the cells of a row, as Markdown."""
-    by_signal = fault.exit_code in (INTERRUPTED.exit_code, TERMINATED.exit_code)
-    line = fault.said if by_signal else f"error: {fault.said}"
+    no_error = fault.exit_code in (None, INTERRUPTED.exit_code, TERMINATED.exit_code)
+    line = fault.said if no_error else f"error: {fault.said}"
     said = f"`` {line} ``" if fault.said else ""
     code = "" if fault.exit_code is None else str(fault.exit_code)
     file, _, test = fault.test.partition("::")

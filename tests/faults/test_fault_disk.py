@@ -100,6 +100,9 @@ def test_a_read_only_folder_is_told_and_can_still_be_read(home: House, disk: Pat
     assert status.exit_code == 0, status.said
     picture = next((home.folder / "pictures").iterdir()).name
     assert home.lskd("show", "broken", picture).exit_code == 0
+    (home.folder / "child.toml").write_text('extends = "broken"\n[corpus]\nthreshold = 0.3\n')
+    child = home.lskd("run", "child.toml", "--out", "child")
+    assert child.exit_code == 0, child.said
     machine.remount(disk, "rw")
     assert home.run().exit_code == 0
     assert home.is_as_undisturbed()

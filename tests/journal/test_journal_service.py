@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import threading
 import time
 import urllib.error
@@ -20,6 +21,7 @@ import pytest
 
 from chat.server import Server
 from chat.talks import talks
+from faults.matrix import DRIVER_SILENT, SERVICE_GONE, pattern
 from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
 from lskd.chat.journal import Journal
@@ -330,8 +332,12 @@ def test_replies_wait_in_a_file_for_the_next_contact(
             ledger = RemoteLedger(service.address, unsent, patience=0.3)
             calls = {key: leased(ledger, key) for key in (b"a", b"b")}
         for key, call in calls.items():
-            with pytest.raises(EndpointError, match=r"[12] paid repl(y|ies) waits? in .*unsent"):
+            with pytest.raises(
+                EndpointError, match=r"[12] paid repl(y|ies) waits? in .*unsent"
+            ) as e:
                 now(ledger.keep(call, key, PAID, MOST))
+        assert re.fullmatch(pattern(SERVICE_GONE), str(e.value))
+        assert e.value.exit_code == SERVICE_GONE.exit_code
         ledger.close()
         assert len(list(unsent.iterdir())) == 2
         assert all(file.stat().st_mode & 0o077 == 0 for file in unsent.iterdir())
@@ -385,7 +391,7 @@ def test_a_worker_that_ends_with_its_driver_waits_for_it_and_says_so_once(
             assert kept.result(30) == PAID and found.result(30) is None
             ledger.close()
     assert journal.spent().calls == 1 and not list(unsent.iterdir())
-    assert caplog.text.count("could not be reached for ") == 1
+    assert len(re.findall(pattern(DRIVER_SILENT), caplog.text)) == 1
 
 
 def test_a_worker_that_never_had_contact_does_not_wait_for_ever(tmp_path: Path) -> None:

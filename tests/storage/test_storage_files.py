@@ -56,6 +56,13 @@ def test_no_message_has_a_secret_of_the_environment_in_it() -> None:
     assert SECRET not in said and "***" in said
 
 
+def test_the_key_inside_a_connection_string_is_in_no_message_either() -> None:
+    told = f"DefaultEndpointsProtocol=https;AccountName=lskd;AccountKey={SECRET}==;EndpointSuffix=x"
+    with machine({"AZURE_STORAGE_CONNECTION_STRING": told}):
+        said = explained("az://bucket/x", OSError(f"the key {SECRET}== does not fit"))
+    assert SECRET not in said and "***" in said
+
+
 def test_a_file_system_that_is_not_known_is_told_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no file system is called 'nonsense'; known: s3"):
         files.read_url("nonsense://bucket/x")

@@ -8,21 +8,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import buckets
 import house
-from buckets import bucket, environment, fsspec, lskd, machine
+from buckets import fsspec, lskd, machine
+from clouds import KINDS, Place
 from lskd.errors import UserError
 from lskd.picture import image_id, read
 from lskd.run import load
+from lskd.storage.address import on
 from lskd.storage.cache import Cache
 from lskd.storage.listing import files_at
 from lskd.types import Example, Image, Reject, Triple
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with buckets.served() as address:
-        yield address
+@pytest.fixture(scope="module", params=KINDS)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with request.param() as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_images_on_s3_give_the_tables_of_the_same_images_on_the_disk(
-    server: str, folder: Path, tmp_path: Path
+def test_images_in_a_bucket_give_the_tables_of_the_same_images_on_the_disk(
+    place: Place, folder: Path, tmp_path: Path
 ) -> None:
-    photos, out = f"{bucket(server, 'photos')}/2024", tmp_path / "away"
-    with machine(environment(server, tmp_path)):
-        fsspec.filesystem("s3").put(str(folder / "pictures"), photos, recursive=True)
-        for place, name in ((out, photos), (tmp_path / "here", "pictures")):
+    photos, out = f"{place.bucket('photos')}/2024", tmp_path / "away"
+    with machine(place.environment(tmp_path)):
+        system, root = on(photos)
+        for file in (folder / "pictures").iterdir():
+            system.put_file(str(file), f"{root}/{file.name}")
+        for where, name in ((out, photos), (tmp_path / "here", "pictures")):
             said = lskd(
-                "run", "small.toml", "--out", str(place), "--set", f"images.source={name}",
+                "run", "small.toml", "--out", str(where), "--set", f"images.source={name}",
                 folder=folder,
             )  # fmt: skip
             assert said[0] == 0, said[2]
@@ -58,19 +61,20 @@ def test_images_on_s3_give_the_tables_of_the_same_images_on_the_disk(
         assert len(list((tmp_path / "cache").rglob("*.*")) or images) == 5
 
 
-def test_an_export_can_go_to_s3_and_be_loaded_from_there(
-    server: str, folder: Path, tmp_path: Path
+def test_an_export_can_go_to_a_bucket_and_be_loaded_from_there(
+    place: Place, folder: Path, tmp_path: Path
 ) -> None:
-    out = f"{bucket(server, 'exports')}/hf"
+    out = f"{place.bucket('exports')}/hf"
     code, _, said = lskd("run", "small.toml", "--out", str(tmp_path / "run"), folder=folder)
     assert code == 0, said
-    with machine(environment(server, tmp_path)):
+    with machine(place.environment(tmp_path)):
         code, told, said = lskd(
             "export", str(tmp_path / "run"), "--to", "hf", "--out", out, folder=folder
         )
         assert code == 0 and f"{out}/data" in told, said
-        (file,) = fsspec.filesystem("s3").glob(f"{out}/data/*.parquet")
-        with fsspec.open(f"s3://{file}") as opened:
+        system, root = on(out)
+        (file,) = system.glob(f"{root}/data/*.parquet")
+        with system.open(file) as opened:
             rows = pq.read_table(opened).num_rows
     assert rows == len(house.rows(load(tmp_path / "run"), Example))
 

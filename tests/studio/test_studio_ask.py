@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import asking
 import httpx
 import PIL.Image
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from lskd.blip2.pixels import view_picture
 from lskd.distil.student import Student
+from lskd.lab import scope
 from lskd.studio.desk import Desk
 from lskd.studio.prompts import prompts
 from lskd.types import Region, Triple
@@ -105,6 +108,38 @@ def test_a_student_ranks_choices_as_it_does_from_python(
     saw = picture_of(reply["view"])
     expected = view_picture(pixels, regions, student.about.marking, student.about.image)
     assert saw.size == expected.size == (28, 28)
+
+
+def test_a_student_of_the_lab_says_so_of_what_lies_in_no_world(
+    tmp_path: Path,
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "pretrain.json").write_text('{"plan": {"scenes": 9}}')
+    lab, other = asking.students_in(tmp_path, ["lab", "other"])
+    note = lab / "student.toml"
+    told = tomllib.loads(note.read_text()) | {"base": str(base)}
+    note.write_text(tomli_w.dumps(told))
+    desk = asking.desk_of(tmp_path, [lab, other])
+    with asking.served(desk) as address, asking.client(address) as visitor:
+        data = asking.photo(tmp_path / "mine.jpg", "pink", "JPEG").read_bytes()
+        upload = visitor.post("/api/ask/upload", content=data).json()["id"]
+        known = visitor.get("/api/explore/images").json()["rows"][0]["id"]
+
+        def outside(image: str, student: str) -> str | None:
+            reply = visitor.post("/api/ask/answer", json=body(image, student=student))
+            found: str | None = reply.json()["outside"]
+            return found
+
+        image = desk.photographs.find(known)
+        assert image is not None
+        # The same words as on the command line.
+        assert outside(known, "lab") == scope.outside(str(base), Path(image.path))
+        assert outside(upload, "lab") == scope.outside(str(base), None)
+        assert "this picture lies in no world of it: a photograph" in str(outside(upload, "lab"))
+        assert outside(known, "other") is None and outside(upload, "other") is None
+        Path(image.path).parent.joinpath("world.json").write_text("{}")
+        assert outside(known, "lab") is None
 
 
 def test_the_order_of_boxes_is_the_order_of_ids(visitor: httpx.Client, first: str) -> None:

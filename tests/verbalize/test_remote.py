@@ -20,7 +20,8 @@ from lskd.errors import BudgetReached, UserError
 from lskd.picture import Picture, image_id
 from lskd.protocols import Answerer, Captioner, Narrator
 from lskd.types import Box, Image, Region
-from lskd.verbalize.remote import RemoteVision, one_line, scaled, whole_sentences
+from lskd.verbalize.remote import RemoteVision, scaled
+from lskd.verbalize.replies import one_line, whole_sentences
 
 Ask = Callable[..., RemoteVision]
 

@@ -19,7 +19,9 @@ from lskd.marking import mark
 from lskd.picture import Picture
 from lskd.protocols import Answerer, Captioner, Narrator
 from lskd.types import Box, Region
-from lskd.verbalize.vlm import Sampler, VisionLanguageModel, nucleus, whole_sentences
+from lskd.verbalize.replies import whole_sentences
+from lskd.verbalize.vlm import Sampler, VisionLanguageModel
+from lskd.writing.decode import nucleus
 
 
 def write_blip2_t5(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from chat_checkpoints import (
 )
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from typer.testing import CliRunner
 
+from lskd.cli import app
 from lskd.errors import UserError
 from lskd.writing.activations import Load, kept
 from lskd.writing.blip2 import USE, Blip2Writer
@@ -108,6 +111,47 @@ def test_activations_are_close_to_what_a_real_step_keeps(folder: Path) -> None:
     rows = [writer.module.speller.row(Line(0, "Where is [2]?", "yes")) for _ in range(2)]
     load = Load(2, 2, len(rows[0].before) + len(rows[0].after), len(rows[0].target))
     lines = [Line(0, "Where is [2]?", "yes"), Line(1, "Where is [2]?", "yes")]
+    real = kept_by(writer, sights, lines)
+    found = needed(USE, {"checkpoint": str(folder)}, load)
+    assert real * 0.8 <= found.activations <= real * 1.5
+
+
+@pytest.mark.parametrize("family", ["opt", "llama", "chat"])
+def test_lines_side_by_side_are_told_as_a_real_step_keeps_them(
+    folders: dict[str, Path], tmp_path: Path, family: str
+) -> None:
+    writer: Blip2Writer | ChatWriter
+    if family == "chat":
+        use, folder = CHAT, write_smolvlm(tmp_path / "model")
+        writer = ChatWriter(str(folder), rank=4)
+    else:
+        use, folder = USE, folders[family]
+        writer = Blip2Writer(str(folder))
+    writer.pack()
+    sights = writer.look([blocks(0), blocks(1)])
+    line = Line(0, "Where is [2]?", "yes")
+    if isinstance(writer, ChatWriter):
+        row, picture = writer.module.row(sights[0], line), 0  # its tokens stand among the others
+    else:
+        row, picture = writer.module.speller.row(line), None
+    before, given, learnt = len(row.before), len(row.after), len(row.target)
+    load = Load(8, 2, given, learnt, before if picture == 0 else None, side=4)
+    real = kept_by(writer, sights, [replace(line, view=view) for view in (0, 1) for _ in range(4)])
+    keys: dict[str, Any] = {"checkpoint": str(folder), "rank": 4}
+    found = needed(use, keys, load)
+    # Attention's matrix is counted, which this step does not keep, line by line as side by side.
+    most = 2.0 if family == "chat" else 1.5
+    assert real * 0.8 <= found.activations <= real * most
+    if family == "chat":  # BLIP-2's configuration says how large a picture is
+        large = replace(load, prompt=2, target=2, picture=512)
+        alone = needed(use, keys, replace(large, side=1))
+        assert needed(use, keys, large).activations < alone.activations / 3
+    many = Load(8, 2, 2, 2)  # as many rows as tokens
+    assert needed(use, keys, many).activations > 0
+
+
+def kept_by(writer: Blip2Writer | ChatWriter, sights: Any, lines: Sequence[Line]) -> int:
+    """Return the bytes that a real step keeps for its gradient, beside the weights."""
     own = {one.untyped_storage()._cdata for one in writer.module.parameters()}
     seen: dict[int, Any] = {}
 
@@ -120,10 +164,28 @@ def test_activations_are_close_to_what_a_real_step_keeps(folder: Path) -> None:
     writer.module.train()
     with saved_tensors_hooks(take, lambda one: one):
         loss, _ = writer.loss(sights, lines)
-    real = sum(storage.nbytes() for storage in seen.values())
-    found = needed(USE, {"checkpoint": str(folder)}, load)
     assert loss.requires_grad
-    assert real * 0.8 <= found.activations <= real * 1.5
+    return sum(storage.nbytes() for storage in seen.values())
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("t5", "an encoder reads its prompts"),
+        ("qwen", "it counts rows and columns of a picture"),
+        ("gemma", "it has layers of sliding_attention"),
+    ],
+)
+def test_a_model_that_reads_no_lines_side_by_side_is_told_before_it_is_loaded(
+    folders: dict[str, Path], tmp_path: Path, family: str, said: str
+) -> None:
+    if family == "t5":
+        use, folder = USE, folders["t5"]
+    else:
+        write = write_qwen2_vl if family == "qwen" else write_gemma3
+        use, folder = CHAT, write(tmp_path / "model")
+    with pytest.raises(UserError, match=f"packed = true: .* cannot read lines .*{said}"):
+        needed(use, {"checkpoint": str(folder)}, replace(LOAD, rows=4, side=2))
 
 
 def test_states_that_are_made_again_take_less_and_more_lines_more(folder: Path) -> None:
@@ -249,6 +311,19 @@ def test_four_bits_without_a_gpu_are_one_line(folders: dict[str, Path]) -> None:
         Blip2Writer(str(folders["t5"]), device="cpu", bits=4)
 
 
+@pytest.mark.parametrize(("described", "side", "views"), [("plain", 15, 8), ("drawn", 16, 4)])
+def test_a_row_of_a_packed_run_is_a_group_of_neighbours_about_a_view_or_two(
+    folders: dict[str, Path], described: str, side: int, views: int
+) -> None:
+    given = {"batch": "8", "tokens": "5", "packed": "true", "together": "8"}
+    given |= {"student.checkpoint": str(folders["opt"]), "described": described}
+    changes = [w for name, value in given.items() for w in ("--set", f"generative.{name}={value}")]
+    result = CliRunner().invoke(app, ["memory", str(RUN), "--ranks", "2", "--json", *changes])
+    assert result.exit_code == 0, result.stderr
+    load = json.loads(result.stdout)["load"]
+    assert (load["side"], load["views"], load["rows"]) == (side, views, side * views)
+
+
 def lskd(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "lskd", *words],
@@ -273,7 +348,8 @@ def test_the_command_tells_it_of_a_run_and_of_a_checkpoint(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ranks"] == 2
-    assert found["load"] == {"rows": 8, "views": 4, "prompt": 64, "target": 5, "picture": None}
+    load = {"rows": 8, "views": 4, "prompt": 64, "target": 5, "picture": None, "side": 1}
+    assert found["load"] == load
     keys = {"checkpoint": str(folders["t5"]), "recompute": True}
     expected = needed(USE, keys, Load(8, 4, 64, 5), ranks=2)
     assert found["total"] == expected.total

@@ -15,7 +15,7 @@ from lskd.chat import batch_files
 from lskd.chat.batch_files import Line
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, received, request
+from lskd.chat.conversation import answered, continued, given_up, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal
@@ -233,10 +233,7 @@ class BatchTeacher:
             paid = received(asked, answer, self._budget, seconds)
             await self._ledger.keep(call, asked.key, paid, self._budget.most(asked))
         except Fault as fault:
-            if fault.may_cost:
-                await self._ledger.lose(call, str(fault), fault.body)
-            else:
-                await self._ledger.withdraw(call)
+            await given_up(self._ledger, call, fault)
             return fault
         return None
 

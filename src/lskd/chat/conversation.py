@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lskd.chat.budget import Budget
 from lskd.chat.endpoint import Endpoint
 from lskd.chat.faults import Fault
+from lskd.chat.ledger import Ledger
 from lskd.chat.paid import Paid
 from lskd.chat.wire import Request, read_completion
 from lskd.protocols import Conversation
@@ -62,6 +63,14 @@ def received(asked: Request, response: str, budget: Budget, seconds: float) -> P
         price=budget.price(completion.input_tokens, completion.output_tokens),
         seconds=seconds,
     )
+
+
+async def given_up(ledger: Ledger, call: int, fault: Fault) -> None:
+    """Tell a ledger that a call brought no reply, and what that may have cost."""
+    if fault.may_cost:
+        await ledger.lose(call, str(fault), fault.body)
+    else:
+        await ledger.withdraw(call)
 
 
 def answered(conversation: Conversation, asked: Request, outcome: Paid | Fault) -> Reply:

@@ -20,8 +20,8 @@ class Fault(Exception):
     there, try again for a while; "busy": it asks for less, try again for a while; "passing": try
     again a few times; "late": the same, and ask for less; "broken": the same, but if nobody is
     answered it is the network, try again for a while; "request": this request will never do.
-    `may_cost`: the server may have made,
-    and charged, a reply. `pause`: seconds to wait that the server asked for. `body`: what came.
+    `may_cost`: the server may have made, and charged, a reply. `pause`: seconds to wait that the
+    server asked for. `body`: what came.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, received, request
+from lskd.chat.conversation import answered, continued, given_up, received, request
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal
@@ -115,10 +115,7 @@ class ChatTeacher:
             response = await self._sent(asked)
             paid = received(asked, response, self._budget, time.monotonic() - began)
         except Fault as fault:
-            if fault.may_cost:
-                await self._ledger.lose(call, str(fault), fault.body)
-            else:
-                await self._ledger.withdraw(call)
+            await given_up(self._ledger, call, fault)
             raise
         return await self._ledger.keep(call, asked.key, paid, most)
 

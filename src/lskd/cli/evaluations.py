@@ -163,7 +163,7 @@ def checked(given: dict[str, Any], changes: list[str]) -> "Settings":
 
 def evaluated(settings: "Settings", out: Path) -> "Evaluation":
     """Evaluate without a run, in a folder of its own, and write the tables of the stage there."""
-    from lskd import execute, progress
+    from lskd import hold, progress
     from lskd.evaluate.stage import STAGE
     from lskd.evaluate.work import evaluate as work
     from lskd.facts import RunFacts
@@ -174,7 +174,7 @@ def evaluated(settings: "Settings", out: Path) -> "Evaluation":
         raise UserError("an evaluation without a run file has nothing to report of a run")
 
     context = Context(STAGE.name, out, 0, out / "journal.sqlite", facts)
-    with execute.locked([out]), progress.display("auto").stage(STAGE.name, None) as bar:
+    with hold.locked([out]), progress.display("auto").stage(STAGE.name, None) as bar:
         found = work(settings, dataclasses.replace(context, tick=bar.tick, say=bar.say))
         table.write(Reject, out / "reject" / "00000.parquet", found.rejects)
         table.write(Outcome, out / "outcome" / "00000.parquet", found.outcomes)

@@ -13,6 +13,7 @@ from lskd.cli.options import AsJson, Changes, console, plain_errors, printed
 from lskd.errors import UserError
 
 if TYPE_CHECKING:
+    from lskd.distil.generative.stage import Settings
     from lskd.writing.memory import Memory
 
 GB = 1e9
@@ -32,7 +33,8 @@ def memory(
         str | None, typer.Option(help="Instead of a run file: a base, a folder or a name.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Examples that a process learns from at once.")
+        int | None,
+        typer.Option(min=1, help="Rows of a batch that a process learns from at once."),
     ] = None,
     prompt: Annotated[int, typer.Option(min=1, help="Tokens of a prompt.")] = 64,
     target: Annotated[
@@ -67,7 +69,8 @@ def memory(
         from lskd.writing.memory import needed
 
         length = asked.target if target is None else target
-        load = Load(learnt * LINES, learnt, prompt, length)
+        views = learnt * asked.views
+        load = Load(views * asked.lines, views, prompt, length, side=asked.side)
         found = needed(asked.use, keys, load, ranks, asked.average)
         if as_json:
             known = {name: getattr(found, name) for name in ("held", "total", "most")}
@@ -78,13 +81,20 @@ def memory(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Asked:
-    """A writer, and how much of it is trained at once."""
+    """A writer, and how much of it is trained at once.
+
+    A row of a batch is about so many `views`, at most, each with so many `lines`, of which `side`
+    are read side by side.
+    """
 
     use: str
     keys: dict[str, Any]
     rows: int = 1
     target: int = 128
     average: bool = False
+    views: int = 1
+    lines: int = LINES
+    side: int = 1
 
 
 def _of_checkpoint(checkpoint: str) -> Asked:
@@ -107,13 +117,26 @@ def _of_run(file: Path, changes: list[str], ranks: int) -> Asked:
             f"batch = {settings.batch} cannot be shared by {ranks} processes in accumulate = "
             f"{settings.accumulate} parts: it is no multiple of {parts}"
         )
-    return Asked(
+    asked = Asked(
         settings.student.use,
         settings.student.keys,
         settings.batch // parts,
         settings.tokens,
         settings.average is not None,
     )
+    return _packed(asked, settings) if settings.packed else asked
+
+
+def _packed(asked: Asked, settings: "Settings") -> Asked:
+    """Return what is trained at once where a row is a group of neighbours, side by side.
+
+    Examples that name regions by phrase are about a picture in which nothing is drawn, so a group
+    can have two views. One may have all lines but one, and the other is as long by padding.
+    """
+    lines = settings.together * LINES
+    if settings.described == "plain" and settings.coordinates is None and lines > 1:
+        return dataclasses.replace(asked, views=2, lines=lines - 1, side=lines - 1)
+    return dataclasses.replace(asked, lines=lines, side=lines)
 
 
 def _shown(found: "Memory") -> None:

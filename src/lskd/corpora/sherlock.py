@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lskd.corpora.source import Source, beside, blank, read, split_of, untagged
-from lskd.evaluate.pictures import Pictures
+from lskd.evaluate.pictures import Pictures, check_size
 from lskd.evaluate.rows import Row, Wrong, mapping, number, several, text
 from lskd.evaluate.sherlock import image_names
 from lskd.types import Box, Example, Image, Region, Reject
@@ -32,12 +32,7 @@ def examples(source: Source) -> Iterator[Example | Reject]:
         given = mapping(row.fields.get("inputs"), "'inputs'")
         about = mapping(given.get("image"), "'image'")
         image = pictures.find(image_names(text(about, "url")))
-        stated = tuple(int(number(about.get(side), side)) for side in ("width", "height"))
-        if stated != (image.width, image.height):
-            raise Wrong(
-                f"boxes on {stated[0]} x {stated[1]} pixels, but the upright picture is "
-                f"{image.width} x {image.height}"
-            )
+        check_size(about, image)
         boxes = [_box(box, image) for box in several(given, "bboxes")]
         if not boxes:
             raise Wrong("it has no box")

@@ -6,7 +6,8 @@ which a killed training goes on. Equal judgments of equal triples are not traine
 where the tables around them have grown.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lskd.critique import digest, judgments, note
@@ -28,23 +29,49 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     where there are no judgments yet.
     """
     rows = judged(settings, context, tables)
-    folder = context.folder / MODEL
     digests = digest.of(settings, rows, context.seed)
-    about = note.read(folder) if (folder / note.FILE).exists() else None
-    if about is None or about.digest != digests.all:
+    about = trained(context, digests)
+    if about is None:
         # torch is not wanted by a run that waits for people, or has its critic.
         from lskd.critique.work import fitted
 
         about = fitted(settings, rows, digests, context)
         if about is None:
             return
-    told = [fit_of(about, folder)], list(rows.rejects)
-    done = tables.shards(Fit)
-    for shard in tables.shards(Image):
-        expected = told if shard == tables.shards(Image)[0] else ([], [])
-        kept = tables.read(Fit, shard), tables.read(Reject, shard, context.stage)
-        if shard not in done or kept != expected:
-            yield shard, [*expected[0], *expected[1]]
+    yield from untold(about, rows, context, tables)
+
+
+def is_due(settings: Settings, context: Context, tables: Tables) -> bool:
+    """Return whether there is anything to train on, or to tell, that is not trained on or told.
+
+    Raises as `whole` does.
+    """
+    quiet = dataclasses.replace(context, say=lambda text: None)
+    rows = judged(settings, quiet, tables)
+    about = trained(quiet, digest.of(settings, rows, quiet.seed))
+    return about is None or any(untold(about, rows, quiet, tables))
+
+
+def trained(context: Context, digests: digest.Digests) -> About | None:
+    """Return what the note of a critic says, or None if it was not trained on just this."""
+    folder = context.folder / MODEL
+    about = note.read(folder) if (folder / note.FILE).exists() else None
+    return about if about is not None and about.digest == digests.all else None
+
+
+def untold(
+    about: About, rows: Rows, context: Context, tables: Tables
+) -> Iterator[tuple[str, list[Fit | Reject]]]:
+    """Yield each shard that does not tell of this critic yet."""
+    fit = fit_of(about, context.folder / MODEL)
+    done, shards = tables.shards(Fit), tables.shards(Image)
+    for shard in shards:
+        fits, rejects = ([fit], list(rows.rejects)) if shard == shards[0] else ([], [])
+        # A child of the run may spell the folder otherwise; all is scored again if that is written.
+        kept = [dataclasses.replace(row, folder=fit.folder) for row in tables.read(Fit, shard)]
+        told = kept == fits and tables.read(Reject, shard, context.stage) == rejects
+        if shard not in done or not told:
+            yield shard, [*fits, *rejects]
         context.tick(tables.count(Image, shard))
 
 
@@ -134,7 +161,7 @@ STAGE = Stage(
     writes=(Fit, Reject),
     whole=whole,
     # It looks for new judgments each time; without any it yields nothing.
-    grows=True,
+    grows=is_due,
     files=base_files,
     optional=True,
     together=True,

@@ -1,17 +1,14 @@
 """`critic.toml`: who a critic is, how it is to be shown triples, and how good it is."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import tomli_w
-from pydantic import TypeAdapter, ValidationError
-
-from lskd import __version__, table
+from lskd import __version__
 from lskd.critique.evaluation import Quality
 from lskd.critique.view import Look
 from lskd.errors import UserError
+from lskd.tomlfile import read_note, write_note
 
 FILE = "critic.toml"
 Rating = Literal["qa", "rationale"]
@@ -44,8 +41,7 @@ class About:
 
 def write(folder: Path, about: About) -> None:
     """Write the note; raises UserError if the disk is full."""
-    with table.draft(folder / FILE) as unfinished:
-        unfinished.write_text(tomli_w.dumps(_known(table.plain(about))), encoding="utf-8")
+    write_note(folder / FILE, about)
 
 
 def read(folder: Path) -> About:
@@ -56,17 +52,4 @@ def read(folder: Path) -> About:
             f"{folder} is no critic: it has no {FILE}; give a folder that the stage critic has "
             "made, as out/<run>/critic/model"
         )
-    try:
-        return TypeAdapter(About).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
-    except (OSError, ValueError, UserError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-
-
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is None, for which TOML has no word."""
-    kept = {name: value for name, value in values.items() if value is not None}
-    return {n: _known(v) if isinstance(v, dict) else v for n, v in kept.items()}
+    return read_note(path, About)

@@ -1,16 +1,13 @@
 """`student.toml`: who a student is, and how it is to be asked."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-from pydantic import TypeAdapter, ValidationError
-
-from lskd import __version__, table
+from lskd import __version__
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
+from lskd.tomlfile import read_note, write_note
 
 FILE = "student.toml"
 
@@ -40,10 +37,7 @@ class About:
 
 def write(folder: Path, about: About) -> None:
     """Write the note; raises UserError if the disk is full."""
-    # TOML has no word for none.
-    said = {name: value for name, value in table.plain(about).items() if value is not None}
-    with table.draft(folder / FILE) as unfinished:
-        unfinished.write_text(tomli_w.dumps(said), encoding="utf-8")
+    write_note(folder / FILE, about)
 
 
 def read(folder: Path) -> About:
@@ -54,11 +48,4 @@ def read(folder: Path) -> About:
             f"{folder} is no student: it has no {FILE}; give a folder that the stage distil or "
             "generative has made, as out/<run>/distil/student"
         )
-    try:
-        return TypeAdapter(About).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    return read_note(path, About)

@@ -1,11 +1,11 @@
 """Names of images in a benchmark's files become rows of Image: the file, its size, its id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import PIL.Image
 
-from lskd.evaluate.rows import Wrong
+from lskd.evaluate.rows import Wrong, number
 from lskd.picture import UNREADABLE, image_id, size_of
 from lskd.types import Image
 
@@ -44,6 +44,16 @@ class Pictures:
                     return (root / inner).absolute()
         where = " or ".join(str(root) for root in self.roots)
         raise Wrong(f"missing file {names[0]} in {where}")
+
+
+def check_size(fields: Mapping[str, object], image: Image) -> None:
+    """Raise Wrong unless a stated width and height, of boxes, are the upright picture's."""
+    width, height = (int(number(fields.get(side), side)) for side in ("width", "height"))
+    if (width, height) != (image.width, image.height):
+        raise Wrong(
+            f"boxes on {width} x {height} pixels, but the upright picture is "
+            f"{image.width} x {image.height}"
+        )
 
 
 def sight(path: Path) -> Image:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd.errors import UserError
-from lskd.evaluate.pictures import Pictures
+from lskd.evaluate.pictures import Pictures, check_size
 from lskd.evaluate.rows import Wrong, loaded, mapping, number, several, texts
 from lskd.marking import visible
 from lskd.types import Box, Image, Polygon, Region
@@ -65,12 +65,7 @@ class Scenes:
         file = self.pictures.path((f"{FOLDER}/{metadata}", metadata))
         try:
             fields = mapping(loaded(file), "the metadata")
-            stated = tuple(int(number(fields.get(side), side)) for side in ("width", "height"))
-            if stated != (picture.width, picture.height):
-                raise Wrong(
-                    f"boxes on {stated[0]} x {stated[1]} pixels, but the upright picture is "
-                    f"{picture.width} x {picture.height}"
-                )
+            check_size(fields, picture)
             regions = self.regions(fields, picture)
         except UserError as error:
             raise Wrong(str(error)) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd.evaluate.benchmark import Benchmark, File, Found, Options, file_in, known_split
-from lskd.evaluate.pictures import Pictures
+from lskd.evaluate.pictures import Pictures, check_size
 from lskd.evaluate.rows import (
     Row,
     Wrong,
@@ -128,12 +128,7 @@ def _instance(row: Row, pictures: Pictures) -> Instance:
         raise Wrong(f"it is of the task {extra['task']!r}, not comparison")
     about = mapping(fields.get("image"), "'image'")
     image = pictures.find(image_names(text(about, "url")))
-    stated = tuple(int(number(about.get(side), side)) for side in ("width", "height"))
-    if stated != (image.width, image.height):
-        raise Wrong(
-            f"boxes on {stated[0]} x {stated[1]} pixels, but the upright picture is "
-            f"{image.width} x {image.height}"
-        )
+    check_size(about, image)
     boxes = several(fields, "region")
     if not boxes:
         raise Wrong("it has no region")

@@ -143,7 +143,7 @@ def files(settings: Settings) -> Sequence[Path]:
 
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Evaluate all models; the outcomes stand in the first shard, with what could not be asked."""
-    # numpy and the readers are not wanted by a run that has no such stage.
+    # What asks, measures and draws is not wanted by a run that has no such stage.
     from lskd.evaluate.work import evaluate
 
     found = evaluate(settings, context)

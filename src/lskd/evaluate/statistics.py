@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lskd import bootstrap
+from lskd import bootstrap, signtest
 from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
 from lskd.evaluate.metrics import Values, mean_of
@@ -124,13 +124,7 @@ def paired(
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return McNemar's exact two-sided p from the items that one of two models alone gets right."""
-    number, fewer = only_first + only_second, min(only_first, only_second)
-    ways = term = 1
-    for right in range(fewer):
-        term = term * (number - right) // (right + 1)
-        ways += term
-    p: float = 2 * ways / 2**number
-    return min(1.0, p)
+    return signtest.two_sided(only_first, only_second)
 
 
 def by_kind(title: str, kinds: Sequence[K | None]) -> Slicing:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lskd import table
 from lskd.evaluate.figures import COLUMNS, Column
 from lskd.evaluate.work import Evaluation
+from lskd.markdown import grid
 from lskd.types import Outcome
 
 NOTHING = "–"
@@ -117,16 +118,16 @@ def markdown(found: Evaluation) -> str:
     """Return the summary as Markdown: results, details, parts, notes."""
     head = ["model", *(column.title for column in columns(found))]
     parts = ["# Evaluation", "In percent (Sherlock: -100 to 100), with 95 % intervals by image."]
-    parts.append(_grid(head, [[line.title, *line.cells] for line in results(found)]))
+    parts.append(grid(head, [[line.title, *line.cells] for line in results(found)]))
     if any(one.audited for one in found.outcomes):
         parts.append("## Without what a training corpus touches")
         clean = results(found, audited=True)
-        parts.append(_grid(head, [[line.title, *line.cells] for line in clean]))
+        parts.append(grid(head, [[line.title, *line.cells] for line in clean]))
     parts.append("## Every figure")
     first = found.models[0].title
     detail = ["figure", "model", "official", "ties fair", "chance", "items", "images"]
     rows = [[name_of(one.official), one.official.model, *_detail(one)] for one in details(found)]
-    parts.append(_grid([*detail, f"less {first}", "p"], rows))
+    parts.append(grid([*detail, f"less {first}", "p"], rows))
     sliced = [one for one in found.outcomes if one.slicing]
     if sliced:
         parts.append("## Parts")
@@ -134,7 +135,7 @@ def markdown(found: Evaluation) -> str:
             [name_of(one), one.slicing, one.part, one.model, percent(one), f"{one.items}"]
             for one in sliced
         ]
-        parts.append(_grid(["figure", "parted by", "part", "model", "value", "items"], rows))
+        parts.append(grid(["figure", "parted by", "part", "model", "value", "items"], rows))
     if found.calibrations:
         parts.append("## Calibration")
         rows = [
@@ -142,7 +143,7 @@ def markdown(found: Evaluation) -> str:
             + [share(x) for x in (one.found.error, one.found.confidence, one.found.accuracy)]
             for one in found.calibrations
         ]
-        parts.append(_grid(["figure", "model", "error", "confidence", "accuracy"], rows))
+        parts.append(grid(["figure", "model", "error", "confidence", "accuracy"], rows))
     parts.append("## How it was asked")
     parts.append("\n".join(f"- {one.title} (`{one.name}`): {one.asked}" for one in found.models))
     if found.notes:
@@ -201,9 +202,3 @@ def _detail(one: Detail) -> list[str]:
         share(official.difference, signed=True),
         probability(official.p),
     ]
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in lines)

@@ -36,11 +36,8 @@ def write(
         raise UserError(f"pictures = {pictures!r} makes no sense to annotate: 'plain' or 'none'")
     album = Album(Look(pictures=pictures))
     with export(out, "coco") as draft, closing(Catalogue(draft.path)) as catalogue:
-        for example in examples:
-            name = draft.attempt(example, lambda each: album.placed(each, draft.path))
-            if name is not None:
-                catalogue.add(example, name)
-                draft.rows += 1
+        for example, name in draft.each(examples, lambda one: album.placed(one, draft.path)):
+            catalogue.add(example, name)
         catalogue.join(draft.path / NAME)
     return draft.written()
 

@@ -70,6 +70,16 @@ class Draft:
             self.reject(Reject(example.id, str(error), text))
             return None
 
+    def each(
+        self, examples: Iterable[Example], work: Callable[[Example], T]
+    ) -> Iterator[tuple[Example, T]]:
+        """Yield what `work` makes of each example, which is then a row; see `attempt`."""
+        for example in examples:
+            made = self.attempt(example, work)
+            if made is not None:
+                yield example, made
+                self.rows += 1
+
     def reject(self, reject: Reject) -> None:
         """Keep a reject, in the file beside the export."""
         with (self.path / REJECTS).open("a", encoding="utf-8", errors="backslashreplace") as opened:

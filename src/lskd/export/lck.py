@@ -46,11 +46,8 @@ def write(examples: Iterable[Example], out: Path, root: Path | None = None) -> W
         def line(example: Example) -> str:
             return json.dumps(row_of(example, root), ensure_ascii=False)
 
-        for example in examples:
-            made = draft.attempt(example, line)
-            if made is not None:
-                opened.write(made + "\n")
-                draft.rows += 1
+        for _, made in draft.each(examples, line):
+            opened.write(made + "\n")
     return draft.written()
 
 

@@ -10,7 +10,7 @@ import PIL.Image
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, mark, visible
-from lskd.picture import decode, image_id, orientation, read, upright_size
+from lskd.picture import UNREADABLE, decode, image_id, orientation, read, upright_size
 from lskd.storage.address import is_url
 from lskd.types import Example, Region
 
@@ -67,7 +67,7 @@ class Album:
             data = self.read(example)
             try:
                 self.file = self.upright(example, data)
-            except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+            except UNREADABLE as error:
                 raise UserError(f"broken image {example.path}: {error}") from error
             self.current = f"{example.image_id} {example.path}"
         return self.file
@@ -112,7 +112,7 @@ class Album:
         if regions not in self.views:
             try:
                 self.pixels = self.pixels or decode(original.data)
-            except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+            except UNREADABLE as error:
                 raise UserError(f"broken image {example.path}: {error}") from error
             data = jpeg(mark(self.pixels, regions, self.look.marks))
             view = safe(".".join(str(region.id) for region in regions), dots=True)

@@ -42,11 +42,8 @@ def write(examples: Iterable[Example], out: Path, look: Look = LOOK, talk: Talk 
             return made
 
         with closing(JsonFiles(draft.path, listed=False)) as files:
-            for example in draft.chosen(examples, talk.styles):
-                made = draft.attempt(example, row)
-                if made is not None:
-                    files.add(example.split, made)
-                    draft.rows += 1
+            for example, made in draft.each(draft.chosen(examples, talk.styles), row):
+                files.add(example.split, made)
     return draft.written()
 
 

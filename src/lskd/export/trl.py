@@ -52,11 +52,8 @@ def write(
             messages[0]["content"].insert(0, {"type": "image", "text": None})
             return {"id": example.id, "images": [cell(album, example)], "messages": messages}
 
-        for example in draft.chosen(examples, talk.styles):
-            made = draft.attempt(example, row)
-            if made is not None:
-                files.add(example.split, made, [made["images"][0]["bytes"] or b""])
-                draft.rows += 1
+        for example, made in draft.each(draft.chosen(examples, talk.styles), row):
+            files.add(example.split, made, [made["images"][0]["bytes"] or b""])
         files.close()
     return draft.written()
 

@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lskd.generate.parse import REFUSAL, canonical, normal, pieces
+from lskd.comparing import normal
+from lskd.generate.parse import REFUSAL, canonical, pieces
 from lskd.generate.replies import Settings
 from lskd.prompt import LOOKALIKES, Descriptors, filled, observations, prompt_file
 from lskd.protocols import Conversation, Teacher

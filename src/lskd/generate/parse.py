@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic import PositiveInt
 
+from lskd.comparing import normal
 from lskd.generate.phrases import Links
 from lskd.resources import Resources, Spread
 from lskd.stage import Context, Section, Shard, Stage, Worker
@@ -154,11 +155,6 @@ def canonical(piece: Piece) -> Piece:
 
     question, answer, rationale = (BRACKETS.sub(rewritten, getattr(piece, p)) for p in PARTS)
     return Piece(piece.text, question, answer, rationale, piece.last)
-
-
-def normal(text: str) -> str:
-    """Return a text as it is compared: lower case, words only."""
-    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 @dataclass

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from lskd.generate.commonsense import layout, several, single
+from lskd.generate.commonsense import groups, layout, pairs, single
 from lskd.generate.commonsense.observations import Observations, split
 from lskd.generate.commonsense.questions import questions
 from lskd.generate.commonsense.view import View, view
@@ -113,7 +113,12 @@ def triples(seen: View, rng: random.Random) -> Iterator[Draft]:
     on the layout of boxes alone comes last.
     """
     writer = Writer(rng, seen.style)
-    pool = [*single.ideas(seen), *several.ideas(seen), *layout.ideas(seen)]
+    pool = [
+        *single.ideas(seen),
+        *pairs.ideas(seen),
+        *groups.ideas(seen),
+        *layout.ideas(seen),
+    ]
     rng.shuffle(pool)
     kinds: Counter[str] = Counter()
     regions: Counter[int] = Counter()

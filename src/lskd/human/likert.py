@@ -22,6 +22,7 @@ from lskd.bootstrap import Bootstrap
 from lskd.human.agreement import USUAL, Given, Interval, Table, alpha, arranged, said, with_interval
 from lskd.human.once import once
 from lskd.human.work import HIGHEST, LOWEST
+from lskd.markdown import grid
 from lskd.types import Judgment, Reject
 
 Criterion = Literal["qa", "rationale"]
@@ -94,7 +95,6 @@ def markdown(found: Likert) -> str:
         ]
         for one in found.questions
     ]
-    grid = "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
     notes = [
         f"{found.judgments} judgments of {found.triples} triples; filtering keeps {found.kept}.",
         f"Mean ratings from 1 (reject) to 3 (accept), with {100 * found.how.confidence:g} % "
@@ -103,7 +103,10 @@ def markdown(found: Likert) -> str:
     ]
     if found.rejects:
         notes.append(f"{len(found.rejects)} judgments contradict others of their annotator.")
-    return "\n\n".join(["# Human ratings", grid, "\n".join(f"- {n}" for n in notes)]) + "\n"
+    return (
+        "\n\n".join(["# Human ratings", grid(head, rows), "\n".join(f"- {n}" for n in notes)])
+        + "\n"
+    )
 
 
 def svg(found: Likert) -> str:

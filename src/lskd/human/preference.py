@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from lskd import table
+from lskd import signtest, table
 from lskd.bootstrap import Bootstrap
 from lskd.human.agreement import (
     NOTHING,
@@ -31,12 +31,13 @@ from lskd.human.agreement import (
     with_interval,
 )
 from lskd.human.once import once
+from lskd.human.work import PREFERENCES
+from lskd.markdown import grid
 from lskd.types import Comparison, Preference, Reject
 
 Aspect = Literal["correctness", "informativeness", "plausibility", "overall"]
 Rule = Literal["leave out", "tie"]
 ASPECTS: tuple[Aspect, ...] = ("correctness", "informativeness", "plausibility", "overall")
-OUTCOMES: tuple[Preference, ...] = ("first", "second", "tie")
 RANKS = {"first": -1.0, "tie": 0.0, "second": 1.0}  # a tie lies between
 TURNED: dict[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
 
@@ -107,15 +108,7 @@ def majority(votes: Sequence[Preference]) -> Preference | None:
 
 def sign_test(wins: int, losses: int) -> float | None:
     """Return the exact two-sided p of wins and losses by a fair coin; None without any."""
-    number, fewer = wins + losses, min(wins, losses)
-    if not number:
-        return None
-    ways = term = 1
-    for place in range(fewer):
-        term = term * (number - place) // (place + 1)
-        ways += term
-    p: float = 2 * ways / 2**number
-    return min(1.0, p)
+    return signtest.two_sided(wins, losses) if wins or losses else None
 
 
 def markdown(found: Preferences) -> str:
@@ -164,7 +157,7 @@ def _row(
     }
     tally = Counter(counted.values())
     images = _by_image(counted, image_of)
-    first, second, tie = (with_interval(_share(n), images, how) for n in range(len(OUTCOMES)))
+    first, second, tie = (with_interval(_share(n), images, how) for n in range(len(PREFERENCES)))
     ranks = [Given(one.question_id, one.annotator, RANKS[getattr(one, aspect)]) for one in given]
     return Row(
         first=pair.first,
@@ -185,9 +178,9 @@ def _row(
 def _by_image(counted: dict[str, Preference], image_of: dict[str, str]) -> Table:
     """Return how many items of each image have each outcome, (images, outcomes)."""
     places = {name: place for place, name in enumerate(dict.fromkeys(map(image_of.get, counted)))}
-    counts = np.zeros((len(places), len(OUTCOMES)))
+    counts = np.zeros((len(places), len(PREFERENCES)))
     for item, verdict in counted.items():
-        counts[places[image_of[item]], OUTCOMES.index(verdict)] += 1
+        counts[places[image_of[item]], PREFERENCES.index(verdict)] += 1
     return counts
 
 
@@ -230,13 +223,9 @@ def _grid(rows: Sequence[Row]) -> str:
         ("without majority", lambda row: f"{row.undecided}"),
     )
     head = ["", *(row.aspect for row in rows)]
-    body = [[_cell(name), *(tell(row) for row in rows)] for name, tell in lines]
+    body = [[" ".join(name.split()), *(tell(row) for row in rows)] for name, tell in lines]
     body.append(["judgments by people", *(f"{row.votes} by {row.judges}" for row in rows)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "/").split())
+    return grid(head, body)
 
 
 def _probability(p: float | None) -> str:

@@ -120,10 +120,7 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
         changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
     child = load(file, changes, out, with_models=True)
     last = "score" if "critic" in own else "evaluate"
-    for stage in Selection(until=last).of(child):
-        # What is inherited is made already, and other controls may be reading it.
-        if not child.inherits(stage.name):
-            execute.execute(child, Selection(only=stage.name), display)
+    execute.execute(child, Selection(until=last), display)
     return child
 
 

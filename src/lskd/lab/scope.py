@@ -15,16 +15,17 @@ PRETRAINED: Final = "pretrain.json"
 OWN: Final = ("lskd", "lab")  # the package that ships bases
 
 
-def outside(base: str, picture: Path) -> str | None:
+def outside(base: str, picture: Path | None) -> str | None:
     """Return why a student says nothing of a picture; None if the lab has nothing against it.
 
     `base` names what the student was trained from. Whether a picture is a drawn scene is known of
-    those alone that lie in the folder of a world.
+    those alone that lie in the folder of a world; None is one that lies nowhere, as an upload does.
     """
-    if not is_of_lab(base) or is_in_world(picture):
+    if not is_of_lab(base) or (picture is not None and is_in_world(picture)):
         return None
+    named = "this picture" if picture is None else picture
     return (
-        f"this student knows drawn scenes of the lab alone, and {picture} lies in no world of it: "
+        f"this student knows drawn scenes of the lab alone, and {named} lies in no world of it: "
         "a photograph is outside of what it has seen, and its answer means nothing"
     )
 

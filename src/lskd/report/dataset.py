@@ -1,6 +1,6 @@
 """Stage `dataset`: the examples as a folder that `datasets.load_dataset` opens, with its card."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import NonNegativeFloat
@@ -10,10 +10,10 @@ from lskd.export.pictures import Look
 from lskd.facts import RunFacts
 from lskd.marking import MarkStyle
 from lskd.report.card import Source, card
-from lskd.stage import Context, Section, Stage
+from lskd.stage import Context, Parts, Section, Stage
 from lskd.storage.address import shown
 from lskd.table import Tables
-from lskd.types import Example, Fit, Image, Record, Reply, Score, Triple
+from lskd.types import Example, Fit, Image, Reply, Score, Triple
 
 FOLDER = "hf"
 
@@ -41,9 +41,7 @@ def examples(tables: Tables) -> Iterator[Example]:
         yield from sorted(tables.read(Example, shard), key=lambda example: example.image_id)
 
 
-def whole(
-    settings: Settings, context: Context, tables: Tables
-) -> Iterator[tuple[str, Iterable[Record]]]:
+def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Write the folder beside the stage's note; it has no table of records."""
     look = Look(pictures=settings.pictures, marks=settings.marking)
     written = hf.write(

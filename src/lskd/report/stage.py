@@ -1,13 +1,11 @@
 """Stage `report`: one self-contained page that tells what a run has made, and students' cards."""
 
-from collections.abc import Iterable, Iterator
-
 from pydantic import NonNegativeInt
 
 from lskd.report.gallery import Size
 from lskd.report.page import render
 from lskd.report.student_card import cards
-from lskd.stage import Context, Section, Stage
+from lskd.stage import Context, Parts, Section, Stage
 from lskd.table import Tables, draft
 from lskd.types import (
     Annotation,
@@ -20,7 +18,6 @@ from lskd.types import (
     Image,
     Narratives,
     Outcome,
-    Record,
     Regions,
     Reject,
     Reply,
@@ -40,9 +37,7 @@ class Settings(Section):
     rejected: NonNegativeInt = 6
 
 
-def whole(
-    settings: Settings, context: Context, tables: Tables
-) -> Iterator[tuple[str, Iterable[Record]]]:
+def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Write the page beside the stage's note, and each student's card; it has no table."""
     size = Size(settings.kept, settings.dropped, settings.rejected, seed=context.seed)
     text = render(context.facts(), tables, size)

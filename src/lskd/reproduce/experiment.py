@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lskd.evaluate.metrics import Values
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from lskd.reproduce.bench import Bench
 
 Rule = Callable[[Values], Values]
-Part = Literal["paper", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,11 @@ class Experiment:
 
     name: str
     title: str
-    part: Part
-    paper: str
     learned: bool
-    why: str
-    arms: tuple[Arm, ...]
     measure: Callable[["Bench", "Experiment"], Measured]
+    paper: str = ""
+    why: str = ""
+    arms: tuple[Arm, ...] = ()
     trains: bool = False
 
 

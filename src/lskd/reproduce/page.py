@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd import table
+from lskd.markdown import grid
 from lskd.reproduce.experiment import Finding, Line
 from lskd.reproduce.experiments import ELSEWHERE
 from lskd.reproduce.paper import reported
@@ -70,7 +71,7 @@ def markdown(findings: Sequence[Finding], facts: Facts) -> str:
         [one.experiment.title, kind(one), *(f"{counted(one, name) or ''}" for name in VERDICTS)]
         for one in findings
     ]
-    parts.append(_grid(head, rows))
+    parts.append(grid(head, rows))
     for one in findings:
         parts += list(_part(one))
     parts += ["## Not in the lab", "\n".join(f"- {text}" for text in ELSEWHERE)]
@@ -152,14 +153,8 @@ def _part(finding: Finding) -> Iterator[str]:
             title = "*the paper*" if own else f"*{line.title}, the paper*"
             rows.append([title, *(told(one) for one in line.paper)])
     if rows:
-        yield _grid(["", *columns(finding)], rows)
+        yield grid(["", *columns(finding)], rows)
     if said := [f"- {text}" for text, _ in sentences(finding)]:
         yield "\n".join(said)
     if finding.measured is not None:
         yield from (note for note in finding.measured.notes if note)
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    every = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in every)

@@ -6,6 +6,7 @@ another process or host finds the same place: `.../lskd-places/s3/bucket/run` is
 
 import contextlib
 import importlib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,10 @@ EXTRAS: Mapping[str, tuple[str, str]] = {
 KEYS: Mapping[str, str] = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT_URL for another server)",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "az": (
+        "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY "
+        "(or AZURE_STORAGE_CONNECTION_STRING, as for another server)"
+    ),
     "models": "HF_TOKEN",
 }
 # A server that does not answer is told of within a minute or two, not a quarter of an hour.
@@ -41,8 +45,21 @@ S3 = {
         "retries": {"mode": "standard", "max_attempts": 5},
     }
 }
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": S3, "s3a": S3}
+AZ = {"connection_timeout": 10, "read_timeout": 30}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "s3": S3,
+    "s3a": S3,
+    "az": AZ,
+    "abfs": AZ,
+    "abfss": AZ,
+}
+# What tells of itself in logs when a library is used.
+LOGS: Mapping[str, tuple[str, ...]] = {"gcsfs": ("gcsfs", "google"), "adlfs": ("adlfs", "azure")}
 SECRET = re.compile("secret|token|key|password|credential|connection_string", re.IGNORECASE)
+# How those libraries tell that nobody has told them who is asking.
+NOBODY = re.compile(
+    "Unable to locate credentials|Must provide either a connection_string|Anonymous caller"
+)
 
 
 def is_url(name: str | Path) -> bool:
@@ -93,8 +110,11 @@ def shown(path: Path) -> str:
     return url_of(path) or str(path)
 
 
-def on(url: str) -> tuple[Any, str]:
+def on(url: str, seen: bool = False) -> tuple[Any, str]:
     """Return the file system that a URL is on, and the name of the file or folder there.
+
+    What others write is found at once. With `seen` the file was found already and its content is
+    wanted, so that its folder need not be listed for each file in it.
 
     Raises MissingExtra if the library for it is not installed, UserError for an unknown one.
     """
@@ -105,11 +125,37 @@ def on(url: str) -> tuple[Any, str]:
     try:
         fsspec = importlib.import_module("fsspec")
         with told(url):
-            # What others write is seen at once: no listing is kept.
             options = {"use_listings_cache": False, **OPTIONS.get(scheme, {})}
-            return fsspec.filesystem(scheme, **options), rest
+            quiet(library)
+            system = google(options) if library == "gcsfs" else fsspec.filesystem(scheme, **options)
+            if scheme == "hf" and not seen:
+                system.dircache.clear()  # it keeps listings whatever it is told
+            return system, rest
     except ImportError as error:
         raise MissingExtra(f"{scheme}://", library, extra) from error
+
+
+def google(options: Mapping[str, Any]) -> Any:
+    """Return the file system of gs://, of gcsfs's plain class.
+
+    The one that fsspec takes first asks Google, by other means, for the kind of each bucket. In one
+    kind (zonal) it then uploads so that others see what is not whole, and replaces a lock.
+    """
+    plain = importlib.import_module("gcsfs.core").GCSFileSystem
+    timeout = importlib.import_module("aiohttp").ClientTimeout(
+        total=None, sock_connect=10, sock_read=30
+    )
+    return plain(requests_timeout=timeout, **options)
+
+
+def quiet(library: str) -> None:
+    """Keep a library's own log off the terminal: what went wrong is told in one line of ours.
+
+    Where logs are collected they have it still.
+    """
+    for log in map(logging.getLogger, LOGS.get(library, ())):
+        if not log.handlers:
+            log.addHandler(logging.NullHandler())
 
 
 @contextlib.contextmanager
@@ -124,6 +170,8 @@ def told(url: str) -> Iterator[None]:
         raise
     # Each library has its own kinds of errors, and they have nothing in common.
     except Exception as error:
+        if type(error).__name__ == "ResourceNotFoundError":  # what adlfs leaves of Azure's
+            raise FileNotFoundError(url) from error
         raise UserError(explained(url, error)) from error
 
 
@@ -142,11 +190,11 @@ def explained(url: str, error: Exception) -> str:
     scheme = url.partition(":")[0]
     keys = KEYS.get(EXTRAS.get(scheme, ("", ""))[1], "those that its library documents")
     kind = type(error).__name__
-    if "Credentials" in kind or "Unable to locate credentials" in str(error):
+    if "Credentials" in kind or NOBODY.search(str(error)):
         return f"{url}: no credentials: set {keys} in the environment"
     text = getattr(error, "strerror", None) or str(error) or kind
     said = " ".join(discreet(str(text)).split())[:300]
-    if isinstance(error, PermissionError):
+    if is_refusal(error):
         return f"{url}: access is refused ({said}): check {keys} in the environment"
     if isinstance(error, ValueError) and "rotocol" in said:
         return f"{url}: no file system is called {scheme!r}; known: {', '.join(EXTRAS)}"
@@ -156,9 +204,20 @@ def explained(url: str, error: Exception) -> str:
     )
 
 
+def is_refusal(error: Exception) -> bool:
+    """Return whether a server has refused the credentials, or what they may not do."""
+    asked = getattr(error, "response", None)
+    status = {getattr(error, "code", 0), getattr(error, "status_code", 0)}
+    status.add(getattr(asked, "status_code", 0))
+    refused = isinstance(error, PermissionError) or not status.isdisjoint((401, 403))
+    return refused or str(error).startswith("Forbidden: ")
+
+
 def discreet(text: str) -> str:
     """Return a text without the values of secrets in the environment."""
     for name, value in os.environ.items():
-        if SECRET.search(name) and len(value) >= 8:
-            text = text.replace(value, "***")
+        if SECRET.search(name):
+            # A connection string is a list of names and values, one of which is the key.
+            for part in (value, *re.findall("(?:Key|Signature)=([^;]+)", value)):
+                text = text.replace(part, "***") if len(part) >= 8 else text
     return text

@@ -29,7 +29,7 @@ def read_bytes(file: Path) -> bytes:
 
 def read_url(url: str) -> bytes:
     """Return the content of a file at a place."""
-    system, name = on(url)
+    system, name = on(url, seen=True)
     with told(url):
         return cast("bytes", system.cat_file(name))
 

@@ -11,17 +11,17 @@ The owner of the studio sees the campaigns here instead (see `lskd.studio.oversi
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from lskd.human.work import Annotator, Rating, Remark, Skip
 from lskd.studio import oversight
 from lskd.studio.desk import Desk
 from lskd.studio.hand import Agreed, Hand, Kept, Label, Opened, Passed, Undo, card, flagged, hand
+from lskd.studio.oversight import Name
 from lskd.studio.pages import page
 from lskd.studio.security import annotator, visitor
 from lskd.studio.terms import Consent
 
-Campaign = Annotated[str, Path(min_length=1, max_length=200)]
 Person = Annotated[Annotator, Depends(annotator)]
 
 
@@ -64,27 +64,27 @@ def answers(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
         return Kept(number=entry.number)
 
     @api.get("/queue")
-    def queue(campaign: Campaign, person: Willing) -> Hand:
+    def queue(campaign: Name, person: Willing) -> Hand:
         """Return the items that a person has at hand; asked again, the same ones."""
         return hand(desk, campaign, person)
 
     @api.post("/labels")
-    def label(campaign: Campaign, body: Label, person: Willing) -> Kept:
+    def label(campaign: Name, body: Label, person: Willing) -> Kept:
         """Keep what a person thinks of an item; it is on the disk when this returns."""
         return keep(campaign, person, body, Rating(body.qa, body.rationale))
 
     @api.post("/skips")
-    def skip(campaign: Campaign, body: Passed, person: Willing) -> Kept:
+    def skip(campaign: Name, body: Passed, person: Willing) -> Kept:
         """Pass an item on to others."""
         return keep(campaign, person, body, Skip(body.reason.strip()))
 
     @api.post("/flags")
-    def flag(campaign: Campaign, body: Passed, person: Willing) -> Kept:
+    def flag(campaign: Name, body: Passed, person: Willing) -> Kept:
         """Pass an item on, and tell the researcher what is wrong with it."""
         return keep(campaign, person, body, flagged(body))
 
     @api.post("/undo")
-    def undo(campaign: Campaign, body: Undo, person: Willing) -> Opened:
+    def undo(campaign: Name, body: Undo, person: Willing) -> Opened:
         """Take back what a person said last, and return that item."""
         found = desk.store.undo(campaign, person, body.key)
         return Opened(item=None if found is None else card(found))
@@ -107,7 +107,7 @@ class Consenting:
             self.known.add(pair)
         return pair in self.known
 
-    def required(self, campaign: Campaign, person: Person) -> Annotator:
+    def required(self, campaign: Name, person: Person) -> Annotator:
         """Return a person who agreed, or refuse; for `Depends`."""
         if not self.has(campaign, person):
             raise HTTPException(409, "first agree to the consent text: reload the page")
@@ -125,7 +125,7 @@ def consent(prefix: str, consenting: Consenting) -> APIRouter:
     api = APIRouter(prefix=prefix)
 
     @api.post("/{campaign}/consent", status_code=204)
-    def agree(campaign: Campaign, body: Agreed, person: Person) -> None:
+    def agree(campaign: Name, body: Agreed, person: Person) -> None:
         """Keep that a person agrees to the text that is shown now."""
         consenting.keep(campaign, person, body.digest)
 

@@ -7,6 +7,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import PIL.Image
@@ -17,12 +18,13 @@ from starlette.concurrency import run_in_threadpool
 from lskd import marking
 from lskd.distil.ask import Told
 from lskd.errors import UserError
+from lskd.lab import scope
 from lskd.studio import security
 from lskd.studio.desk import Desk
 from lskd.studio.pages import page
 from lskd.studio.prompts import REGIONS, Prompt, Teller
 from lskd.studio.serving import ImageId, Upload
-from lskd.studio.students import Busy, Ranked, check_words
+from lskd.studio.students import Busy, Enrolled, Ranked, check_words
 from lskd.types import Box, Region
 
 MOST_CHOICES, LONGEST = 24, 400  # texts, and characters of each
@@ -55,12 +57,13 @@ class Asked(Question):
 class Reply(BaseModel):
     """A student's choices, the best match first, its own answer if it writes, and what it saw.
 
-    `view` is the address of a JPEG.
+    `view` is the address of a JPEG; `outside` says why the answer means nothing, if it does.
     """
 
     ranked: tuple[Ranked, ...]
     wrote: Told | None
     view: str | None
+    outside: str | None
 
 
 class Marked(BaseModel):
@@ -127,7 +130,12 @@ def router(desk: Desk) -> APIRouter:
         except Busy as error:
             raise HTTPException(503, str(error)) from error
         view = None if answer.view is None else _address(answer.view)
-        return Reply(ranked=answer.ranked, wrote=answer.wrote, view=view)
+        return Reply(
+            ranked=answer.ranked,
+            wrote=answer.wrote,
+            view=view,
+            outside=_outside(desk, desk.examiner.students[asked.student], asked.image_id),
+        )
 
     return pages
 
@@ -144,6 +152,12 @@ def _named(desk: Desk, teller: Teller, image_id: str) -> Named:
         regions=regions,
         prompts=teller.prompts(image_id, len(regions)),
     )
+
+
+def _outside(desk: Desk, student: Enrolled, image_id: str) -> str | None:
+    """Return why a student of the lab says nothing of a picture, or None."""
+    image = desk.photographs.find(image_id)
+    return scope.outside(student.about.base, None if image is None else Path(image.path))
 
 
 def _pixels(desk: Desk, image_id: str) -> PIL.Image.Image:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from lskd.errors import UserError
 from lskd.human.work import Annotator, Choice, Duel, Posed, Remark, Said, Skip, left
 from lskd.studio import comparisons, prolific
-from lskd.studio.annotate import Campaign, Consenting, consent
+from lskd.studio.annotate import Consenting, consent
 from lskd.studio.desk import Desk
 from lskd.studio.hand import (
     Body,
@@ -33,6 +33,7 @@ from lskd.studio.hand import (
     place,
     progress,
 )
+from lskd.studio.oversight import Name
 from lskd.studio.pages import page
 from lskd.studio.security import visitor
 from lskd.studio.serving import as_response
@@ -185,29 +186,29 @@ def answers(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
         return hand(desk, campaign, person)
 
     @api.get("/queue")
-    def queue(campaign: Campaign, person: Willing) -> Hand:
+    def queue(campaign: Name, person: Willing) -> Hand:
         """Return the item that a judge has at hand; asked again, the same one."""
         return hand(desk, campaign, person)
 
     @api.post("/choices")
-    def choose(campaign: Campaign, body: Chosen, person: Willing) -> Hand:
+    def choose(campaign: Name, body: Chosen, person: Willing) -> Hand:
         """Keep what a judge prefers; it is on the disk when this returns the next item."""
         there = left(desk.store.found(campaign).seed, body.item, person)
         seen = (body.correctness, body.informativeness, body.plausibility, body.overall)
         return keep(campaign, person, body, Choice(*(turned(one, there) for one in seen)))
 
     @api.post("/skips")
-    def skip(campaign: Campaign, body: Passed, person: Willing) -> Hand:
+    def skip(campaign: Name, body: Passed, person: Willing) -> Hand:
         """Pass an item on to others."""
         return keep(campaign, person, body, Skip(body.reason.strip()))
 
     @api.post("/flags")
-    def flag(campaign: Campaign, body: Passed, person: Willing) -> Hand:
+    def flag(campaign: Name, body: Passed, person: Willing) -> Hand:
         """Pass an item on, and tell the researcher what is wrong with it."""
         return keep(campaign, person, body, flagged(body))
 
     @api.post("/undo")
-    def undo(campaign: Campaign, body: Undo, person: Willing) -> Hand:
+    def undo(campaign: Name, body: Undo, person: Willing) -> Hand:
         """Take back what a judge said last, so that they have that item at hand again."""
         if desk.store.undo(campaign, person, body.key) is None:
             raise HTTPException(409, "there is nothing to take back")
@@ -223,7 +224,7 @@ def pictures(desk: Desk, consented: Callable[..., Annotator]) -> APIRouter:
 
     @api.get("/picture", response_class=Response)
     def picture(
-        campaign: Campaign, item: Annotated[str, Query(max_length=500)], person: Willing
+        campaign: Name, item: Annotated[str, Query(max_length=500)], person: Willing
     ) -> Response:
         """Return the picture of the item that a judge has at hand."""
         held = desk.store.next(campaign, person)

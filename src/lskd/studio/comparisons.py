@@ -19,11 +19,10 @@ from lskd.human import answers, export
 from lskd.human.duels import tells
 from lskd.human.work import Campaign, CampaignKind
 from lskd.studio import answering, duels, results
-from lskd.studio.annotate import Campaign as Name
 from lskd.studio.desk import Desk
 from lskd.studio.duels import File, Pair, System
 from lskd.studio.hand import Body, Progress, progress
-from lskd.studio.oversight import Invited, Link, link
+from lskd.studio.oversight import Invited, Link, Name, link
 from lskd.studio.pages import page, saved
 from lskd.studio.results import Fault, faults, of_kind
 from lskd.studio.security import owner

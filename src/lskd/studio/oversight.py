@@ -35,6 +35,7 @@ EVERY = 5.0  # seconds between two workings out of agreement
 SHARE = 10  # and at least so many times as long as the last one took
 FLAGS = 20  # the last ones, which are shown
 
+# The name of a campaign, as a part of an address.
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 
 

@@ -1,21 +1,16 @@
 """A template becomes a page; all text in it is escaped."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import jinja2
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from lskd import __version__
+from lskd.templates import environment
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("lskd.studio"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = environment(Path(__file__).parent / "templates")
 PAGES: Mapping[str, str] = {
     "explore": "Explore",
     "annotate": "Annotate",

@@ -17,9 +17,8 @@ from lskd.human.likert import Likert
 from lskd.human.preference import Preferences, Rule
 from lskd.human.work import Campaign, CampaignKind
 from lskd.run import Run
-from lskd.studio.annotate import Campaign as Name
 from lskd.studio.desk import Desk
-from lskd.studio.oversight import Figure, figure
+from lskd.studio.oversight import Figure, Name, figure
 from lskd.studio.pages import saved
 from lskd.types import Example, Reject
 

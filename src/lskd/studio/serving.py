@@ -23,15 +23,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 SMALLEST, LARGEST = 64, 2048  # pixels of a served picture's longer side
 QUALITY = 88
 AT_ONCE = 2  # pictures decoded at the same time, since each can take some hundred megabytes
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    OverflowError,
-    PIL.Image.DecompressionBombError,
-    PIL.Image.DecompressionBombWarning,
-)
+# Of strangers' files more can go wrong.
+BROKEN = (*picture.UNREADABLE, EOFError, OverflowError, PIL.Image.DecompressionBombWarning)
 
 ImageId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 Side = Annotated[int, Query(ge=SMALLEST, le=LARGEST)]

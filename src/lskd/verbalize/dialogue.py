@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from lskd.comparing import normal
 from lskd.picture import Picture
 from lskd.prompt import Descriptors, filled, observations, prompt_file, tokens
 from lskd.protocols import Answerer, Conversation, Teacher
@@ -84,11 +85,6 @@ def conversation(seen: Descriptors, settings: Settings, turn: int, count: int) -
         reply_tokens=max(256, 2 * REPLY_TOKENS * count),
         schema=SCHEMA,
     )
-
-
-def normal(question: str) -> str:
-    """Return a question as it is compared: lower case, words only."""
-    return " ".join(re.findall(r"\w+", question.lower()))
 
 
 def questions_in(text: str) -> list[str]:

@@ -6,7 +6,6 @@ journal and budget of `lskd.chat`; a call that fails for good leaves an empty te
 
 import io
 import logging
-import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ from lskd.picture import Picture
 from lskd.prompt import filled, prompt_file
 from lskd.protocols import Conversation
 from lskd.types import Region, Reply
+from lskd.verbalize.replies import one_line, whole_sentences
 
 JPEG_QUALITY = 90
 PACKAGE = "lskd.verbalize"
@@ -181,14 +181,3 @@ def scaled(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """Return (width, height) in pixels with neither side above `longest_side`, nor below 1."""
     share = min(1.0, longest_side / max(size))
     return max(1, round(size[0] * share)), max(1, round(size[1] * share))
-
-
-def one_line(text: str) -> str:
-    """Return a reply as one line, without the thoughts that some models tell before it."""
-    return " ".join(text.rpartition("</think>")[2].split())
-
-
-def whole_sentences(text: str) -> str:
-    """Return a text that was cut up to its last full stop, or all of it if there is none."""
-    ended = re.match(r".*[.!?][\"')\]]*(?=\s|$)", text, re.DOTALL)
-    return ended[0] if ended else text

@@ -7,7 +7,6 @@ said of an image does not depend on the images beside it.
 
 import copy
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +22,8 @@ from lskd.errors import UserError
 from lskd.marking import mark
 from lskd.picture import Picture
 from lskd.types import Region
+from lskd.verbalize.replies import one_line, whole_sentences
+from lskd.writing.decode import nucleus, shaken
 
 WANTED = "an image-text-to-text model, such as Qwen-VL, SmolVLM, LLaVA-OneVision or BLIP-2"
 
@@ -187,11 +188,7 @@ class VisionLanguageModel:
 
 
 class Sampler:
-    """Makes a greedy decoder sample, each row from a seed of its own.
-
-    Adding Gumbel noise to the logits and taking the largest is to draw from their softmax. So what
-    a row says does not depend on the rows beside it, as it would with one generator for the batch.
-    """
+    """Makes a greedy decoder sample, each row from a seed of its own; see `shaken`."""
 
     def __init__(
         self, seeds: Sequence[int], temperature: float, top_p: float, device: torch.device
@@ -203,36 +200,12 @@ class Sampler:
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the logits, (rows, vocabulary), with noise: the largest of a row is its sample."""
-        scores = scores.float() / self.temperature
-        if self.top_p < 1:
-            scores = nucleus(scores, self.top_p)
-        waits = [
-            torch.empty_like(row).exponential_(generator=generator)
-            for row, generator in zip(scores, self.generators, strict=True)
-        ]
-        return scores - torch.stack(waits).log()
-
-
-def nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Return logits, (rows, vocabulary), with -inf outside the fewest tokens that make `top_p`."""
-    ordered, order = scores.sort(dim=-1, descending=True)
-    shares = ordered.softmax(dim=-1)
-    above = shares.cumsum(dim=-1) - shares  # what the more likely tokens make together
-    return scores.masked_fill((above >= top_p).gather(-1, order.argsort(dim=-1)), -torch.inf)
-
-
-def whole_sentences(text: str) -> str:
-    """Return a text up to its last full stop, or all of it if there is none."""
-    ends = [found.end() for found in re.finditer(r"[.!?][\"')\]]*(?=\s)", text)]
-    if text.endswith((".", "!", "?")):
-        return text
-    return text[: ends[-1]] if ends else text
+        return shaken(nucleus(scores.float() / self.temperature, self.top_p), self.generators)
 
 
 def _line(text: str) -> str:
-    """Return a reply as one line, without the thoughts that some models tell before it."""
-    printable = "".join(one if one.isprintable() else " " for one in text.rpartition("</think>")[2])
-    return " ".join(printable.split())
+    """Return a reply as one line; a blank stands for what cannot be printed."""
+    return one_line("".join(one if one.isprintable() else " " for one in text))
 
 
 def _seed(seed: int, image_id: str, sample: int) -> int:

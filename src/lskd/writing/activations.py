@@ -32,7 +32,8 @@ class Load:
 
     `rows` lines, each about one of `views` pictures, have `prompt` tokens that are given, the
     picture's not counted, and `target` tokens that are learnt. `picture` is the number of a
-    picture's tokens where the model's own configuration does not say it, None for PICTURE.
+    picture's tokens where the model's own configuration does not say it, None for PICTURE. Of the
+    rows, `side` are read side by side behind one picture (`packing`); 1 is line by line.
     """
 
     rows: int
@@ -40,6 +41,17 @@ class Load:
     prompt: int
     target: int
     picture: int | None = None
+    side: int = 1
+
+    @property
+    def packs(self) -> int:
+        """Return how many pictures are read, each with the lines behind it."""
+        return -(-self.rows // self.side)
+
+    @property
+    def text(self) -> int:
+        """Return the tokens behind a picture."""
+        return self.side * (self.prompt + self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ def kept(outline: Outline, load: Load) -> Kept:
 
 
 def _counted(outline: Outline, load: Load, masked: bool) -> _Count | None:
-    """Return what is kept, None where the model's code looks at numbers, which are not there.
+    """Return what is kept, None where the model cannot be run without its numbers.
 
     Decoders are `masked` by a whole mask, as they make it of a batch, or make their own.
     """
@@ -99,7 +111,10 @@ def _counted(outline: Outline, load: Load, masked: bool) -> _Count | None:
     try:
         with _watched(outline, count), saved_tensors_hooks(count.take, lambda kept: kept):
             (_blip2 if outline.family == "blip2" else _chat)(outline, load, masked)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
+    except (RuntimeError, ValueError):
+        # So torch says that a number is asked for, or an operation that the meta device lacks
+        # (NotImplementedError is one), and that a mask or the load has no shape for this model;
+        # OPT says the latter by a ValueError where there are as many rows as tokens.
         return None
     finally:
         outline.module.eval()
@@ -115,21 +130,21 @@ def _blip2(outline: Outline, load: Load, masked: bool) -> Tensor:
     precision = model.vision_model.post_layernorm.weight.dtype
     sight = Sight(_empty(patches, vision.hidden_size, precision))
     seen = module.pictures([sight] * load.views)
-    pictures = seen[torch.arange(load.rows, device="meta") % load.views]
+    pictures = seen[torch.arange(load.packs, device="meta") % load.views]
     width, precision = seen.shape[-1], seen.dtype
-    labels = _ids(load.rows, load.target)
+    labels = _ids(load.packs, load.side * load.target)
     if module.encodes:
         given = _empty(load.rows, load.prompt, width, precision)
         read = language.get_encoder()(inputs_embeds=torch.cat([pictures, given], dim=1))
         states = library.modeling_outputs.BaseModelOutput(read.last_hidden_state)
         logits = language(encoder_outputs=states, decoder_input_ids=labels, use_cache=False).logits
         return summed(logits, labels)[0]
-    text = _empty(load.rows, load.prompt + load.target, width, precision)
+    text = _empty(load.packs, load.text, width, precision)
     whole = torch.cat([pictures, text], dim=1)
     logits = language(
         inputs_embeds=whole,
         attention_mask=_mask(whole) if masked else None,
-        logits_to_keep=load.target + 1,
+        logits_to_keep=labels.shape[1] + 1,
         use_cache=False,
     ).logits
     return summed(logits[:, :-1], labels)[0]
@@ -140,13 +155,15 @@ def _chat(outline: Outline, load: Load, masked: bool) -> Tensor:
     model = outline.model
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     words = model.get_input_embeddings().weight
-    tokens = (PICTURE if load.picture is None else load.picture) + load.prompt + load.target
-    text = _empty(load.rows, tokens, words.shape[1], words.dtype)
+    tokens = (PICTURE if load.picture is None else load.picture) + load.text
+    text = _empty(load.packs, tokens, words.shape[1], words.dtype)
     mask = _mask(text) if masked else None
     told = decoder(inputs_embeds=text, attention_mask=mask, use_cache=False)
-    states = told.last_hidden_state
-    logits = head(states[:, -load.target - 1 : -1])
-    return summed(logits, _ids(load.rows, load.target))[0]
+    labels = _ids(load.packs, load.side * load.target)
+    learnt = slice(-labels.shape[1] - 1, -1)
+    if "logits" in told:  # Llama 4's decoder has its head in it
+        return summed(told.logits[:, learnt], labels)[0]
+    return summed(head(told.last_hidden_state[:, learnt]), labels)[0]
 
 
 @contextmanager

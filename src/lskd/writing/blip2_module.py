@@ -6,19 +6,16 @@ view, and where an encoder reads the prompt, equal prompts are read once.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from lskd.errors import UserError
 from lskd.writing import packing, prefix
-from lskd.writing.masks import IGNORED, Row, Speller, padded, summed
+from lskd.writing.layers import layers_of, recomputed
+from lskd.writing.masks import IGNORED, Row, Speller, check_learnt, padded, summed
 from lskd.writing.writer import Line, Sight
 
 TRAINED = re.compile(r"query_tokens|qformer\.|language_projection\.")
@@ -57,24 +54,21 @@ class Blip2Module(nn.Module):
 
     def layers(self) -> list[nn.Module]:
         """Return the layers of the language model, for `training.sharding`."""
-        parts = self.model.language_model.modules()
-        return [part for part in parts if isinstance(part, GradientCheckpointingLayer)]
+        return layers_of(self.model.language_model)
 
     def train(self, mode: bool = True) -> "Blip2Module":
         """Set what is trained to training; what is frozen stays as it is asked."""
         super().train(mode)
         self.model.vision_model.eval()
         self.model.language_model.eval()
-        for layer in _recomputed(self.model.language_model):
+        for layer in recomputed(self.model.language_model):
             layer.training = mode  # it recomputes only if it takes itself to be trained
         return self
 
     def forward(self, sights: Sequence[Sight], lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
         """Return the sum of the targets' negative log-likelihood, and the number of tokens."""
         rows = [self.speller.row(line, number) for number, line in enumerate(lines)]
-        for number, row in enumerate(rows):
-            if not row.target:
-                raise UserError(f"line {number} has no target, so nothing is to be learnt from it")
+        check_learnt(rows)
         used = sorted({line.view for line in lines})
         seen = self.pictures([sights[view] for view in used])
         place = {view: number for number, view in enumerate(used)}
@@ -197,18 +191,3 @@ def shifted(language: Any, labels: Tensor) -> Tensor:
     ids = labels.where(labels != IGNORED, torch.full_like(labels, config.pad_token_id or 0))
     start = torch.full_like(ids[:, :1], config.decoder_start_token_id)
     return torch.cat([start, ids[:, :-1]], dim=1)
-
-
-def recompute(language: Any) -> None:
-    """Let the layers of a language model make their states again for the gradient."""
-    for part in language.modules():
-        if isinstance(part, GradientCheckpointingLayer):
-            layer: Any = part
-            layer.gradient_checkpointing = True
-            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
-            if isinstance(getattr(layer, "dropout", None), float):
-                layer.dropout = 0.0  # OPT's: it would drop out where the layer is in training
-
-
-def _recomputed(language: Any) -> Iterator[nn.Module]:
-    return (part for part in language.modules() if getattr(part, "gradient_checkpointing", False))

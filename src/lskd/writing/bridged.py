@@ -64,11 +64,7 @@ class BridgedWriter:
     def pack(self) -> None:
         """Have the loss read lines side by side; an encoder cannot."""
         language = self.module.model.language_model
-        fault = (
-            "an encoder reads its prompts, and counts on tokens in their order"
-            if self.module.encodes
-            else packing.unfit(language.config)
-        )
+        fault = packing.ENCODED if self.module.encodes else packing.unfit(language.config)
         packing.begin(self, self.module, str(self.note.keys["checkpoint"]), fault)
 
     def write(

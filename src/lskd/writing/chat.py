@@ -25,16 +25,25 @@ import transformers
 from torch import Tensor
 
 from lskd.checkpoints.checkpoint import Checkpoint, model_of
-from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.stage import batches
 from lskd.training.memory import guarded
 from lskd.writing import adapter, fourbit, note, packing
 from lskd.writing.canvas import Canvases
-from lskd.writing.chat_model import Trains, check, context_of, learning, recomputing, stop_at
+from lskd.writing.chat_model import (
+    Trains,
+    check,
+    check_decoder,
+    context_of,
+    learning,
+    recomputing,
+    stop_at,
+)
 from lskd.writing.chat_module import ChatModule
 from lskd.writing.decode import Asked, ends_of, generated
-from lskd.writing.note import Key, Note, without_none
+from lskd.writing.masks import check_asked
+from lskd.writing.note import Key, Note, check_base, without_none
+from lskd.writing.packing import BLANK
 from lskd.writing.pictures import Pictures
 from lskd.writing.readers import reader_of
 from lskd.writing.trained import base_of, commit_of, read_trained, write_trained
@@ -43,8 +52,6 @@ from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
 
 USE = "lskd.writing.chat:ChatWriter"
 WANTED = "an image-text-to-text model with a chat template, such as SmolVLM, Qwen-VL or Gemma 3"
-
-BLANK = 64  # pixels
 
 
 class ChatWriter:
@@ -89,11 +96,7 @@ class ChatWriter:
         if attention is not None:
             model.set_attn_implementation(attention)
         text = model.config.get_text_config()
-        if model.config.is_encoder_decoder or text.is_encoder_decoder:
-            raise UserError(
-                f"{checkpoint}: a {model.config.model_type} model reads its prompt by an encoder; "
-                f"needed is {WANTED}"
-            )
+        check_decoder(model.config, checkpoint, WANTED)
         processor = reader_of(source)
         self.tokenizer = processor.tokenizer
         self.canvases = Canvases(processor.image_processor)
@@ -174,11 +177,8 @@ class ChatWriter:
 
     def pack(self) -> None:
         """Have the loss read lines side by side; raises UserError for a model that cannot."""
-        model = self.module.model
-        fault = packing.unfit(model.config.get_text_config())
-        if hasattr(model.base_model, "rope_deltas"):
-            fault = "it counts rows and columns of a picture, on several axes"
-        elif self.module.pictures.place(self.canvas(BLANK, BLANK)).kinds:
+        fault = packing.unfit_chat(self.module.model)
+        if fault != packing.AXES and self.module.pictures.place(self.canvas(BLANK, BLANK)).kinds:
             fault = "tokens of its picture see those behind them"
         packing.begin(self, self.module, str(self.note.keys["checkpoint"]), fault)
 
@@ -186,8 +186,7 @@ class ChatWriter:
         self, sights: Sequence[Sight], lines: Sequence[Line], decoding: Decoding
     ) -> list[Written]:
         """Return what is written after each prompt."""
-        if wrong := [number for number, line in enumerate(lines) if line.target]:
-            raise UserError(f"line {wrong[0]} has a target, so nothing is to be written for it")
+        check_asked(lines)
         rows = [
             self.module.row(sights[line.view], line, number, decoding.tokens)
             for number, line in enumerate(lines)
@@ -238,14 +237,9 @@ class ChatWriter:
 
     def _held(self, model: Any, trained: str) -> Any:
         """Return the model with trained adapters; raises UserError if they are of another base."""
-        told = note.read(Path(trained))
-        if told.base and self.note.base and told.base != self.note.base:
-            raise UserError(
-                f"{trained} was trained on another base than {self.note.keys['checkpoint']}: the "
-                "files of weights differ; give the base that it was trained on "
-                f"({told.keys.get('checkpoint')})"
-            )
-        return adapter.restored(model, Path(trained))
+        folder = Path(trained)
+        check_base(folder, note.read(folder), self.note)
+        return adapter.restored(model, folder)
 
     @contextmanager
     def _asking(self, when: str) -> Iterator[None]:

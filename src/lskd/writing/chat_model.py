@@ -38,6 +38,15 @@ def check(batch: int, trains: str, bits: int | None, attention: str | None) -> N
         raise UserError(f'bits = {bits} with trains = "layers": what is trained keeps all its bits')
 
 
+def check_decoder(config: Any, name: str, wanted: str) -> None:
+    """Raise UserError, which names what is wanted, for a model that reads prompts by an encoder."""
+    if config.is_encoder_decoder or config.get_text_config().is_encoder_decoder:
+        raise UserError(
+            f"{name}: a {config.model_type} model reads its prompt by an encoder; needed is "
+            f"{wanted}"
+        )
+
+
 def context_of(text: Any, wanted: int | None) -> int:
     """Return how many tokens are read; raises UserError for more than there are positions."""
     most = getattr(text, "max_position_embeddings", None)

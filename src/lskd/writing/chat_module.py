@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
-from lskd.errors import UserError
 from lskd.writing import packing
-from lskd.writing.masks import IGNORED, Row, means, padded, summed
+from lskd.writing.layers import layers_of
+from lskd.writing.masks import IGNORED, Row, check_learnt, means, padded, summed
 from lskd.writing.pictures import Pictures
 from lskd.writing.turns import Turns
 from lskd.writing.writer import Line, Sight
@@ -50,8 +49,7 @@ class ChatModule(nn.Module):
 
     def layers(self) -> list[nn.Module]:
         """Return the layers of the language model, for `training.sharding`."""
-        parts = self.model.get_decoder().modules()
-        return [part for part in parts if isinstance(part, GradientCheckpointingLayer)]
+        return layers_of(self.model.get_decoder())
 
     def train(self, mode: bool = True) -> "ChatModule":
         """Set the language model to training; what looks at pictures stays as it is asked."""
@@ -74,9 +72,7 @@ class ChatModule(nn.Module):
         """Return the sum of the targets' negative log-likelihood, and the number of tokens."""
         seen = [sights[line.view] for line in lines]
         rows = [self.row(seen[n], line, n) for n, line in enumerate(lines)]
-        for number, row in enumerate(rows):
-            if not row.target:
-                raise UserError(f"line {number} has no target, so nothing is to be learnt from it")
+        check_learnt(rows)
         if self.packed:
             return summed(*self._together(sights, [line.view for line in lines], rows))
         return summed(*self.told(seen, rows))

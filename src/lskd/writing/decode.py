@@ -139,11 +139,7 @@ class StopsAt:
 
 
 class Drawing:
-    """Draws tokens, each row from a seed of its own, and keeps the model's probability of each.
-
-    Adding Gumbel noise to the logits and taking the largest is to draw from their softmax. So what
-    a row says does not depend on the rows beside it, as it would with one generator for a batch.
-    """
+    """Draws tokens, each row from a seed of its own, and keeps the model's probability of each."""
 
     def __init__(self, decoding: Decoding, places: Sequence[int]) -> None:
         self.decoding = decoding
@@ -166,11 +162,7 @@ class Drawing:
                 for place in self.places
             ]
         cooled = nucleus(scores.float() / temperature, self.decoding.top_p)
-        waits = [
-            torch.empty_like(row).exponential_(generator=generator)
-            for row, generator in zip(cooled, self._generators, strict=True)
-        ]
-        return cooled - torch.stack(waits).log()
+        return shaken(cooled, self._generators)
 
     def told(self, tokens: Tensor) -> None:
         """Keep how likely the tokens, (rows,), were that came next."""
@@ -196,6 +188,19 @@ def nucleus(scores: Tensor, top_p: float) -> Tensor:
     shares = ordered.softmax(dim=-1)
     above = shares.cumsum(dim=-1) - shares  # what the more likely tokens make together
     return scores.masked_fill((above >= top_p).gather(-1, order.argsort(dim=-1)), -torch.inf)
+
+
+def shaken(scores: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Return logits, (rows, vocabulary), with noise: the largest of a row is its sample.
+
+    Adding Gumbel noise to the logits and taking the largest is to draw from their softmax. So what
+    a row says does not depend on the rows beside it, as it would with one generator for a batch.
+    """
+    waits = [
+        torch.empty_like(row).exponential_(generator=generator)
+        for row, generator in zip(scores, generators, strict=True)
+    ]
+    return scores - torch.stack(waits).log()
 
 
 @contextmanager

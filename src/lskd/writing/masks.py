@@ -126,8 +126,8 @@ class Speller:
         begin = () if layout.before else self.begin
         words = self.plain(prompt).rstrip(" ")
         whole = self._ids(layout.head + words + layout.tail)
-        first = _same(self._ids(layout.head), whole)
-        last = len(whole) - _same(self._ids(layout.tail)[::-1], whole[::-1])
+        first = shared_start(self._ids(layout.head), whole)
+        last = len(whole) - shared_start(self._ids(layout.tail)[::-1], whole[::-1])
         after = begin + whole + self.close
         return before, after, len(begin) + first, len(begin) + max(first, last)
 
@@ -175,12 +175,29 @@ def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, reversed(marks)))) if marks else None
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int, left: bool = False) -> Tensor:
+def check_learnt(rows: Sequence[Row]) -> None:
+    """Raise UserError, naming a line by its number, if nothing is to be learnt from it."""
+    for number, row in enumerate(rows):
+        if not row.target:
+            raise UserError(f"line {number} has no target, so nothing is to be learnt from it")
+
+
+def check_asked(lines: Sequence[Line]) -> None:
+    """Raise UserError, naming a line by its number, if nothing is to be written for it."""
+    for number, line in enumerate(lines):
+        if line.target:
+            raise UserError(f"line {number} has a target, so nothing is to be written for it")
+
+
+def padded(
+    rows: Sequence[Sequence[int]], pad: int, left: bool = False, longest: int | None = None
+) -> Tensor:
     """Return rows of numbers as one tensor, (rows, longest), int64."""
-    width = max(map(len, rows))
+    width = max(map(len, rows)) if longest is None else longest
     filled = ([pad] * (width - len(row)) for row in rows)
     both = zip(rows, filled, strict=True)
-    return torch.tensor([[*fill, *row] if left else [*row, *fill] for row, fill in both])
+    whole = [[*fill, *row] if left else [*row, *fill] for row, fill in both]
+    return torch.tensor(whole, dtype=torch.int64)
 
 
 def summed(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,7 +225,7 @@ def means(logits: Tensor, labels: Tensor) -> list[float]:
     return values
 
 
-def _same(one: Ids, other: Ids) -> int:
+def shared_start(one: Ids, other: Ids) -> int:
     """Return how many tokens two texts begin alike."""
     pairs = zip(one, other, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lskd.errors import UserError
 from lskd.training.sharding import whole_parts
-from lskd.writing import activations, fourbit
+from lskd.writing import activations, fourbit, packing
 from lskd.writing.activations import Load
+from lskd.writing.blip2_module import Blip2Module
 from lskd.writing.outline import Outline, outlined
 
 MOMENTS = 2  # of AdamW, in the precision of the weight
@@ -80,11 +81,14 @@ def needed(
 
     `use` and `keys` are those of a run file; of the keys, dtype, bits, image, ln_vision, recompute
     and those of the adapters change what is told. `average` says whether the trained weights are
-    averaged. Raises UserError for a model that is not there or that has no layers to share out.
+    averaged. Raises UserError for a model that is not there, that has no layers to share out, or
+    that reads no lines side by side where the load has such.
     """
-    if min(ranks, load.rows, load.views, load.prompt, load.target) < 1:
+    if min(ranks, load.rows, load.views, load.prompt, load.target, load.side) < 1:
         raise UserError(f"ranks = {ranks}, {load}: each is at least 1")
     outline = outlined(use, keys)
+    if load.side > 1 and (fault := _unfit(outline)) is not None:
+        raise UserError(packing.refusal(keys["checkpoint"], fault))
     if ranks > 1 and not outline.layers:
         raise UserError(f"{use}: {keys['checkpoint']} has no layers that could be shared out")
     weights = _weights(outline, ranks)
@@ -100,6 +104,18 @@ def needed(
         activations=states.again if keys.get("recompute", False) else states.all,
         loading=sum(one.bytes for one in weights),
     )
+
+
+def _unfit(outline: Outline) -> str | None:
+    """Return why a model reads no lines side by side, as far as its configuration tells, or None.
+
+    What its numbers would tell is found when training begins.
+    """
+    if not isinstance(outline.module, Blip2Module):
+        return packing.unfit_chat(outline.model)
+    if outline.module.encodes:
+        return packing.ENCODED
+    return packing.unfit(outline.model.language_model.config)
 
 
 def _weights(outline: Outline, ranks: int) -> tuple[Weights, ...]:

@@ -5,16 +5,13 @@ the note names them, and whoever has moved them says where they are now.
 """
 
 import inspect
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-from pydantic import TypeAdapter, ValidationError
-
-from lskd import __version__, table
+from lskd import __version__
 from lskd.errors import UserError
 from lskd.stage import named
+from lskd.tomlfile import read_note, write_note
 from lskd.writing.writer import Writer
 
 FILE = "writer.toml"
@@ -49,8 +46,7 @@ def without_none(**keys: Key | None) -> dict[str, Key]:
 
 def write(folder: Path, note: Note) -> None:
     """Write the note; raises UserError if the disk is full."""
-    with table.draft(folder / FILE) as unfinished:
-        unfinished.write_text(tomli_w.dumps(table.plain(note)), encoding="utf-8")
+    write_note(folder / FILE, note)
 
 
 def read(folder: Path) -> Note:
@@ -60,14 +56,17 @@ def read(folder: Path) -> Note:
         raise UserError(
             f"{folder} holds no trained writer: it has no {FILE}; give a folder that training wrote"
         )
-    try:
-        return TypeAdapter(Note).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    return read_note(path, Note)
+
+
+def check_base(folder: Path, told: Note, own: Note) -> None:
+    """Raise UserError if a folder's note names another base than a writer's `own`."""
+    if told.base and own.base and told.base != own.base:
+        raise UserError(
+            f"{folder} was trained on another base than {own.keys.get('checkpoint')}: the files "
+            "of weights differ; give the base that it was trained on "
+            f"({told.keys.get('checkpoint')})"
+        )
 
 
 def opened(folder: Path, device: str = "auto", dtype: str = "auto", **moved: Key | None) -> Writer:

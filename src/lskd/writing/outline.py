@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 import transformers
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lskd.checkpoints.checkpoint import DTYPES, Checkpoint, config_of
 from lskd.errors import UserError
@@ -20,6 +19,7 @@ from lskd.stage import named
 from lskd.writing import blip2, fourbit, minigpt4
 from lskd.writing.blip2 import Blip2Writer
 from lskd.writing.blip2_module import Blip2Module
+from lskd.writing.layers import layers_of
 from lskd.writing.minigpt4 import MiniGPT4Writer
 
 library: Any = transformers
@@ -117,7 +117,8 @@ def _blip2(checkpoint: Checkpoint, config: Any, keys: Mapping[str, Any], short: 
 
 def _chat(checkpoint: Checkpoint, keys: Mapping[str, Any], short: bool) -> Outline:
     from lskd.writing import adapter, chat
-    from lskd.writing.chat_model import learning
+    from lskd.writing.chat_model import check_decoder, learning
+    from lskd.writing.pictures import features_of
 
     config = config_of(checkpoint)
     kinds: Any = transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -125,20 +126,23 @@ def _chat(checkpoint: Checkpoint, keys: Mapping[str, Any], short: bool) -> Outli
         raise UserError(
             f"{checkpoint.name} is a {config.model_type} model; needed is {chat.WANTED}"
         )
+    # What no writer can be is told now, as when it is loaded.
+    check_decoder(config, checkpoint.name, chat.WANTED)
     found = kinds[type(config)]
     model = _empty(found[0] if isinstance(found, tuple | list) else found, config, checkpoint)
+    features_of(model, checkpoint.name)
     model.requires_grad_(False)
     decoder = model.get_decoder()
-    parts = decoder.modules()
-    layers = tuple(part for part in parts if isinstance(part, GradientCheckpointingLayer))
-    linear = {id(weight) for name, weight in decoder.named_parameters() if name in _linear(decoder)}
+    layers = tuple(layers_of(decoder))
+    names = _linear(decoder)
+    linear = {id(weight) for name, weight in decoder.named_parameters() if name in names}
     if keys.get("trains") == "layers":
         return Outline("chat", learning(model), model, layers, frozenset())
     size = adapter.Size(keys.get("rank", 16), keys.get("alpha", 32.0), keys.get("dropout", 0.0))
     with torch.device("meta"):
         held = adapter.adapted(model, size, 0)
-    names = {name for name, weight in held.named_parameters() if id(weight) in linear}
-    return Outline("chat", held, model, layers, frozenset(names) if short else frozenset())
+    shortened = (name for name, weight in held.named_parameters() if id(weight) in linear)
+    return Outline("chat", held, model, layers, frozenset(shortened) if short else frozenset())
 
 
 def _empty(kind: Any, config: Any, checkpoint: Checkpoint) -> Any:

@@ -21,6 +21,8 @@ from lskd.writing.writer import Line, Writer
 NOBODYS, EVERYONES = -1, -2  # the owner of padding, and of what stands before all lines
 MASKED = ("sdpa", "eager")  # ways of attending that take any mask
 WHOLE = "full_attention"
+AXES = "it counts rows and columns of a picture, on several axes"
+ENCODED = "an encoder reads its prompts, and counts on tokens in their order"
 PROBE = (
     Line(0, "What is [1]?", "a red cup"),
     Line(0, "Where is it, and who of those at the table has put it there?", "on [0]"),
@@ -130,6 +132,13 @@ def unfit(text: Any) -> str | None:
     return None
 
 
+def unfit_chat(model: Any) -> str | None:
+    """Return why an image-text-to-text model reads no lines side by side, or None."""
+    if hasattr(model.base_model, "rope_deltas"):
+        return AXES
+    return unfit(model.config.get_text_config())
+
+
 def begin(writer: Writer, module: Packs, name: str, fault: str | None) -> None:
     """Have a module read lines side by side, if it says the same of some lines either way.
 
@@ -138,10 +147,13 @@ def begin(writer: Writer, module: Packs, name: str, fault: str | None) -> None:
     fault = fault or _difference(writer, module)
     if fault is not None:
         module.packed = False
-        raise UserError(
-            f"packed = true: {name} cannot read lines side by side: {fault}; leave it out"
-        )
+        raise UserError(refusal(name, fault))
     module.packed = True
+
+
+def refusal(name: str, fault: str) -> str:
+    """Return what to tell of a model that reads no lines side by side."""
+    return f"packed = true: {name} cannot read lines side by side: {fault}; leave it out"
 
 
 def _difference(writer: Writer, module: Packs) -> str | None:

@@ -12,8 +12,9 @@ from torch import nn
 
 from lskd.blip2.vision import interpolate
 from lskd.errors import UserError
-from lskd.writing.blip2_module import Blip2Module, recompute
+from lskd.writing.blip2_module import Blip2Module
 from lskd.writing.decode import ends_of
+from lskd.writing.layers import recompute
 from lskd.writing.masks import Layout, Room, Speller
 
 T5_CONTEXT = 512  # tokens of T5's training; its positions are relative and have no end

@@ -7,7 +7,7 @@ processor is asked once for each size, with a blank picture.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from lskd.errors import UserError
-from lskd.writing.masks import Ids, padded
-from lskd.writing.turns import WORD, Opening, Turns, shared_start
+from lskd.writing.masks import Ids, padded, shared_start
+from lskd.writing.turns import WORD, Opening, Turns
 from lskd.writing.writer import Sight
 
 LIST, FLAT = 0, 2  # how features come: a list of pictures or tiles, or a tensor of so many axes
@@ -54,19 +54,12 @@ class Pictures:
         self.processor = processor
         self.turns = turns
         self.model = model
-        # As transformers itself looks before it writes; Mllama, for one, does not.
-        self._features = getattr(model.base_model, "get_image_features", None)
+        self._features = features_of(model, turns.name)
         self._takes = frozenset(inspect.signature(model.forward).parameters)
-        if self._features is None or "mm_encoder_outputs" not in self._takes:
-            raise UserError(
-                f"{turns.name}: a {model.config.model_type} model cannot look once and read many "
-                "texts; use another"
-            )
         self.place = lru_cache(maxsize=4096)(self._place)
 
     def look(self, pictures: Sequence[PIL.Image.Image]) -> list[Sight]:
         """Return sights of pictures of one size, in one pass of the vision tower."""
-        assert self._features is not None
         read = self._read(pictures).to(self.model.device, self.model.dtype)
         takes = inspect.signature(self._features).parameters
         given = {name: value for name, value in read.items() if name in takes}
@@ -109,7 +102,7 @@ class Pictures:
                 (*[0] * many, *place.kinds[number][1])
                 for many, place in zip(before, places, strict=True)
             ]
-            told[name] = padded([(*row, *[0] * (longest - len(row))) for row in kinds], 0)
+            told[name] = padded(kinds, 0, longest=longest)
         for number, (name, _) in enumerate(places[0].beside):
             told[name] = torch.cat([place.beside[number][1] for place in places])
         told = {name: value.to(self.model.device) for name, value in told.items()}
@@ -158,6 +151,21 @@ class Pictures:
             raise UserError(
                 f"{self.turns.name} cannot read a picture with a text: {line}"
             ) from error
+
+
+def features_of(model: Any, name: str) -> Callable[..., Any]:
+    """Return what makes a model's features of pictures.
+
+    It is what transformers itself calls before a model writes. Raises UserError, by the model's
+    `name`, where a text cannot be read with features that were made earlier, as with Mllama.
+    """
+    found: Callable[..., Any] | None = getattr(model.base_model, "get_image_features", None)
+    if found is None or "mm_encoder_outputs" not in inspect.signature(model.forward).parameters:
+        raise UserError(
+            f"{name}: a {model.config.model_type} model cannot look once and read many texts; use "
+            "another"
+        )
+    return found
 
 
 def _sight(size: tuple[int, int], part: Any, layers: Sequence[Any]) -> Sight:

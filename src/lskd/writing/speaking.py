@@ -19,7 +19,7 @@ from lskd.training.memory import guarded
 from lskd.writing import prefix
 from lskd.writing.blip2_module import Asks, Blip2Module, shifted
 from lskd.writing.decode import Asked, generated
-from lskd.writing.masks import IGNORED, Row, means, padded
+from lskd.writing.masks import IGNORED, Row, check_asked, means, padded
 from lskd.writing.parts import Parts
 from lskd.writing.writer import Cut, Decoding, Line, Sight, Written
 
@@ -56,8 +56,7 @@ def write(
 ) -> list[Written]:
     """Return what is written after each prompt."""
     module = parts.module
-    if wrong := [number for number, line in enumerate(lines) if line.target]:
-        raise UserError(f"line {wrong[0]} has a target, so nothing is to be written for it")
+    check_asked(lines)
     if module.speller.layout.end:
         decoding = replace(decoding, stop=(*decoding.stop, module.speller.layout.end))
     rows = [module.speller.row(line, n, decoding.tokens) for n, line in enumerate(lines)]

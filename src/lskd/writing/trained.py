@@ -53,12 +53,7 @@ def read_trained(folder: Path, module: nn.Module, about: Note) -> None:
     told = note.read(folder)
     if told.use != about.use:
         raise UserError(f"{folder} holds a {told.use}; here a {about.use} is loaded")
-    if told.base and about.base and told.base != about.base:
-        raise UserError(
-            f"{folder} was trained on another base than {about.keys.get('checkpoint')}: the files "
-            f"of weights differ; give the base that it was trained on "
-            f"({told.keys.get('checkpoint')})"
-        )
+    note.check_base(folder, told, about)
     path = folder / WEIGHTS
     try:
         tensors = load_file(path)

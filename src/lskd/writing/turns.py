@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from lskd.errors import UserError
-from lskd.writing.masks import ADVICE, Ids, Row, control_tokens
+from lskd.writing.masks import ADVICE, Ids, Row, control_tokens, shared_start
 from lskd.writing.writer import Line
 
 WORD = "Xylophone"  # no template has it
@@ -220,9 +220,3 @@ def odd_tag(tokenizer: Any, most: int = 20) -> str | None:
                 "ids of regions are learnt less well; take another model if they are confused"
             )
     return None
-
-
-def shared_start(one: Ids, other: Ids) -> int:
-    """Return how many tokens two texts begin alike."""
-    pairs = zip(one, other, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

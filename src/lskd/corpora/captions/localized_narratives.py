@@ -24,7 +24,6 @@ def captions(files: Files) -> Iterator[Caption | Reject]:
     UserError if a file is missing.
     """
     known(files)
-
     said = chain.from_iterable(_of_file(file) for file in files.files)
     yield from gathered(said, files.corpus, files.pictures)
 

@@ -34,7 +34,6 @@ def captions(files: Files) -> Iterator[Caption | Reject]:
     vcr1images/film/clip.jpg. Raises UserError if a file is missing or no JSON.
     """
     known(files)
-
     said = chain.from_iterable(_of_file(file) for file in files.files)
     yield from gathered(said, files.corpus, files.pictures)
 

@@ -4,14 +4,14 @@ In: the name of a preset, or the path of a TOML file of the same form. Out: a `P
 beside this one are the rows; a key of `[model]` that names weights is to be set to where they are.
 """
 
-import tomllib
 from pathlib import Path
 
-from pydantic import NonNegativeInt, ValidationError
+from pydantic import NonNegativeInt
 
 from lskd.errors import UserError
 from lskd.evaluate.protocol import Protocol
 from lskd.stage import Model, Section
+from lskd.tomlfile import read_note
 
 HERE = Path(__file__).parent
 
@@ -63,11 +63,4 @@ def preset(name: str) -> Preset:
     if not file.is_file():
         known = ", ".join(sorted(one.stem for one in HERE.glob("*.toml")))
         raise UserError(f"no preset {name!r}; known: {known}, or the path of a TOML file of yours")
-    try:
-        return Preset(**tomllib.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{file}: {where}: {first['msg']}") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
+    return read_note(file, Preset)

@@ -35,6 +35,8 @@ from lskd.marking import MarkStyle
 from lskd.protocols import Fits, Panel, Text
 from lskd.stage import batches
 from lskd.training.memory import guarded
+from lskd.writing.masks import IGNORED, means, padded, shared_start
+from lskd.writing.pictures import features_of
 
 WANTED = "an image-text-to-text model, such as Qwen-VL, SmolVLM, LLaVA-OneVision or BLIP-2"
 
@@ -111,14 +113,8 @@ class WriterScorer:
             raise UserError(f"{checkpoint}: a {kind} model takes no free text; needed is {WANTED}")
         self.sight = _sight(self.processor.image_processor, style, fit, workers)
         self.workers = workers
-        takes = inspect.signature(self.model.forward).parameters
-        # As transformers itself looks before it writes; Mllama, for one, does not.
-        self.look = getattr(self.model.base_model, "get_image_features", None)
-        if "mm_encoder_outputs" not in takes or self.look is None:
-            raise UserError(
-                f"{checkpoint}: a {kind} model cannot look once and read many texts; use another"
-            )
-        self.keeps = "logits_to_keep" in takes
+        self.look = features_of(self.model, checkpoint)
+        self.keeps = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         text = self.model.config.get_text_config()
         self.encodes = bool(self.model.config.is_encoder_decoder or text.is_encoder_decoder)
 
@@ -174,7 +170,6 @@ class WriterScorer:
 
     def _seen(self, prompt: Prompt) -> Any:
         """Return the features of a prompt's picture."""
-        assert self.look is not None
         takes = inspect.signature(self.look).parameters
         given = {name: value for name, value in prompt.inputs.items() if name in takes}
         return self.look(**given, return_dict=True)
@@ -184,25 +179,25 @@ class WriterScorer:
         rows = [self._written(prompt, target) for target in targets]
         pad = self.processor.tokenizer.pad_token_id or 0
         # On the right: positions then are what they would be without padding.
-        ids = _padded([row.ids for row in rows], pad).to(self.model.device)
-        mask = _padded([[1] * len(row.ids) for row in rows], 0).to(self.model.device)
+        ids = padded([row.ids for row in rows], pad).to(self.model.device)
+        mask = padded([[1] * len(row.ids) for row in rows], 0).to(self.model.device)
         first = min(row.start for row in rows)
         keep = ids.shape[1] - first + 1  # a token is told by the state before it
         given = self._beside(prompt, rows, seen) | {"input_ids": ids, "attention_mask": mask}
         if self.keeps:
             given["logits_to_keep"] = keep
-        logits = self.model(**given).logits[:, -keep:-1].float()
+        logits = self.model(**given).logits[:, -keep:-1]
         places = torch.arange(first, ids.shape[1], device=ids.device)
         starts = torch.tensor([row.start for row in rows], device=ids.device)
         counts = (places >= starts[:, None]) & mask[:, first:].bool()
-        return _means(logits, ids[:, first:], counts)
+        return means(logits, ids[:, first:].masked_fill(~counts, IGNORED))
 
     def _decoded(self, prompt: Prompt, targets: Sequence[str], seen: Any) -> list[float]:
         """Return likelihoods by a decoder that writes what an encoder has read."""
         read = self.processor.tokenizer(list(targets), return_special_tokens_mask=True)
         pad = self.processor.tokenizer.pad_token_id or 0
-        wanted = _padded(read["input_ids"], pad).to(self.model.device)
-        special = _padded(read["special_tokens_mask"], 1).to(self.model.device)
+        wanted = padded(read["input_ids"], pad).to(self.model.device)
+        special = padded(read["special_tokens_mask"], 1).to(self.model.device)
         starts = self.model.config.get_text_config().decoder_start_token_id
         begun = torch.cat([torch.full_like(wanted[:, :1], starts), wanted[:, :-1]], dim=1)
         many = len(targets)
@@ -212,7 +207,7 @@ class WriterScorer:
             "attention_mask": prompt.inputs["attention_mask"].expand(many, -1),
             "decoder_input_ids": begun,
         }
-        return _means(self.model(**given).logits.float(), wanted, special == 0)
+        return means(self.model(**given).logits, wanted.masked_fill(special != 0, IGNORED))
 
     def _written(self, prompt: Prompt, target: str) -> Written:
         """Return a target behind its prompt.
@@ -221,9 +216,7 @@ class WriterScorer:
         """
         gap = self._gap(prompt.text) if target else ""
         whole = self._ids(prompt.text + gap + target)
-        same = 0
-        while same < min(len(prompt.ids), len(whole)) and prompt.ids[same] == whole[same]:
-            same += 1
+        same = shared_start(prompt.ids, whole)
         start = prompt.length - (len(prompt.ids) - same)
         before = prompt.inputs["input_ids"][0, :start].tolist()
         return Written((*before, *whole[same:]), start)
@@ -237,7 +230,7 @@ class WriterScorer:
                 continue
             if name.endswith("token_type_ids"):  # text is of kind 0
                 kinds = [value[0, : row.start].tolist() for row in rows]
-                beside[name] = _padded(kinds, 0, longest).to(value)
+                beside[name] = padded(kinds, 0, longest=longest).to(value)
             elif not name.startswith("pixel_"):
                 beside[name] = torch.cat([value] * many)
         # BLIP-2 wants to be told that there are no pixels.
@@ -282,20 +275,3 @@ def _repeated(seen: Any, many: int) -> Any:
             for layer in layers
         ]
     return copied
-
-
-def _padded(rows: Sequence[Sequence[int]], pad: int, longest: int | None = None) -> Tensor:
-    """Return rows of numbers as one tensor, (rows, longest), int64, padded on the right."""
-    width = max(map(len, rows)) if longest is None else longest
-    return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], dtype=torch.int64)
-
-
-def _means(logits: Tensor, ids: Tensor, counts: Tensor) -> list[float]:
-    """Return the mean log-probability of the tokens that count, NaN where none does.
-
-    `logits` is (rows, tokens, vocabulary), `ids` and `counts` are (rows, tokens).
-    """
-    each = logits.log_softmax(dim=-1).gather(2, ids[:, :, None])[:, :, 0]
-    told = each.where(counts, torch.zeros_like(each)).sum(dim=1) / counts.sum(dim=1)
-    means: list[float] = told.tolist()
-    return means

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from lskd.comparing import normal
 from lskd.generate.commonsense.knowledge import knowledge
 from lskd.generate.commonsense.view import Entity, View
 
@@ -30,11 +31,6 @@ def questions(seen: View, count: int, rng: random.Random) -> list[str]:
             answered.add(normal(question))
             kept.append(question)
     return kept[:count]
-
-
-def normal(question: str) -> str:
-    """Return a question as it is compared: lower case, words only."""
-    return " ".join(re.findall(r"\w+", question.lower()))
 
 
 def candidates(seen: View, rng: random.Random) -> Iterator[str]:

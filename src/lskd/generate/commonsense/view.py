@@ -64,11 +64,6 @@ class View:
         """Say whether the category of every region is known, so that one can be called the only."""
         return all(entity.category for entity in self.everything)
 
-    @property
-    def boxes_known(self) -> bool:
-        """Say whether the box of every region is known, so that one can be called the nearest."""
-        return self.frame is not None and all(entity.box for entity in self.everything)
-
 
 def view(observations: Observations, style: Style) -> View:
     """Return what can be talked about, in a style of reference."""

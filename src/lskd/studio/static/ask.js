@@ -182,10 +182,10 @@ async function askOne(one, body, mine) {
   fill(place, make("p", { class: "working" }, "Looks at the picture …"));
   try {
     const student = one.dataset.student;
-    const { ranked, wrote, view } = await api("/api/ask/answer", { body: { ...body, student } });
+    const { ranked, wrote, view, outside } = await api("/api/ask/answer", { body: { ...body, student } });
     if (mine !== asking) return;
-    answered.answers.push({ name: student, ranked, wrote });
-    fill(place, wrote ? written(wrote) : null, ranked.length ? ranking(ranked) : null, view ? saw(view) : null);
+    answered.answers.push({ name: student, ranked, wrote, outside });
+    fill(place, outside ? make("p", { class: "amiss" }, outside) : null, wrote ? written(wrote) : null, ranked.length ? ranking(ranked) : null, view ? saw(view) : null);
   } catch (error) {
     if (mine === asking) fill(place, make("p", { class: "error" }, error.message));
   }

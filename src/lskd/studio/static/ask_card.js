@@ -8,8 +8,9 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sa
 // The studio's light colours: a card looks the same wherever it is read.
 const INK = "#1f2328", SOFT = "#626972", PAPER = "#faf9f6", FIELD = "#e9edf0", STRONG = "#2f6690";
 
-// `marked` is the address of the marked picture, `answers` are [{name, ranked, wrote}]: `ranked` is
-// [{choice, match}], `wrote` {answer, rationale} or null. Returns a PNG as a Blob.
+// `marked` is the address of the marked picture, `answers` are [{name, ranked, wrote, outside}]:
+// `ranked` is [{choice, match}], `wrote` {answer, rationale} or null, `outside` why it means nothing,
+// or null. Returns a PNG as a Blob.
 export async function card({ marked, question, answers }) {
   const picture = new Image();
   picture.src = marked;
@@ -37,10 +38,11 @@ function layout(pen, picture, question, answers, draw) {
   if (draw) pen.drawImage(picture, (WIDTH - width) / 2, EDGE, width, height);
   let y = EDGE + height + 36;
   y = text(pen, question, `600 34px ${FONT}`, INK, EDGE, y, INNER, 44, draw) + 18;
-  for (const { name, ranked, wrote } of answers) {
+  for (const { name, ranked, wrote, outside } of answers) {
     if (answers.length > 1) {
       y = text(pen, name, `600 22px ${FONT}`, SOFT, EDGE, y + 10, INNER, 30, draw) + 6;
     }
+    if (outside) y = text(pen, outside, `22px ${FONT}`, SOFT, EDGE, y, INNER, 30, draw) + 8;
     if (wrote) {
       y = text(pen, wrote.answer || "It wrote nothing.", `600 26px ${FONT}`, INK, EDGE, y, INNER, 34, draw) + 4;
       if (wrote.rationale) y = text(pen, wrote.rationale, `26px ${FONT}`, INK, EDGE, y, INNER, 34, draw) + 14;

@@ -3,16 +3,13 @@
 It lies beside what the writer itself has saved (`lskd.writing.note`), and is written after that.
 """
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-from pydantic import TypeAdapter, ValidationError
-
-from lskd import __version__, table
+from lskd import __version__
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
+from lskd.tomlfile import read_note, write_note
 from lskd.verbalize.training.settings import Kind
 
 FILE = "verbalizer.toml"
@@ -43,8 +40,7 @@ class About:
 
 def write(folder: Path, about: About) -> None:
     """Write the note; raises UserError if the disk is full."""
-    with table.draft(folder / FILE) as unfinished:
-        unfinished.write_text(tomli_w.dumps(table.plain(about)), encoding="utf-8")
+    write_note(folder / FILE, about)
 
 
 def read(folder: Path, kind: Kind | None = None) -> About:
@@ -59,14 +55,7 @@ def read(folder: Path, kind: Kind | None = None) -> About:
             f"{folder} is no trained verbalizer: it has no {FILE}; give a folder that "
             f"`lskd {wanted}` has made, as out/<recipe>/{wanted}"
         )
-    try:
-        about = TypeAdapter(About).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    about = read_note(path, About)
     if kind is not None and about.kind != kind:
         raise UserError(f"{folder} is a {about.kind}; needed is a {kind}")
     return about

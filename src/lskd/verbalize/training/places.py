@@ -18,9 +18,7 @@ from lskd.writing.pointing import Canvas
 
 
 class Places:
-    """Some captions of a corpus; a tenth of the memory that records take."""
-
-    """Captions by number, kept as Arrow columns: a tenth of what records take."""
+    """Some captions of a corpus, by number; as columns they take a tenth of records' memory."""
 
     def __init__(self, columns: pa.Table, numbers: NDArray[np.int64]) -> None:
         self._columns = columns

@@ -16,11 +16,11 @@ import PIL.Image
 from lskd.errors import UserError
 from lskd.picture import Picture
 from lskd.types import Box, Region
+from lskd.verbalize.replies import whole_sentences
 from lskd.verbalize.training import note
 from lskd.verbalize.training.note import About
 from lskd.verbalize.training.settings import Kind
 from lskd.verbalize.training.view import shown
-from lskd.verbalize.vlm import whole_sentences
 from lskd.writing.note import opened
 from lskd.writing.writer import Decoding, Line, Writer, Written
 

@@ -1,0 +1,18 @@
+"""What a model said becomes the text that is kept.
+
+In: a reply, which may have several lines, thoughts before it, and an end that was cut. Out: one
+line, or whole sentences.
+"""
+
+import re
+
+
+def one_line(text: str) -> str:
+    """Return a reply as one line, without the thoughts that some models tell before it."""
+    return " ".join(text.rpartition("</think>")[2].split())
+
+
+def whole_sentences(text: str) -> str:
+    """Return a text that was cut up to its last full stop, or all of it if there is none."""
+    ended = re.match(r".*[.!?][\"')\]]*(?=\s|$)", text, re.DOTALL)
+    return ended[0] if ended else text

@@ -1,0 +1,143 @@
+"""Images in a dataset of the Hugging Face Hub, read by its own library from a small server here.
+
+Nothing is written there: each write is a commit, which this server does not know.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import house
+from buckets import disk
+from lskd.run import load
+from lskd.types import Image, Triple
+from test_cli import TESTS
+
+pytestmark = pytest.mark.check
+DATASET = "datasets/tester/photos"
+LOOK_TWICE = f"""
+from lskd.storage import files
+from lskd.storage.address import located
+here = located("hf://{DATASET}")
+print(files.names(here, ".png"), flush=True)
+input()
+print(files.names(here, ".png"), flush=True)
+print(files.exists(here / "new.png"), files.exists(here / "never.png"), flush=True)
+"""
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request to the hub."""
+
+    server: "Hub"
+
+    def do_GET(self) -> None:
+        path = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/")
+        self.server.asked.append(path)
+        api, content = f"api/{DATASET}", f"{DATASET}/resolve/main/"
+        if path == api:
+            self.answer(200, json.dumps({"id": "tester/photos", "sha": "0"}).encode())
+        elif path.rstrip("/") == f"{api}/tree/main":
+            told = [
+                {"type": "file", "path": name, "oid": name, "size": len(data)}
+                for name, data in self.server.files.items()
+            ]
+            self.answer(200, json.dumps(told).encode())
+        elif (name := path.removeprefix(content)) in self.server.files:
+            self.answer(200, self.server.files[name])
+        else:
+            code = "EntryNotFound" if path.startswith((api, content)) else "RepoNotFound"
+            self.answer(404, b"{}", code)
+
+    def answer(self, status: int, content: bytes, code: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Error-Code", code)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Hub(ThreadingHTTPServer):
+    """A hub of one dataset that has `files`; what it was `asked` for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    house.build(tmp_path, 5)
+    with Hub() as hub:
+        thread = threading.Thread(target=hub.serve_forever, daemon=True)
+        thread.start()
+        for file in sorted((tmp_path / "pictures").iterdir()):
+            hub.files[file.name] = file.read_bytes()
+        yield hub
+        hub.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def python(hub: Hub, folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Python where the hub is the only one; its library reads that once, when it is loaded."""
+    told = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}", "HF_HOME": str(folder)}
+    with subprocess.Popen(
+        [sys.executable, *args],
+        cwd=folder,
+        env={**os.environ, **told, **disk(folder), "PYTHONPATH": str(TESTS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+def test_images_on_the_hub_give_the_tables_of_the_same_images_on_the_disk(
+    hub: Hub, tmp_path: Path
+) -> None:
+    for out, source in (("here", "pictures"), ("away", f"hf://{DATASET}")):
+        command = ("run", "small.toml", "--out", out, "--until", "parse")
+        change = ("--set", f"images.source={source}")
+        with python(hub, tmp_path, "-m", "lskd", *command, *change) as process:
+            said = process.communicate()[1]
+            assert process.returncode == 0, said
+    away, here = load(tmp_path / "away"), load(tmp_path / "here")
+    assert {image.path for image in house.rows(away, Image)} == {
+        f"hf://{DATASET}/{n:03d}.png" for n in range(5)
+    }
+    assert house.rows(away, Triple) == house.rows(here, Triple)
+    # A folder is not listed anew for each image in it.
+    listings = [path for path in hub.asked if "/tree/" in path]
+    assert len(listings) < 5 <= len([path for path in hub.asked if "/resolve/" in path])
+
+
+def test_what_another_has_written_to_the_hub_is_seen(hub: Hub, tmp_path: Path) -> None:
+    with python(hub, tmp_path, "-c", LOOK_TWICE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert "new.png" not in process.stdout.readline()
+        hub.files["new.png"] = hub.files["000.png"]
+        said, errors = process.communicate("\n")
+    assert "new.png" in said and said.endswith("True False\n"), errors
+
+
+def test_a_dataset_that_is_not_there_is_told_in_one_line(hub: Hub, tmp_path: Path) -> None:
+    change = "images.source=hf://datasets/tester/nothing"
+    with python(hub, tmp_path, "-m", "lskd", "run", "small.toml", "--set", change) as process:
+        said = process.communicate()[1]
+    assert process.returncode == 2 and "Traceback" not in said
+    assert said.splitlines()[-1].startswith("error: hf://datasets/tester/nothing")
