@@ -18,7 +18,7 @@ from lskd.errors import UserError
 from lskd.events import Listener
 from lskd.executors import local
 from lskd.executors.job import Executor, Job
-from lskd.hold import held, is_current, is_renewed
+from lskd.hold import held, is_current, noted_digest
 from lskd.progress import Display
 from lskd.run import INPUTS, Run
 from lskd.runfile import RUN_FILE, wrong_models
@@ -152,9 +152,12 @@ def pass_by(stage: Stage[Any], telling: Telling) -> None:
 
 def renew(run: Run, stage: Stage[Any]) -> None:
     """Remove a stage's shards if the whole tables that each depends on are not what they were."""
-    if is_renewed(run, stage):
+    inputs = run.whole_inputs(stage)
+    if not inputs:
         return
-    digest = run.tables.digest(run.whole_inputs(stage))
+    digest = run.tables.digest(inputs)
+    if noted_digest(run, stage) == digest:
+        return
     for shard in run.tables.shards(stage.writes[0], stage.name):
         files.remove(run.tables.file(stage.writes[0], shard, stage.name))
     with table.draft(run.folders[stage.name] / INPUTS) as unfinished:

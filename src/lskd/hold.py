@@ -96,10 +96,14 @@ def is_renewed(run: Run, stage: Stage[Any]) -> bool:
 
 def is_made_from(run: Run, stage: Stage[Any], records: Sequence[type]) -> bool:
     """Return whether the note beside a stage's tables says that they were made from these."""
+    noted = noted_digest(run, stage)
+    return noted is not None and noted == run.tables.digest(records)
+
+
+def noted_digest(run: Run, stage: Stage[Any]) -> str | None:
+    """Return the digest of what a stage's tables were made from, None where no note tells it."""
     note = run.folders[stage.name] / INPUTS
-    if not note.exists():
-        return False
-    return bool(read_note(note).get("digest") == run.tables.digest(records))
+    return read_note(note).get("digest") if note.exists() else None
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lskd.errors import UserError
 from lskd.lab import sayings, words, world
-from lskd.lab.imagination import imagined
+from lskd.lab.imagination import imagined_as, targets
 from lskd.lab.knowledge import knowledge
 from lskd.lab.scene import ANIMALS, COLOURS, FURS, Entity, Scene
 from lskd.lab.world import Staged, World
@@ -200,22 +200,15 @@ def _other_kinds(scene: Scene, entity: Entity) -> list[str]:
     """Return what else an entity could be, used or not as it is; each kind as often as it is so."""
     return [
         one.entity.kind
-        for one in imagined(scene.place)
-        if one.entity.is_person == entity.is_person
-        and one.entity.kind != entity.kind
-        and (one.entity.user is None) == (entity.user is None)
+        for one in imagined_as(scene.place, entity.is_person)
+        if one.entity.kind != entity.kind and (one.entity.user is None) == (entity.user is None)
     ]
 
 
 def _other_targets(scene: Scene, person: Entity, at: int) -> list[str]:
     """Return what else is held, ridden, ... by those who do what a person does, as often."""
-    does = words.action(scene, person).split()[0]
-    targets = [
-        one.scene.entities[one.entity.target].kind
-        for one in imagined(scene.place)
-        if one.entity.target is not None and words.action(one.scene, one.entity).split()[0] == does
-    ]
-    return [kind for kind in targets if kind != scene.entities[at].kind]
+    kinds = targets(scene.place, words.verb(scene, person))
+    return [kind for kind in kinds if kind != scene.entities[at].kind]
 
 
 def _otherwise(scene: Scene, number: int, rng: random.Random) -> str:
@@ -225,9 +218,8 @@ def _otherwise(scene: Scene, number: int, rng: random.Random) -> str:
     """
     entity = scene.entities[number]
     true = words.description(scene, number)
-    alike = [one for one in imagined(scene.place) if one.entity.is_person == entity.is_person]
     while True:
-        one = rng.choice(alike)
+        one = rng.choice(imagined_as(scene.place, entity.is_person))
         if entity.is_person:
             said = f"{words.phrase(entity)} who {words.action(one.scene, one.entity)}"
         else:

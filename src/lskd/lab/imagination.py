@@ -39,6 +39,22 @@ def imagined(place: str) -> Sequence[Imagined]:
 
 
 @cache
+def imagined_as(place: str, person: bool) -> Sequence[Imagined]:
+    """Return the people, or the things, that could be seen at a place, as often as there."""
+    return [one for one in imagined(place) if one.entity.is_person == person]
+
+
+@cache
+def targets(place: str, does: str) -> Sequence[str]:
+    """Return the kinds of what is held, ridden, ... at a place by those who do that, as often."""
+    return [
+        one.scene.entities[one.entity.target].kind
+        for one in imagined(place)
+        if one.entity.target is not None and words.verb(one.scene, one.entity) == does
+    ]
+
+
+@cache
 def _by_place() -> Mapping[str, Sequence[Imagined]]:
     found: dict[str, list[Imagined]] = {}
     for number in range(SCENES):

@@ -35,6 +35,11 @@ def action(scene: Scene, person: Entity) -> str:
     return f"{verb} {phrase(scene.entities[person.target])}"
 
 
+def verb(scene: Scene, person: Entity) -> str:
+    """Return the first word of what a person is seen to do, as "holds"."""
+    return action(scene, person).split()[0]
+
+
 def description(scene: Scene, number: int) -> str:
     """Return what is seen of an entity and of what it is at."""
     entity = scene.entities[number]

@@ -125,15 +125,12 @@ def place(
     """Say what kind of place a picture may show."""
     if not writer.fresh([scene.why]):
         return None
-    seen_so = facts.kinds(seen, clues)
-    if labels:
-        seen_so.append(Fact("looks like", (), f"{article(labels[0])} {labels[0]}"))
     return Draft(
         writer.fill(writer.pick(PLACE), all=clues),
         sentence(
             writer.fill(writer.pick(PLACE_SAYS), all=clues, scene=scene.name, where=scene.where)
         ),
-        writer.rationale(seen_so, scene.why),
+        writer.rationale(evidence(seen, clues, labels), scene.why),
     )
 
 
@@ -145,11 +142,16 @@ def proof(
         return None
     others = clues[:-1]
     says = PROOF_SAYS if len(others) > 1 else PROOF_SAYS[1:]
-    seen_so = facts.kinds(seen, others)
-    if labels:
-        seen_so.append(Fact("looks like", (), f"{article(labels[0])} {labels[0]}"))
     return Draft(
         writer.fill(writer.pick(PROOF), 0.7, a=clues[-1], where=scene.where),
         sentence(writer.fill(writer.pick(says), others=others)),
-        writer.rationale(seen_so, scene.why),
+        writer.rationale(evidence(seen, others, labels), scene.why),
     )
+
+
+def evidence(seen: View, clues: Sequence[Entity], labels: Sequence[str]) -> list[Fact]:
+    """Return what speaks for a place: what regions show, and the label of the whole picture."""
+    shown = facts.kinds(seen, clues)
+    if labels:
+        shown.append(Fact("looks like", (), f"{article(labels[0])} {labels[0]}"))
+    return shown

@@ -206,31 +206,30 @@ def perspective(a: Entity, b: Entity, writer: Writer) -> Draft | None:
 
 
 def nearer(
-    a: Entity, b: Entity, seen_so: list[Fact], known: Sequence[str], writer: Writer
+    a: Entity,
+    b: Entity,
+    seen_so: list[Fact],
+    known: Sequence[str],
+    writer: Writer,
+    said: tuple[Sequence[str], Sequence[str]] = (DEPTH, NEARER),
 ) -> Draft | None:
-    """Say that `a` is probably nearer to the camera than `b`."""
+    """Say that `a` is probably nearer to the camera than `b`: `said` are questions and answers."""
     if not (unused := writer.fresh(known)):
         return None
     [why] = unused
     first, second = (a, b) if writer.rng.random() < 0.5 else (b, a)
+    questions, answers = said
     return Draft(
-        writer.fill(writer.pick(DEPTH), a=first, b=second),
-        sentence(writer.fill(writer.pick(NEARER), 0.7, a=a, b=b)),
+        writer.fill(writer.pick(questions), a=first, b=second),
+        sentence(writer.fill(writer.pick(answers), 0.7, a=a, b=b)),
         writer.rationale(seen_so, why),
     )
 
 
 def front(a: Entity, b: Entity, writer: Writer) -> Draft | None:
     """Say which of two things that overlap may be in front."""
-    if not (unused := writer.fresh(FRONT_WHY)):
-        return None
-    [why] = unused
-    first, second = (a, b) if writer.rng.random() < 0.5 else (b, a)
-    return Draft(
-        writer.fill(writer.pick(FRONT), a=first, b=second),
-        sentence(writer.fill(writer.pick(FRONT_SAYS), 0.7, a=a, b=b)),
-        writer.rationale([Fact("overlap", (a, b)), Fact("lower", (a, b))], why),
-    )
+    seen_so = [Fact("overlap", (a, b)), Fact("lower", (a, b))]
+    return nearer(a, b, seen_so, FRONT_WHY, writer, (FRONT, FRONT_SAYS))
 
 
 def reach(p: Entity, a: Entity, distance: Fact, writer: Writer) -> Draft | None:

@@ -93,5 +93,5 @@ def _named(
 def _use(scene: Scene, number: int) -> str:
     entity = scene.entities[number]
     if entity.is_person:
-        return words.action(scene, entity).split()[0]
+        return words.verb(scene, entity)
     return "free" if entity.user is None else "used"
