@@ -101,7 +101,7 @@ class CriticTask:
     def __init__(self, bench: Bench, rows: int) -> None:
         with bench.device:
             critic = new_critic(bench.size)
-        critic.backbone.recompute(vision=True, qformer=False)
+        critic.backbone.recompute()
         self.model = CriticStep(critic)
         self.pixels = bench.pixels(rows)
         self.texts = collate(bench.texts(rows)).to(bench.device)

@@ -384,6 +384,14 @@ def write_stage1(folder: Path, kind: Literal["eva", "clip"] = "eva") -> Path:
     return folder
 
 
+def write_without_tower(file: Path, whole: Path) -> None:
+    """Write a LAVIS file without its vision tower, as LAVIS does where the tower is frozen."""
+    content = torch.load(whole, weights_only=True)
+    kept = {n: one for n, one in content["model"].items() if not n.startswith("visual_encoder.")}
+    assert len(kept) < len(content["model"])
+    torch.save({"model": kept}, file)
+
+
 def write_student(folder: Path) -> Path:
     """Write a student's folder: as `write_stage1` has it, with its note."""
     vocabulary = write_stage1(folder.with_name(f"{folder.name}-base")) / "vocab.txt"

@@ -23,6 +23,7 @@ PATIENCE = {
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_agent_register_timeout_ms": "600000",
     "RAY_gcs_server_request_timeout_seconds": "300",
+    "RAY_worker_niceness": "0",  # its own 15 is for machines with other work
     # A node that is gone refuses connections at once; one that is slow may be so for a while.
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "8",
@@ -43,6 +44,14 @@ class TwoNodes:
 
     def workers(self) -> list[int]:
         """Return the processes that make shards now."""
+        return self._titled(b"ray::Maker")
+
+    def training(self) -> list[int]:
+        """Return the processes that train now."""
+        return self._titled(b"ray::RayTrainWorker")
+
+    def _titled(self, begin: bytes) -> list[int]:
+        """Return the processes of the cluster whose title begins so."""
         raylets = {
             info.process.pid
             for node in (self._cluster.head_node, self._second)
@@ -57,7 +66,7 @@ class TwoNodes:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, ValueError):  # it has ended
                 continue
-            if title.startswith(b"ray::Maker") and parent in raylets:
+            if title.startswith(begin) and parent in raylets:
                 found.append(int(entry.name))
         return found
 

@@ -22,7 +22,7 @@ from lskd.execute import Selection, execute
 from lskd.executors import ray
 from lskd.executors.choice import chosen
 from lskd.executors.job import Executor, Job
-from lskd.executors.local import each_of
+from lskd.executors.local import each_of, make_whole
 from lskd.executors.maker import Maker, Order
 from lskd.executors.pool import LOSSES, Pool
 from lskd.progress import Lines
@@ -30,7 +30,7 @@ from lskd.resources import Resources, resources_of
 from lskd.run import Run, load
 from lskd.shards import Finished
 from lskd.status import status
-from lskd.types import Concepts, Narratives, Regions
+from lskd.types import Concepts, Image, Narratives, Regions
 from test_cli import lskd
 from threads_cluster import ThreadsCluster
 
@@ -56,7 +56,7 @@ def pooled(cluster: ThreadsCluster) -> Executor:
             pool.close()
             cluster.end()
 
-    return make
+    return Executor(make, make_whole)
 
 
 def run_on(cluster: ThreadsCluster, *changes: str, until: str = "regions") -> Run:
@@ -138,9 +138,26 @@ def test_a_shard_that_loses_every_worker_ends_the_run_with_what_to_do(
     assert "the node went down" in str(told.value)
     assert "another takes its place" in capsys.readouterr().err
     run = load(SMALL)
-    failed = [one for one in events(run, "concepts") if one.what == "failed"]
-    assert len(failed) == LOSSES + 1 and {one.shard for one in failed} == {"00002"}
+    told_of = events(run, "concepts")
+    failed = [one for one in told_of if one.what == "failed"]
+    assert len(failed) > LOSSES and {one.shard for one in failed} == {"00002"}
+    made = {one.shard for one in told_of if one.what == "ended"} - {""}
+    assert made == {*run.tables.shards(Image)} - {"00002"}  # it came last
     assert tables(run_on(ThreadsCluster())) == reference(home)
+
+
+def test_losses_among_which_others_are_finished_do_not_end_the_run(home: Path) -> None:
+    left = {"00001": LOSSES, "00002": 2 * LOSSES, "00003": 3 * LOSSES}
+
+    def loses(shard: str) -> bool:
+        left[shard] = left.get(shard, 0) - 1
+        return left[shard] >= 0
+
+    alone = "concepts.resources={workers = 1}"
+    run = run_on(ThreadsCluster(loses), alone, until="concepts")
+    failed = [one.shard for one in events(run, "concepts") if one.what == "failed"]
+    assert failed.count("00003") == 3 * LOSSES
+    assert len(house.rows(run, Concepts)) == 14
 
 
 def test_workers_that_never_load_end_the_run(home: Path) -> None:
@@ -208,12 +225,16 @@ def test_wrong_resources_are_told_before_any_work(home: Path, given: str, messag
 
 def test_a_node_that_sees_other_files_or_has_another_lskd_says_so(home: Path) -> None:
     run = run_on(ThreadsCluster(), until="images")
-    here = Order(run, "concepts", "00000", str(home), (), __version__)
+    there, gone = (run.tables.file(Image, shard) for shard in ("00000", "00077"))
+    here = Order(run, "concepts", there, str(home), (), __version__)
     elsewhere = str(home / "pictures")
     for wrong, message in (
-        (Order(run, "concepts", "00000", elsewhere, (), __version__), "does not see .*same path"),
-        (Order(run, "concepts", "00077", str(home), (), __version__), "does not see .*00077"),
-        (Order(run, "concepts", "00000", str(home), (), "0.0"), "install one on all nodes"),
+        (Order(run, "concepts", there, elsewhere, (), __version__), "does not see .*same path"),
+        (
+            Order(run, "concepts", gone, str(home), (), __version__),
+            "does not see .*00077",
+        ),
+        (Order(run, "concepts", there, str(home), (), "0.0"), "install one on all nodes"),
     ):
         outcome = Maker().load(wrong, {})
         assert outcome.trouble is not None and outcome.trouble.exit_code == 2

@@ -13,6 +13,7 @@ from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
 from lskd.images import examined
+from lskd.stage import named
 from lskd.types import Box, Example, Mention, Region
 
 CUP = Region(0, Box(0, 0, 9, 9), "cup", "a white cup", 0.9)
@@ -54,6 +55,12 @@ def test_a_table_whose_inner_columns_have_other_names_is_broken(tmp_path: Path) 
         file.write_bytes(content.replace(name, other))
         with pytest.raises(UserError, match="--verify makes it again"):
             table.read(Example, file)
+
+
+@pytest.mark.parametrize("use", [".lab.teacher:LabTeacher", "..:Teacher", ":Teacher", ""])
+def test_a_class_without_a_whole_module_name_is_told_in_one_line(use: str) -> None:
+    with pytest.raises(UserError, match=r"the form is 'package\.module:Class'"):
+        named(use)
 
 
 def test_a_journal_that_was_not_closed_is_read_through_before_it_is_trusted(tmp_path: Path) -> None:

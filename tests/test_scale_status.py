@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 import house
 from chat.server import Server
+from lskd.chat.paid import Spent
+from lskd.cli.tables import print_status
 from lskd.errors import UserError
 from lskd.execute import Selection
 from lskd.hold import locked
@@ -169,6 +172,18 @@ def test_a_run_that_never_began_has_a_status(home: Path) -> None:
     assert found.state == "stopped" and found.holder is None and found.seconds_left == 0
     assert {one.state for one in found.stages} == {"missing"}
     assert "time left not known" in lskd("status", "small.toml", folder=home).stdout
+
+
+def test_status_says_of_how_many_replies_the_tokens_are_only_a_bound(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = status(load(SMALL))
+    print_status(replace(found, paid=Spent(12, 3400, 560, None, uncounted=3, unanswered=0)))
+    told = capsys.readouterr().out
+    assert "12 paid replies, 3,400 tokens in, 560 out, price unknown" in told
+    assert "the server counted no tokens of 3: the most that they can be stands for them" in told
+    print_status(replace(found, paid=Spent(12, 3400, 560, 0.5, uncounted=0, unanswered=0)))
+    assert "counted no tokens" not in capsys.readouterr().out
 
 
 def test_a_lock_says_who_holds_it_for_as_long_as_it_is_held(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stage `corpus`: triples that the critic likes become Examples, the others rejects (2.3)."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
@@ -95,9 +96,14 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     shards = tables.shards(Score)
     accepted = (accept for s in shards for (accept,) in tables.stored(Score, s, "accept"))
     threshold = cut(accepted, settings.keep)
-    context.say(
-        f"keeping the best {settings.keep:.0%} of triples, ties included: from {threshold:.3f} on"
-    )
+    if math.isfinite(threshold):
+        share = f"the best {settings.keep:.0%} of triples, ties included"
+        context.say(f"keeping {share}: from {threshold:.3f} on")
+    else:
+        context.say(
+            "there is no scored triple to keep: the report tells what the teacher's replies were, "
+            "and why none of them became a triple"
+        )
     for name in shards:
         shard = Shard(name, tables)
         yield name, filtered(shard, threshold, settings)

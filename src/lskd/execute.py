@@ -61,12 +61,12 @@ def execute(
     selection: Selection,
     display: Display,
     listeners: Sequence[Listener] = (),
-    executor: Executor = local.make,
+    executor: Executor = local.HERE,
 ) -> None:
     """Make all that is missing of the selected stages; tell `listeners` of each shard.
 
-    The shards of a stage are made by `executor`, whole tables in this process. A process that was
-    launched beside the first one makes nothing but trains with it. Raises UserError for anything
+    All tables are made by `executor`. A process that was launched beside the first one makes
+    nothing but trains with it. Raises UserError for anything
     that the user can put right; what was made until then is kept.
     """
     stages = selection.of(run)
@@ -90,7 +90,7 @@ def execute(
                 continue
             run.claim(stage)
             if stage.is_whole(run.settings[stage.name]):
-                make_whole(run, stage, selection.limit, telling)
+                make_whole(run, stage, selection.limit, telling, executor)
             else:
                 make_shards(run, stage, telling, executor)
             mirror.push(run.folders[stage.name])
@@ -164,9 +164,10 @@ def renew(run: Run, stage: Stage[Any]) -> None:
         unfinished.write_text(json.dumps({"digest": digest}))
 
 
-def make_whole(run: Run, stage: Stage[Any], limit: int | None, telling: Telling) -> None:
+def make_whole(
+    run: Run, stage: Stage[Any], limit: int | None, telling: Telling, executor: Executor
+) -> None:
     """Make the tables of a whole-table stage, then note what they were made from."""
-    assert stage.whole is not None
     if not stage.grows and is_current(run, stage):
         pass_by(stage, telling)
         return
@@ -178,14 +179,11 @@ def make_whole(run: Run, stage: Stage[Any], limit: int | None, telling: Telling)
     digest = run.tables.digest(stage.reads)
     with telling.display.stage(stage.name, None if stage.grows or not images else images) as bar:
         context = dataclasses.replace(run.context(stage), tick=bar.tick, say=bar.say, limit=limit)
-        with watched(run, stage, context, telling.listeners).shard("") as laps:
-            started = time.monotonic()
-            for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
-                finished = shards.put(run, stage, shard, rows, started)
-                shards.note(run, stage, finished)
+        watch = watched(run, stage, context, telling.listeners)
+        with watch.shard("") as laps:
+            for finished in executor.whole(Job(run, stage, (), context, watch)):
                 total.update(finished.rows)
-                laps.ended(shard, lies(run, stage, shard, finished.rows))
-                started = time.monotonic()
+                laps.ended(finished.shard, lies(run, stage, finished.shard, finished.rows))
             if not stage.grows:
                 laps.made = Made(images, {}, {})
     if not stage.grows:
@@ -209,6 +207,6 @@ def make_shards(run: Run, stage: Stage[Any], telling: Telling, executor: Executo
     with telling.display.stage(stage.name, images) as bar:
         context = dataclasses.replace(run.context(stage), tick=bar.tick, say=bar.say)
         watch = watched(run, stage, context, telling.listeners)
-        for finished in executor(Job(run, stage, todo, context, watch)):
+        for finished in executor.shards(Job(run, stage, todo, context, watch)):
             total.update(finished.rows)
     telling.made(stage, total, began)

@@ -26,7 +26,6 @@ class RunFacts:
     `created` is an ISO 8601 time, `version` lskd's, `settings` the effective run file as TOML.
     `notices` are sentences that no reader may miss. `stages` stand in the order of work.
     `threshold` is the score from which triples are kept, or None where a best share is kept.
-    `currency` is that of all prices, or "" if the settings do not say.
     """
 
     name: str
@@ -36,4 +35,3 @@ class RunFacts:
     settings: str
     stages: tuple[StageFacts, ...]
     threshold: float | None = None
-    currency: str = ""

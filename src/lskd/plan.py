@@ -1,7 +1,6 @@
 """What a run would make, what it would read from a parent, and what its teachers would cost."""
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ from lskd import images
 from lskd.errors import UserError
 from lskd.run import Run
 from lskd.sources import counted
-from lskd.stage import Model, Shard, Stage, named
+from lskd.stage import Cost, Model, Shard, Stage, named
 from lskd.storage.address import shown
 from lskd.types import Image
 
@@ -19,9 +18,10 @@ PER_MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a teacher would be asked, and its price; None where the settings name no prices.
+    """What models would be asked, and the price; None where the settings name no prices.
 
-    `measured` says that the token counts come from prompts of this run, not from typical ones.
+    `measured` says that the token counts come from prompts of this run, not from typical ones;
+    `most` that there may be fewer calls.
     """
 
     calls: int
@@ -29,6 +29,7 @@ class Estimate:
     output_tokens: int
     price: float | None
     measured: bool
+    most: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,13 @@ def pays(model: Model) -> bool:
     return "journal" in inspect.signature(named(model.use)).parameters
 
 
-def price(model: Model, calls: Mapping[str, int]) -> float | None:
-    """Return what tokens cost at the prices per million in a model's settings, or None."""
-    given, got = setting(model, "input_price"), setting(model, "output_price")
+def price(cost: Cost) -> float | None:
+    """Return what calls cost at the prices per million in their model's settings, or None."""
+    given, got = setting(cost.model, "input_price"), setting(cost.model, "output_price")
     if given is None or got is None:
         return None
-    discount = setting(model, "discount")
-    spent = calls["input"] * given + calls["output"] * got
+    discount = setting(cost.model, "discount")
+    spent = cost.input_tokens * given + cost.output_tokens * got
     return spent * (1.0 if discount is None else discount) / PER_MILLION
 
 
@@ -86,20 +87,25 @@ def setting(model: Model, name: str) -> float | None:
 
 
 def estimate(run: Run, stage: Stage[Any], left: int) -> Estimate | None:
-    """Return what `left` images would cost in a stage, or None if it asks nothing of a teacher."""
-    settings = run.settings[stage.name]
-    teacher = getattr(settings, "teacher", None)
-    if stage.cost is None or teacher is None or not pays(teacher):
+    """Return what `left` images would cost in a stage, or None if it pays for nothing."""
+    if stage.cost is None:
         return None
     ready = [
         Shard(name, run.tables)
         for name in run.tables.shards(Image)
         if all(run.tables.has(record, name) for record in stage.reads)
     ][:SAMPLE_SHARDS]
-    cost = stage.cost(settings, ready, left)
-    spent = {"input": cost.input_tokens, "output": cost.output_tokens}
+    costs = [one for one in stage.cost(run.settings[stage.name], ready, left) if pays(one.model)]
+    if not costs:
+        return None
+    prices = [found for one in costs if (found := price(one)) is not None]
     return Estimate(
-        cost.calls, cost.input_tokens, cost.output_tokens, price(teacher, spent), bool(ready)
+        calls=sum(one.calls for one in costs),
+        input_tokens=sum(one.input_tokens for one in costs),
+        output_tokens=sum(one.output_tokens for one in costs),
+        price=sum(prices) if len(prices) == len(costs) else None,
+        measured=all(one.measured for one in costs),
+        most=any(one.most for one in costs),
     )
 
 

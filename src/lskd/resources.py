@@ -1,7 +1,8 @@
 """What a worker of a stage takes of a cluster, as a run file says it.
 
 `[generate] resources = { cpus = 1, gpus = 0, memory_gb = 2, workers = 16 }`. It changes no row, and
-has no effect where a run works in one process.
+has no effect where a run works in one process. A stage that trains does so on a cluster's workers
+only if its section has them.
 """
 
 from typing import Annotated, Self
@@ -25,7 +26,7 @@ class Resources(BaseModel):
 
     Shares of a core or an accelerator are allowed below 1. `memory_gb` (of 2^30 bytes) is what the
     cluster sets apart, None nothing. There are never more `workers` than shards to make, and than
-    the cluster has room for.
+    the cluster has room for; those of a training, one if none are said, begin all together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +59,7 @@ class Resources(BaseModel):
 
 
 Spread = Annotated[Resources, WITHOUT_EFFECT]
+TrainingSpread = Annotated[Resources | None, WITHOUT_EFFECT]
 
 
 def resources_of(settings: BaseModel) -> Resources:

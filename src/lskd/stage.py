@@ -87,6 +87,8 @@ def named(use: str) -> Any:
     Raises UserError if there is no such thing, MissingExtra if a library is not installed.
     """
     module, _, name = use.partition(":")
+    if not module or module.startswith("."):
+        raise UserError(f"use = {use!r} names no module: the form is 'package.module:Class'")
     try:
         found = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -242,11 +244,26 @@ Parts = Iterator[tuple[str, Iterable[Record]]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a paid stage would ask of a teacher for some images; tokens are estimates."""
+    """What a stage would ask of one of its models for some images; tokens are estimates.
 
+    The calls are exact, or, where `most` says so, as many as there can be. `measured` says that the
+    tokens come from prompts of this run.
+    """
+
+    model: Model
     calls: int
     input_tokens: int
     output_tokens: int
+    most: bool = False
+    measured: bool = False
+
+
+PICTURE_TOKENS = 1000  # of a picture of 1024 pixels that a served model sees; they differ
+
+
+def looks(model: Model, calls: int, reply_tokens: int, most: bool = False) -> Cost:
+    """Return what a model would be asked that is shown a picture in each call."""
+    return Cost(model, calls, calls * (PICTURE_TOKENS + 100), calls * reply_tokens, most)
 
 
 @dataclass(frozen=True)
@@ -274,7 +291,7 @@ class Stage(Generic[S]):
     whole: Callable[[S, Context, Tables], Parts] | None = None
     grows: Callable[[S, Context, Tables], bool] | None = None
     files: Callable[[S], Sequence[Path]] = field(default=lambda settings: ())
-    cost: Callable[[S, Sequence[Shard], int], Cost] | None = None
+    cost: Callable[[S, Sequence[Shard], int], Sequence[Cost]] | None = None
     wholly: Callable[[S], bool] | None = None
     optional: bool = False
     reads_whole: tuple[type, ...] = ()

@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_clear_line_and_what_was_written_is_kept(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert "the features that are there are kept, run the same command again" in done.stdout
+    assert "what was finished is kept, and the same command goes on" in done.stdout
     assert done.stdout.count("\n") == 1
     views, again = some_views(tmp_path), Tower()
     cache = filled(tmp_path, again, views, "float32")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faults import machine
 from lskd.distil import ledger
 from lskd.distil.ledger import Ledger
 from lskd.distil.swaps import Swapped, SwapsOf
@@ -55,3 +56,26 @@ def test_a_broken_or_absent_file_is_one_clear_line(tmp_path: Path) -> None:
         opened.write(b"more")
     with pytest.raises(UserError, match="is broken: remove it"):
         Ledger(SwapsOf, tmp_path / "rows")
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_a_disk_that_is_full_where_few_bytes_are_missing_is_told_and_nothing_is_broken(
+    tmp_path: Path, grown: bool
+) -> None:
+    some = [SwapsOf("a", ())] * 3
+
+    def make(file: Path) -> None:
+        if not grown:
+            ledger.write(file, some)
+            return
+        if not ledger.begun(file):
+            ledger.append(file, some)
+        ledger.finish(file)
+
+    with machine.small_disk(tmp_path / "disk", 8) as disk:
+        # A page for the rows, none for where they begin.
+        with machine.filled(disk, 1), pytest.raises(UserError, match=r"rows\.starts: No space"):
+            make(disk / "rows")
+        assert not ledger.exists(disk / "rows")
+        make(disk / "rows")
+        assert len(Ledger(SwapsOf, disk / "rows")) == 3

@@ -188,6 +188,13 @@ def foreign(home: Home) -> None:
     home.writer()
 
 
+def lab_demo(home: Home) -> None:
+    """Have the lab's run where `make demo` leaves one."""
+    home.world()
+    place = home.folder / "out" / "lab-demo"
+    home.once("lab-demo", lambda: place.symlink_to(home.folder / "out" / "lab"))
+
+
 def study(home: Home) -> None:
     """Have the lab's run for simulated people."""
     words = ("lab", "run", "runs/lab/study.toml", *SMALL_WORLD, *SMALL_LAB)
@@ -313,10 +320,11 @@ PRESET = ("weights=tiny", "vocabulary=tiny", "size=tiny", "image=28", "tokens=48
 GENERATIVE = ("run", "runs/generative.toml")
 MEMORY = "lskd memory runs/generative.toml --ranks 4 --dtype bfloat16 --recompute"
 ASK = "lskd ask out/photos/generative/student photo.jpg --box 10,20,200,300"
+HOSTED_ASK = "lskd ask runs/hosted.toml photo.jpg --box 10,20,200,300"
 LAB_ASK = (
-    "lskd ask out/lab/distil/student out/lab/world/test/000000.png --box 60,33,87,103 "
-    '--box 106,41,134,119 --choices "a woman in a red coat." "a man in a yellow coat." '
-    '"a blue bicycle." "what is [0]?"'
+    "lskd ask out/lab-demo/distil/student out/lab-demo/world/test/000000.png "
+    '--box 60,33,87,103 --box 106,41,134,119 --choices "a woman in a red coat." '
+    '"a man in a yellow coat." "a blue bicycle." "what is [0]?"'
 )
 STAGE1_ASK = (
     "lskd ask out/student/distil/student photo.jpg --box 10,20,200,300 "
@@ -350,9 +358,6 @@ WAYS: Mapping[str, Way] = {
     "pip install 'lskd[train,captions]'": extras("train,captions"),
     # A corpus.
     RUN_PHOTOS: Way(photos),
-    f"{RUN_PHOTOS} {ANNOTATED}": as_it_is(
-        f"{RUN_PHOTOS} {ANNOTATED}", "--out", "out/annotated-readme"
-    ),
     f"lskd run runs/photos.toml --out out/annotated --set {SOURCE} {ANNOTATED}": as_it_is(
         f"lskd run runs/photos.toml --out out/annotated --set {SOURCE} {ANNOTATED}"
     ),
@@ -384,6 +389,7 @@ WAYS: Mapping[str, Way] = {
             "lskd plan runs/hosted.toml --images 250000 --cluster nodes=4,cpus=16,gpus=8",
         )
     },
+    f'{HOSTED_ASK} "Why is [0] smiling?"': served_models(f'{HOSTED_ASK} "Why is [0] smiling?"'),
     "lskd run runs/hosted.toml --limit 500": served_models(
         "lskd run runs/hosted.toml --limit 500", "--out", "out/measured"
     ),
@@ -431,6 +437,7 @@ WAYS: Mapping[str, Way] = {
     "lskd lab people runs/lab/study.toml": Way(with_people, long=True),
     # A student that ranks.
     f"lskd run runs/student.toml --set {SOURCE}": Way(student_run),
+    "lskd studio runs/photos.toml": serves(f"lskd studio runs/photos.toml --set {SOURCE}", photos),
     "lskd studio runs/photos.toml --student out/photos/distil/student": serves(
         f"lskd studio runs/photos.toml --set {SOURCE} --student out/photos/distil/student", ready
     ),
@@ -438,7 +445,7 @@ WAYS: Mapping[str, Way] = {
         "lskd studio out/student --student out/student/distil/student", student_run
     ),
     STAGE1_ASK: as_it_is(STAGE1_ASK, after=Home.student),
-    LAB_ASK: as_it_is(LAB_ASK, after=Home.world),
+    LAB_ASK: as_it_is(LAB_ASK, after=lab_demo),
     # A student that writes.
     MEMORY: as_it_is(MEMORY, *settings(*TINY_WRITER)),
     "lskd memory --checkpoint Salesforce/blip2-flan-t5-xxl --bits 4": as_it_is(

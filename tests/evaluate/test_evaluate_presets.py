@@ -162,7 +162,7 @@ def test_clip_reads_no_question_and_blip2_does(items: list[Item]) -> None:
 def test_a_users_own_file_is_a_preset_too(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(
-        'row = 8\ntitle = "Mine"\nneeds = "nothing"\n[model]\nuse = "mine.module:Mine"\n'
+        'row = 8\ntitle = "Mine"\n[model]\nuse = "mine.module:Mine"\n'
         '[protocol]\nscore = "likelihood"\n'
     )
     mine = preset(str(file))
@@ -177,7 +177,7 @@ def test_a_preset_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> 
     for text, said in (
         ("row = ", "cannot be read"),
         ("row = 1\nrows = 2\n", "model"),
-        ('row = 1\ntitle = "a"\nneeds = ""\n[model]\nuse = "a:B"\n[protocol]\nscore = 1', "score"),
+        ('row = 1\ntitle = "a"\n[model]\nuse = "a:B"\n[protocol]\nscore = 1', "score"),
     ):
         file.write_text(text)
         with pytest.raises(UserError, match=said) as caught:

@@ -149,6 +149,21 @@ def test_shards_are_numbered_once_all_are_there(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_without_pictures_make_few_groups_and_those_with_them_small_ones(
+    tmp_path: Path,
+) -> None:
+    example = some(tmp_path / "photos")[0]
+    many = [replace(example, id=f"e{number}") for number in range(250)]
+    groups = {}
+    for kind in ("none", "marked"):
+        hf.write(many, tmp_path / kind, Look(pictures=kind))
+        (file,) = (tmp_path / kind / "data").glob("*.parquet")
+        found = pq.ParquetFile(file)
+        groups[kind] = [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)]
+        assert found.read(["id"])["id"].to_pylist() == [row.id for row in many]
+    assert groups == {"none": [250], "marked": [100, 100, 50]}
+
+
 def test_no_folder_of_the_maker_is_given_away(tmp_path: Path) -> None:
     hf.write(some(tmp_path / "secret_place")[:2], tmp_path / "out", readme=hf.features_yaml())
     for file in (tmp_path / "out").rglob("*"):

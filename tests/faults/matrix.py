@@ -56,6 +56,24 @@ DISK_FULL = Fault(
     AGAIN,
     "faults/test_fault_disk.py::test_a_full_disk_is_told_in_every_stage_and_the_run_goes_on",
 )
+TRAINED_FULL = Fault(
+    "The disk is full where weights are trained and asked, at any write",
+    DISK_FULL.said,
+    2,
+    "nothing: the last checkpoint is kept, and weights have the bytes of an undisturbed training",
+    AGAIN,
+    "faults/test_fault_disk_trained.py"
+    "::test_a_full_disk_is_told_in_every_stage_that_trains_and_its_training_goes_on",
+)
+SIGHTS_FULL = Fault(
+    "The disk has no room for what a tower sees of all views, which is foreseen",
+    "... GB, but ... has room for ...: choose another cache folder, or lower views",
+    2,
+    "nothing: no view was looked at in vain but the first ones",
+    AGAIN,
+    "faults/test_fault_disk_trained.py"
+    "::test_a_disk_that_has_no_room_for_what_is_seen_is_told_before_all_is_looked_at",
+)
 EXPORT_FULL = Fault(
     "The disk is full while the corpus is exported",
     "cannot write the export to ...: ...",
@@ -292,7 +310,7 @@ S3_TWO = Fault(
     "::test_a_second_run_at_a_place_is_refused_whichever_machine_it_is_on",
 )
 FAULTS = (
-    *(DISK_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY),
+    *(DISK_FULL, TRAINED_FULL, SIGHTS_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY),
     *(BROKEN_READ, BROKEN_FOUND, PAID_BROKEN, BROKEN_NOTE),
     *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, CHILD_WAITS, PARENT_WAITS, READER_KILLED),
     *(INTERRUPTED, TERMINATED, KILLED),

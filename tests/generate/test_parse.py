@@ -142,6 +142,13 @@ def test_only_a_reply_that_reached_the_limit_is_cut_off() -> None:
     assert reasons(parsed(begun, finish="length")) == ["cut off"]
 
 
+def test_only_the_end_of_a_cut_reply_is_cut_off() -> None:
+    begun = "Question: Why [0]?\nAnswer: A [0]."
+    unstopped = block("How is [1]?", rationale="It is")
+    rows = parsed(f"{begun}\n\n{unstopped}\n\n{begun}", finish="length")
+    assert reasons(rows) == ["no rationale", "", "cut off"]
+
+
 @pytest.mark.parametrize(
     ("text", "finish", "reason"),
     [

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from metric_files import Check, Found
 
+from lskd import marking
 from lskd.errors import UserError
 from lskd.evaluate import metrics
-from lskd.evaluate.protocol import released
+from lskd.evaluate.protocol import Protocol, panels
+from lskd.types import Box, Item, Region
 
 LABELS = ("contradiction", "neutral", "entailment")  # the release's order
 TYPE_LINE = re.compile(
@@ -224,6 +226,33 @@ def _by_id(files: Sequence[Found], key: str) -> dict[str, Any]:
 
 def _asked(question: str, answer: str) -> str:
     return released(f"{question} Answer: {answer}")
+
+
+def released(text: str, words: int = 70) -> str:
+    """Return what a protocol makes of a text that begins as the release begins all of them."""
+    regions = tuple(Region(n, Box(0, 0, 8, 8), "", "", 1.0) for n in marking.named(text))
+    item = Item(
+        id="",
+        benchmark="",
+        task="",
+        split="",
+        image_id="",
+        path="",
+        width=8,
+        height=8,
+        regions=regions,
+        pointed=(),
+        question="",
+        given=None,
+        choices=(text,),
+        right=(0,),
+        ratings=(),
+        kind="",
+    )
+    protocol = Protocol(
+        lower=True, words=words, renumber=False, question=False, answer_alone="question: {choice}"
+    )
+    return panels([item], protocol)[0].texts[0].whole
 
 
 def _again(text: str) -> str:

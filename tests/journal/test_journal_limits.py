@@ -1,5 +1,6 @@
 """Limits that many share: never passed, whatever the order of events, and used up."""
 
+import asyncio
 import itertools
 import math
 from collections.abc import Sequence
@@ -157,7 +158,7 @@ def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(  # no
                 elif what == "withdraw":
                     ledger.forget(call)
                 else:
-                    ledger.let_go_of(f"w{who}", keeping=mine)
+                    asyncio.run(ledger.lose(call, "no reply", ""))
                     spent += 25
             in_flight = sum(len(calls) for calls in open_calls)
             totals = journal.totals

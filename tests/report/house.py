@@ -84,7 +84,6 @@ def facts(done: int = 2, threshold: float | None = 0.5, notices: tuple[str, ...]
         settings='seed = 0\n\n[corpus]\nthreshold = 0.5\nsource = "```"\n',
         stages=tuple(StageFacts(name, done, 2, None) for name in STAGES),
         threshold=threshold,
-        currency="USD",
     )
 
 

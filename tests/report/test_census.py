@@ -123,7 +123,7 @@ def test_a_corpus_without_triples_is_measured_by_its_examples(tmp_path: Path) ->
 
 
 def test_statistics_are_json_without_not_a_number(tmp_path: Path) -> None:
-    found = as_json(measure(STAGES, full(tmp_path), diversity=False))
+    found = as_json(measure(STAGES, full(tmp_path), scopes=()))
     text = json.dumps(found, allow_nan=False)
     again = json.loads(text)
     assert again["rows"]["triples"] == 3

@@ -59,7 +59,6 @@ def test_the_summary_counts_what_the_tables_hold(run: Run, catalogue: Catalogue)
         "names region #",
     }
     assert summary.styles == ("id", "description")
-    assert summary.most_regions == 2
 
 
 def judged(run: Run) -> list[tuple[Triple, float, bool, int]]:

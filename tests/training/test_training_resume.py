@@ -62,6 +62,16 @@ def test_stopped_at_any_step_the_weights_are_those_of_an_uninterrupted_run(
         assert (folder / "losses.jsonl").read_bytes() == history
 
 
+def test_a_picture_that_a_kill_or_a_full_disk_left_out_is_drawn_when_training_goes_on(
+    tmp_path: Path,
+) -> None:
+    train(Toy(), RECIPE, tmp_path)
+    drawn = (tmp_path / "losses.svg").read_bytes()
+    (tmp_path / "losses.svg").unlink()
+    train(Toy(), RECIPE, tmp_path)  # after the last checkpoint there is no step left
+    assert (tmp_path / "losses.svg").read_bytes() == drawn
+
+
 @pytest.mark.parametrize("last", [0, 1, 14, 15, 16, 35])
 def test_killed_within_a_step_the_weights_are_those_of_an_uninterrupted_run(
     tmp_path: Path, last: int

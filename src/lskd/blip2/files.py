@@ -1,7 +1,6 @@
 """The files of checkpoints: tensors by name, and the `config.json` of a Hugging Face folder."""
 
 import json
-import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Blip2QFormerConfig, Blip2VisionConfig, CLIPVisionConfig
 
+from lskd import table
 from lskd.blip2.size import QFormerSize, Size, VisionSize
+from lskd.checkpoints.written import write_pickle, write_tensors
 from lskd.errors import UserError
 
 LAVIS = (".pth", ".pt")
@@ -31,7 +32,7 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if not path.exists():
         raise UserError(f"no checkpoint at {path}")
-    with _plainly(path, "read"):
+    with _plainly(path):
         if path.is_dir():
             return _folder(path)
         if path.suffix == ".safetensors":
@@ -45,8 +46,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def write_lavis(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors as LAVIS does, under "model"."""
-    with _plainly(path, "write"), _whole(path) as new:
-        torch.save({"model": tensors}, new)
+    write_pickle(path, {"model": tensors})
 
 
 def write_folder(folder: Path, tensors: dict[str, Tensor], size: Size, kind: str) -> None:
@@ -55,16 +55,9 @@ def write_folder(folder: Path, tensors: dict[str, Tensor], size: Size, kind: str
     transformers' Blip2ForImageTextRetrieval reads it, where the tower is EVA's and the model a
     student; it ignores the heads that it lacks.
     """
-    with _plainly(folder, "write"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with _whole(folder / WEIGHTS) as new:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
-                new,
-                metadata={"format": "pt"},
-            )
-        with _whole(folder / CONFIG) as new:
-            new.write_text(json.dumps(_config(size, kind), indent=2) + "\n", encoding="utf-8")
+    write_tensors(folder / WEIGHTS, tensors)
+    with table.draft(folder / CONFIG) as unfinished:
+        unfinished.write_text(json.dumps(_config(size, kind), indent=2) + "\n", encoding="utf-8")
 
 
 def read_size(folder: Path) -> Size:
@@ -73,7 +66,7 @@ def read_size(folder: Path) -> Size:
     Raises UserError if there is no configuration or not one of BLIP-2.
     """
     path = folder / CONFIG
-    with _plainly(path, "read"):
+    with _plainly(path):
         config = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(config, dict) or config.get("model_type") != "blip-2":
         raise UserError(f"{path} does not describe a BLIP-2 (model_type is not blip-2)")
@@ -157,25 +150,14 @@ def _folder(folder: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and move it into place once it is written."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        yield new
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-@contextmanager
-def _plainly(path: Path, verb: str) -> Iterator[None]:
-    """Turn whatever a missing, broken or foreign file or a full disk raises into a UserError."""
+def _plainly(path: Path) -> Iterator[None]:
+    """Turn whatever a missing, broken or foreign file raises into a UserError."""
     try:
         yield
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} is not a file of tensors alone, so it is not read") from error
     except OSError as error:
-        raise UserError(f"cannot {verb} {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except (RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot {verb} {path}: {reason}") from error
+        raise UserError(f"cannot read {path}: {reason}") from error

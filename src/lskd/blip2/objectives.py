@@ -19,6 +19,8 @@ from lskd.blip2.qformer import Memory
 from lskd.blip2.stage1 import Stage1, Verdict
 from lskd.blip2.text import Texts, to_write
 
+RATING_WEIGHT = 0.5  # of the squared error of either rating, as in the release
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -215,7 +217,6 @@ def critic_loss(
     accepted: Tensor,
     qa: Tensor | None = None,
     rationale: Tensor | None = None,
-    weights: tuple[float, float] = (0.5, 0.5),  # the release
 ) -> Tensor:
     """Return the multi-task loss of section 2.3: acceptance, and squared errors of the ratings.
 
@@ -223,10 +224,9 @@ def critic_loss(
     (Table 1).
     """
     loss = functional.cross_entropy(verdict.match, accepted)
-    tasks = ((verdict.qa, qa), (verdict.rationale, rationale))
-    for (said, wanted), weight in zip(tasks, weights, strict=True):
+    for said, wanted in ((verdict.qa, qa), (verdict.rationale, rationale)):
         if said is not None and wanted is not None:
-            loss = loss + weight * functional.mse_loss(said, wanted)
+            loss = loss + RATING_WEIGHT * functional.mse_loss(said, wanted)
     return loss
 
 

@@ -41,16 +41,14 @@ class Backbone(nn.Module):
         self.vision.requires_grad_(not vision)
         self.ln_vision.requires_grad_(not ln_vision)
 
-    def recompute(self, vision: bool = True, qformer: bool = True) -> None:
-        """Recompute activations of layers in the backward pass, to save memory."""
-        recompute = partial(checkpoint, use_reentrant=False)
-        for layers, wanted in (
-            (self.vision.model.encoder.layers, vision),
-            (self.qformer.model.encoder.layer, qformer),
-        ):
-            for layer in layers:  # the two settings of transformers' GradientCheckpointingLayer
-                layer.gradient_checkpointing = wanted
-                layer._gradient_checkpointing_func = recompute
+    def recompute(self, vision: bool = True) -> None:
+        """Recompute activations in the backward pass, of the Q-Former's layers and the tower's."""
+        layers = [*self.qformer.model.encoder.layer]
+        if vision:
+            layers += self.vision.model.encoder.layers
+        for layer in layers:  # the two settings of transformers' GradientCheckpointingLayer
+            layer.gradient_checkpointing = True
+            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return features before `ln_vision`, (views, tokens, width), without gradient if frozen.

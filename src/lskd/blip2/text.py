@@ -12,7 +12,6 @@ from transformers import BertTokenizer
 from lskd.errors import UserError
 
 PAD = 0
-IGNORED = -100  # a label that torch's cross-entropy leaves out
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,19 +71,16 @@ def load(
     return Loaded(tuple(kept), tuple(unused), tuple(resized))
 
 
-def save(model: Model, path: Path, trained_only: bool = False) -> None:
+def save(model: Model, path: Path) -> None:
     """Write a model as a LAVIS file if the path ends in .pth or .pt, else as a Hugging Face folder.
 
-    `trained_only` leaves out frozen weights, as LAVIS does. A LAVIS file has no room for the bias
-    of EVA's keys, on which no output depends. A file appears whole or not at all; raises UserError
-    if it cannot be written.
+    A LAVIS file has no room for the bias of EVA's keys, on which no output depends. A file appears
+    whole or not at all; raises UserError if it cannot be written.
     """
     lavis = path.suffix in files.LAVIS
     weights = dict(model.named_parameters())
     tensors: dict[str, Tensor] = {}
     for link in names.lavis(model) if lavis else names.hugging_face(model):
-        if trained_only and not any(weights[name].requires_grad for name in link.ours):
-            continue
         joined = _join([weights[name].detach().cpu() for name in link.ours])
         for name, piece in zip(link.theirs, _split(joined, len(link.theirs)), strict=True):
             if name != names.ZERO:

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -242,14 +242,13 @@ class LocalLedger:
             self.journal.resume(call)
             self._grant(call, Lease(key, endpoint, holder, 0, None))
 
-    def let_go_of(self, holder: str, keeping: Collection[int] = ()) -> int:
-        """Give up what somebody held, but for some calls; return how many calls that were.
+    def let_go_of(self, holder: str) -> int:
+        """Give up what somebody held; return how many calls that were.
 
         Who is gone may have sent them: they count as if they cost the most.
         """
         with self._guard:
-            gone = [c for c, one in self._leases.items() if one.holder == holder]
-            gone = [call for call in gone if call not in keeping]
+            gone = [call for call, one in self._leases.items() if one.holder == holder]
             for call in gone:
                 self.journal.lose(call, "who asked is gone", "")
                 self._release(call, None)

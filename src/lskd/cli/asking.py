@@ -12,7 +12,7 @@ from lskd.errors import MissingExtra, UserError
 from lskd.run import Run, load
 
 if TYPE_CHECKING:
-    from lskd.distil.ask import Told
+    from lskd.distil.ask import Shown, Told
     from lskd.distil.generative.answers import Posed, Wanted
 
 Beams = Annotated[int, typer.Option(min=1, help="Write the likeliest text of N beams; 1: greedy.")]
@@ -27,7 +27,14 @@ Seed = Annotated[int, typer.Option(help="Decides what is drawn.")]
 
 
 def ask(
-    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="A student's folder.")],
+    student: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STUDENT|RUN.toml",
+            help="A student's folder; or a run file, whose answerer is asked: any vision-language "
+            "model, served or loaded here.",
+        ),
+    ],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
     words: Annotated[
         list[str],
@@ -52,26 +59,47 @@ def ask(
     top_p: TopP = 1.0,
     tokens: Tokens = None,
     seed: Seed = 0,
+    changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a student about places of a picture: it ranks answers, or writes one with its rationale.
+
+    Or ask the model that answers in a run, as the vision-language model of runs/hosted.toml.
 
     Example: lskd ask out/photos/distil/student photo.jpg --box 10,20,200,300
     --choices "It is a party." "It is raining." "Why is [0] smiling?"
 
     Example: lskd ask out/photos/generative/student photo.jpg --box 10,20,200,300
     "Why is [0] smiling?"
+
+    Example: lskd ask runs/hosted.toml photo.jpg --box 10,20,200,300 "Why is [0] smiling?"
     """
     from lskd.distil import ask as asking
 
     with plain_errors():
         # An option takes one word; what follows it stands before the question.
         *further, question = words
+        if student.suffix == ".toml":
+            if choices or further or temperature is not None or (beams, top_p, seed) != (1, 1.0, 0):
+                raise UserError(
+                    f"of {student} a model is asked that writes its likeliest answer: --choices, "
+                    "--beams, --temperature, --top-p and --seed are for students"
+                )
+            _see(
+                load(student, changes or []),
+                asking.Shown(image, box or [], png),
+                question,
+                tokens,
+                as_json,
+            )
+            return
+        if changes:
+            raise UserError("--set goes with a run file, not with a student's folder")
         if choices:
             ranking = asking.ask(student, image, box or [], question, [*choices, *further], png)
-            _tell_of_scope(student, image)
+            note = _tell_of_scope(student, image)
             if as_json:
-                printed({"choices": list(ranking.choices), "marked": str(ranking.marked)})
+                printed({"choices": list(ranking.choices), "marked": str(ranking.marked), **note})
                 return
             for choice, score in ranking.choices:
                 sys.stdout.write(f"{score:.3f}  {choice}\n")
@@ -83,21 +111,41 @@ def ask(
             )
         how = asking.Manner(beams, temperature, top_p, tokens, seed)
         telling = asking.tell(student, image, box or [], question, png, how)
-        _tell_of_scope(student, image)
+        note = _tell_of_scope(student, image)
         if as_json:
-            printed({**table.plain(telling.told), "marked": str(telling.marked)})
+            printed({**table.plain(telling.told), "marked": str(telling.marked), **note})
             return
         sys.stdout.write("".join(f"{line}\n" for line in said(telling.told)))
         sys.stdout.write(f"{telling.marked}\n")
 
 
-def _tell_of_scope(student: Path, image: Path) -> None:
-    """Tell whoever asks a student of the lab about a picture that is none of its scenes."""
+def _see(run: Run, shown: "Shown", question: str, tokens: int | None, as_json: bool) -> None:
+    """Have the model that answers in a run look at a picture."""
+    from lskd.cli import seeing
+    from lskd.distil import ask as asking
+
+    model = seeing.answerer(run, tokens)
+    asking.draw(shown, question)
+    text = seeing.answered(run, model, shown.marked, question)
+    if as_json:
+        printed({"answer": text, "marked": str(shown.marked)})
+        return
+    sys.stdout.write(f"{text}\n{shown.marked}\n")
+
+
+def _tell_of_scope(student: Path, image: Path) -> dict[str, str]:
+    """Tell whoever asks a student of the lab about a picture that is none of its scenes.
+
+    Returns the same for JSON: nothing where there is nothing to tell.
+    """
     from lskd.distil import note
     from lskd.lab import scope
 
-    if (text := scope.outside(note.read(student).base, image)) is not None:
-        _told(text)
+    text = scope.outside(note.read(student).base, image)
+    if text is None:
+        return {}
+    _told(text)
+    return {"note": text}
 
 
 def said(told: "Told") -> list[str]:

@@ -170,8 +170,9 @@ def plan(
             screen.print(f"{found.images} images; no paid replies", highlight=False)
             return
         how = "prompts of this run" if all(e.measured for e in asked) else "typical prompts"
+        most = "at most " if any(e.most for e in asked) else ""
         screen.print(
-            f"{found.images} images; {sum(e.calls for e in asked):,} paid replies for about "
+            f"{found.images} images; {most}{sum(e.calls for e in asked):,} paid replies for about "
             f"{money(found.price)}, estimated from {how}",
             highlight=False,
         )

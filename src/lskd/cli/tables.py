@@ -58,6 +58,11 @@ def print_status(found: Status) -> None:
             f"{found.paid.calls:,} paid replies, {found.paid.input_tokens:,} tokens in, "
             f"{found.paid.output_tokens:,} out, price {money(found.paid.price)}\n"
         )
+        if found.paid.uncounted:
+            sys.stdout.write(
+                f"the server counted no tokens of {found.paid.uncounted:,}: the most that they can "
+                "be stands for them\n"
+            )
         if found.paid.unanswered:
             sys.stdout.write(
                 f"{found.paid.unanswered:,} calls were cut off before their reply arrived: "

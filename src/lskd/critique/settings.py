@@ -10,6 +10,7 @@ from lskd.critique import judgments
 from lskd.critique.view import TEXT, Drawn, Look, Pictures
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
+from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Batch
 from lskd.training.settings import Share, Training
 
@@ -30,7 +31,7 @@ class Settings(Training):
 
     The losses: `qa_loss` and `rationale_loss` are the regressions of Table 1. `train_vision` is as
     in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken. The rest
-    is as in `lskd.training.settings.Training`.
+    is as in `lskd.training.settings.Training` and `lskd.resources.Resources`.
 
     `target_precision` is the one that a threshold is told for at the end; it changes no weight.
     """
@@ -62,6 +63,7 @@ class Settings(Training):
     epochs: PositiveInt = 10  # section 3
     batch: PositiveInt = 256  # section 3
     recompute: Annotated[bool, WITHOUT_EFFECT] = False
+    resources: TrainingSpread = None
     save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 200
     log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 20
 

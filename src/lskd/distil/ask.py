@@ -10,8 +10,8 @@ import PIL.Image
 
 from lskd import marking, picture, table
 from lskd.distil import note
-from lskd.distil.note import About
 from lskd.errors import UserError
+from lskd.marking import MarkStyle
 from lskd.stage import named
 from lskd.types import Box, Region
 
@@ -21,6 +21,15 @@ class Ranking:
     """Choices with their scores in [0, 1], best first, and the picture that the student saw."""
 
     choices: tuple[tuple[str, float], ...]
+    marked: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture file, boxes as `ask` takes them, and where the picture with these drawn goes."""
+
+    image: Path
+    boxes: Sequence[str]
     marked: Path
 
 
@@ -119,7 +128,7 @@ def ask(
     if not isinstance(student, Ranker):
         raise UserError(f"{student_folder} cannot be asked: {about.use} has no .rank()")
     scores = student.rank(pixels, regions, question, choices)
-    _write(pixels, regions, about, marked)
+    _write(pixels, regions, about.marking, marked)
     ranked = sorted(zip(choices, scores, strict=True), key=lambda pair: -pair[1])
     return Ranking(tuple(ranked), marked)
 
@@ -147,8 +156,14 @@ def tell(
     student = kind(student_folder)
     assert isinstance(student, Speaker)
     told = student.answer(pixels, regions, question, manner)
-    _write(pixels, regions, about, marked)
+    _write(pixels, regions, about.marking, marked)
     return Telling(told, marked)
+
+
+def draw(shown: Shown, question: str) -> None:
+    """Write the picture of a question for whoever is no student; raises UserError as `ask` does."""
+    pixels, regions = _posed(shown.image, shown.boxes, question, ())
+    _write(pixels, regions, "clear", shown.marked)
 
 
 def _posed(
@@ -167,8 +182,10 @@ def _posed(
     return pixels, regions
 
 
-def _write(pixels: PIL.Image.Image, regions: Sequence[Region], about: About, file: Path) -> None:
-    drawn = marking.mark(pixels, regions, about.marking)
+def _write(
+    pixels: PIL.Image.Image, regions: Sequence[Region], style: MarkStyle, file: Path
+) -> None:
+    drawn = marking.mark(pixels, regions, style)
     with table.draft(file) as unfinished:
         drawn.save(unfinished, "PNG")
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lskd.errors import UserError
+from lskd.errors import UserError, cannot_write
 
 
 def write_at(path: Path, place: int, data: bytes) -> None:
@@ -48,7 +48,4 @@ def plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; the features that are there are "
-            "kept, run the same command again when there is room"
-        ) from error
+        raise cannot_write(path, error) from error

@@ -27,7 +27,6 @@ from lskd.blip2.stage1 import Backbone
 from lskd.distil.augmentation import View
 from lskd.distil.disk import held, plainly, write_at
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 
 Storage = Literal["bf16", "float32"]
 Features = Callable[[Sequence[View]], Tensor]
@@ -176,8 +175,3 @@ def digest(backbone: Backbone, note: str) -> str:
         flat = tensor.detach().cpu().contiguous().flatten()
         total.update(memoryview(flat.view(torch.uint8).numpy()))
     return total.hexdigest()
-
-
-def note_of(style: MarkStyle, precision: str) -> str:
-    """Return what decides features beside tower and view."""
-    return f"{style} {precision}"

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from lskd import table
-from lskd.errors import UserError
+from lskd.errors import UserError, cannot_write
 
 R = TypeVar("R")
 
@@ -57,8 +57,7 @@ def write(file: Path, records: Iterable[object]) -> None:
         for record in records:
             lines.write(line(record))
             starts.append(lines.tell())
-    with table.draft(_starts(file)) as unfinished:
-        np.array(starts, dtype=np.int64).tofile(unfinished)
+    _mark(file, starts)
 
 
 def begun(file: Path) -> int:
@@ -82,10 +81,7 @@ def append(file: Path, records: Iterable[object]) -> None:
         with part.open("ab") as lines:
             lines.write(b"".join(line(record) for record in records))
     except OSError as error:
-        raise UserError(
-            f"cannot write {part}: {error.strerror or error}; what was done before is kept, run "
-            "the same command again when there is room"
-        ) from error
+        raise cannot_write(part, error) from error
 
 
 def finish(file: Path) -> None:
@@ -96,9 +92,15 @@ def finish(file: Path) -> None:
         lines.seek(0)
         for one in lines:
             starts.append(starts[-1] + len(one))
-    with table.draft(_starts(file)) as unfinished:
-        np.array(starts, dtype=np.int64).tofile(unfinished)
+    _mark(file, starts)
     part.replace(file)
+
+
+def _mark(file: Path, starts: "array[int]") -> None:
+    """Write where the lines of a file begin."""
+    with table.draft(_starts(file)) as unfinished:
+        # numpy's own `tofile` tells nothing of a full disk where it has little to write.
+        unfinished.write_bytes(np.array(starts, dtype=np.int64).tobytes())
 
 
 def line(record: object) -> bytes:

@@ -46,6 +46,7 @@ def read(folder: Path) -> About:
     if not path.is_file():
         raise UserError(
             f"{folder} is no student: it has no {FILE}; give a folder that the stage distil or "
-            "generative has made, as out/<run>/distil/student"
+            "generative has made, as out/<run>/distil/student, or a run file whose answerer is a "
+            "vision-language model, as runs/hosted.toml"
         )
     return read_note(path, About)

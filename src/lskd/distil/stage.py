@@ -21,6 +21,7 @@ from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.protocols import Critic
+from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Stage
 from lskd.table import Tables
 from lskd.training.settings import Share, Training
@@ -53,7 +54,7 @@ class Settings(Training):
     `control` learns the same texts without the pointing: its regions are not drawn, or texts name
     them by each other's numbers.
 
-    The rest is as in `lskd.training.settings.Training` and
+    The rest is as in `lskd.training.settings.Training`, `lskd.resources.Resources` and
     `lskd.blip2.objectives.StudentObjective`.
     """
 
@@ -103,6 +104,7 @@ class Settings(Training):
     steps: PositiveInt = 10_000  # section 3
     batch: PositiveInt = 256  # section 3
     recompute: Annotated[bool, WITHOUT_EFFECT] = False
+    resources: TrainingSpread = None
 
     @property
     def wording(self) -> Wording:

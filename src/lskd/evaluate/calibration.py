@@ -38,42 +38,32 @@ class Calibration:
     bins: tuple[Bin, ...]
 
 
-def calibrate(
-    scores: Sequence[Sequence[float]],
-    right: Sequence[Sequence[int]],
-    *,
-    temperature: float = 1.0,
-    bins: int = BINS,
-) -> Calibration:
+def calibrate(scores: Sequence[Sequence[float]], right: Sequence[Sequence[int]]) -> Calibration:
     """Return how well a softmax over an item's scores says whether its best choice is right.
 
     Bins are equally wide. Of equal best scores each counts for its share, as in fair marks. Raises
     UserError if the best score of an item is not finite, or as `choose` does.
     """
-    if not temperature > 0 or bins < 1:
-        raise UserError(
-            f"temperature = {temperature:g}, bins = {bins}: expected more than 0, and at least 1"
-        )
     correct = choose(scores, right).fair
-    sure = np.array([_confidence(item, row, temperature) for item, row in enumerate(scores)])
-    place = np.clip((sure * bins).astype(np.int64), 0, bins - 1)
+    sure = np.array([_confidence(item, row) for item, row in enumerate(scores)])
+    place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)  # the last has 1 too
     found = tuple(
         Bin(
-            number / bins,
-            (number + 1) / bins,
+            number / BINS,
+            (number + 1) / BINS,
             int((place == number).sum()),
             mean_of(sure[place == number]),
             mean_of(correct[place == number]),
         )
-        for number in range(bins)
+        for number in range(BINS)
     )
-    excess = np.bincount(place, weights=sure - correct, minlength=bins)
+    excess = np.bincount(place, weights=sure - correct, minlength=BINS)
     error = float(np.abs(excess).sum() / len(sure)) if len(sure) else None
     return Calibration(error, mean_of(sure), mean_of(correct), len(sure), found)
 
 
-def _confidence(item: int, scores: Sequence[float], temperature: float) -> float:
+def _confidence(item: int, scores: Sequence[float]) -> float:
     best = max(scores)
     if not math.isfinite(best):
         raise UserError(f"the best score of item {item} is {best}: expected a finite number")
-    return 1 / sum(math.exp((score - best) / temperature) for score in scores)
+    return 1 / sum(math.exp(score - best) for score in scores)

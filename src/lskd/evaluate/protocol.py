@@ -19,7 +19,6 @@ from lskd.protocols import Fits, Panel, Text
 from lskd.stage import Section
 from lskd.types import Image, Item, Region
 
-RELEASED_WORDS = 70  # after the words that begin every text
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
 _CHOICE = "{choice}"
 
@@ -123,14 +122,6 @@ def chosen(fits: Fits, protocol: Protocol) -> tuple[float, ...]:
             f"{' and '.join(has) or 'no score'}"
         )
     return tuple(sum(parts) for parts in zip(*given, strict=True))
-
-
-def released(text: str, words: int = RELEASED_WORDS) -> str:
-    """Return a text as the release hands it to its tokenizer.
-
-    It is lower-case, without blanks at its end, cut after `words` words, and begins "question: ".
-    """
-    return "question: " + " ".join(_words(text.lower().rstrip(" "))[:words])
 
 
 def _panel(item: Item, protocol: Protocol) -> Panel:

@@ -21,7 +21,7 @@ def chosen(name: Name, address: str | None) -> Iterator[Executor]:
     if name == "local":
         if address is not None:
             raise UserError(f"--address {address} goes with --executor ray")
-        yield local.make
+        yield local.HERE
         return
     # Ray is an extra.
     from lskd.executors import ray

@@ -15,7 +15,7 @@ from lskd.watch import Watch
 
 @dataclass(frozen=True)
 class Job:
-    """The missing shards of one stage.
+    """The missing shards of one stage; none are named where it works on whole tables.
 
     `context` shows progress to the user, `watch` is told what happens to each shard.
     """
@@ -46,7 +46,19 @@ def at_once(stage: Stage[Any], settings: BaseModel) -> int:
     return max([stage.at_once, *(getattr(kind, "shards_at_once", 1) for kind in kinds)])
 
 
-# Makes all shards of a job, in any order, and yields each as soon as its tables are there. The
-# first failure ends it, once shards in flight have come to their own end: what they paid for is
-# kept.
-Executor = Callable[[Job], Iterator[Finished]]
+# Makes what a job names, and yields each shard as soon as its tables are there.
+Making = Callable[[Job], Iterator[Finished]]
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Where a run is made.
+
+    `shards` makes the missing shards of a stage that works shard by shard, in any order; the first
+    failure ends it once shards in flight have come to their own end, so that what they paid for is
+    kept. `whole` makes all shards of a stage on whole tables, one after the other: its job names
+    none.
+    """
+
+    shards: Making
+    whole: Making

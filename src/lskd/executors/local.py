@@ -4,11 +4,12 @@ A stage that waits for paid replies has several shards in flight, so that the ta
 of its conversations are still under way, never idles the teacher.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from lskd import shards
-from lskd.executors.job import Job, at_once
+from lskd.executors.job import Executor, Job, at_once
 from lskd.shards import Finished
 from lskd.watch import lies
 
@@ -49,3 +50,15 @@ def each_of(
         for job in jobs:
             if job in done:
                 yield job.result()
+
+
+def make_whole(job: Job) -> Iterator[Finished]:
+    """Make the shards of a stage on whole tables as it yields them."""
+    assert job.stage.whole is not None
+    started = time.monotonic()
+    for shard, rows in job.stage.whole(job.settings, job.context, job.run.tables):
+        yield job.noted(shards.put(job.run, job.stage, shard, rows, started))
+        started = time.monotonic()
+
+
+HERE = Executor(make, make_whole)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lskd import __version__, shards
 from lskd.errors import UserError
-from lskd.executors.job import at_once
+from lskd.executors.job import Job, at_once
 from lskd.journal.address import Address
 from lskd.meter import Meter, Took
 from lskd.run import Run
@@ -27,7 +27,6 @@ from lskd.stages import STAGES
 from lskd.storage import files
 from lskd.storage.address import shown
 from lskd.trace import Clock, running
-from lskd.types import Image
 from lskd.watch import Made, lies
 
 
@@ -36,12 +35,12 @@ class Order:
     """Which stage of which run is to be worked on.
 
     `folder` is the working directory of the process that leads, `path` where it finds modules,
-    `version` its lskd. `shard` is one of the images: who sees it sees the run's storage.
+    `version` its lskd. `file` is one of the run's: who sees it sees the run's storage.
     """
 
     run: Run
     stage: str
-    shard: str
+    file: Path
     folder: str
     path: tuple[str, ...]
     version: str
@@ -174,11 +173,23 @@ class Maker:
         return context
 
 
+def order_of(job: Job, file: Path) -> Order:
+    """Return the order that workers get for a job; `file` is one of the run that they must see."""
+    return Order(
+        run=job.run,
+        stage=job.stage.name,
+        file=file,
+        folder=str(Path.cwd()),
+        path=tuple(str(Path(place).absolute()) for place in sys.path),
+        version=__version__,
+    )
+
+
 def go_to(order: Order) -> None:
     """Work in the folder of the process that leads, and find the modules that it finds.
 
     A node that has no such folder can do without if nothing is relative to it. Raises UserError if
-    this node has another lskd, or does not see the images.
+    this node has another lskd, or does not see the run.
     """
     host = socket.gethostname()
     if order.version != __version__:
@@ -188,9 +199,9 @@ def go_to(order: Order) -> None:
     with contextlib.suppress(OSError):
         os.chdir(order.folder)
     sys.path.extend(place for place in order.path if place not in sys.path)
-    file = order.run.tables.file(Image, order.shard)
-    if not files.exists(file):
+    if not files.exists(order.file):
         raise UserError(
-            f"{host} does not see {shown(file)} from {Path.cwd()}, but the run's own process does "
-            f"from {order.folder}: all nodes of a cluster need the same storage by the same path"
+            f"{host} does not see {shown(order.file)} from {Path.cwd()}, but the run's own process "
+            f"does from {order.folder}: all nodes of a cluster need the same storage by the same "
+            "path"
         )

@@ -8,24 +8,22 @@ again. Which node a worker comes to, and whether nodes are added for it, is left
 
 import contextlib
 import itertools
-import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lskd import __version__
 from lskd.errors import UserError
 from lskd.executors.job import Job, at_once
-from lskd.executors.maker import Maker, Order, Outcome
+from lskd.executors.maker import Maker, Outcome, order_of
 from lskd.journal.service import Service
 from lskd.resources import resources_of
 from lskd.shards import Finished
+from lskd.types import Image
 from lskd.watch import INTERRUPTED, NOTHING, reason
 
 PENDING = 8  # workers that are asked for together: Ray adds nodes for what is asked for
-LOSSES = 3  # of workers, with one shard, after which that shard is not tried again
+LOSSES = 3  # of workers, with one shard and none finished since, after which it is not tried again
 PAUSE = 20.0  # seconds without news after which the user may wonder
 
 
@@ -59,14 +57,7 @@ class Pool:
             memory=amounts.get("memory"),
             max_concurrency=at_once(job.stage, job.settings),
         )
-        self._order = Order(
-            run=job.run,
-            stage=job.stage.name,
-            shard=job.shards[0],
-            folder=str(Path.cwd()),
-            path=tuple(str(Path(place).absolute()) for place in sys.path),
-            version=__version__,
-        )
+        self._order = order_of(job, job.run.tables.file(Image, job.shards[0]))
         self._waiting = deque(job.shards)
         self._numbers = itertools.count()
         self._workers: dict[int, Any] = {}
@@ -159,6 +150,7 @@ class Pool:
             self._loaded(flight, outcome)
             return None
         self._room[flight.worker] += 1
+        self._losses.clear()  # where others are finished, that a shard is to blame is not known
         self._job.context.tick(outcome.made.images)
         self._job.watch.ended(flight.shard, outcome.made, outcome.took)
         return self._job.noted(outcome.finished)
@@ -185,7 +177,7 @@ class Pool:
         if flight.shard or last:
             self._job.watch.failed(flight.shard, why, None)
         if flight.shard:
-            self._waiting.appendleft(flight.shard)
+            self._waiting.append(flight.shard)  # last: if it ends its worker, the others are made
         if not last:
             self._job.context.say(f"a worker was lost with {what}; another takes its place")
         elif self._failure is None:

@@ -19,8 +19,10 @@ from pydantic import BaseModel
 
 from lskd.chat.journal import Journal
 from lskd.errors import MissingExtra, UserError
+from lskd.executors import local
 from lskd.executors.job import Executor, Job
 from lskd.executors.pool import Pool
+from lskd.executors.trainer import Trainer
 from lskd.fingerprint import all_models
 from lskd.journal.service import Service, serving
 from lskd.shards import Finished
@@ -68,8 +70,17 @@ def connected(address: str | None) -> Iterator[Executor]:
             finally:
                 pool.close()
 
+    def whole(job: Job) -> Iterator[Finished]:
+        given = getattr(job.settings, "resources", None)
+        if given is None:
+            yield from local.make_whole(job)
+            return
+        with paying(ray, job) as service:
+            address = None if service is None else service.address
+            yield from Trainer(ray, job, given, environment(job.settings), address).make()
+
     try:
-        yield make
+        yield Executor(make, whole)
     finally:
         ray.shutdown()
 

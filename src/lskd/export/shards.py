@@ -15,6 +15,8 @@ from lskd.export.folder import split_name
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 GROUP_ROWS = 100  # what `datasets` and the hub's viewer read at a time, where there are pictures
 GROUP_BYTES = 64 << 20
+# Without pictures: a file of many groups is slow to open, and its writer holds a note of each.
+BARE_ROWS = 10_000
 DICTIONARY_BYTES = 1 << 30
 
 
@@ -64,21 +66,26 @@ def features_yaml(schema: pa.Schema) -> str:
     return "\n".join(["dataset_info:", "  features:", *yaml(schema, "  ")]) + "\n"
 
 
-def picture_paths(fields: Iterable[pa.Field], before: str = "") -> Iterator[str]:
+def picture_paths(fields: Iterable[pa.Field]) -> Iterator[str]:
     """Yield the Parquet paths of all columns that hold bytes of pictures."""
     for column in fields:
         if column.type == IMAGE:
-            yield f"{before}{column.name}.bytes"
+            yield f"{column.name}.bytes"
         elif pa.types.is_list(column.type) and column.type.value_type == IMAGE:
-            yield f"{before}{column.name}.list.element.bytes"
+            yield f"{column.name}.list.element.bytes"
 
 
 @dataclass
 class Series:
-    """The shards of one split: those that are done, and the one that is being written."""
+    """The shards of one split: those that are done, and the one that is being written.
+
+    The next row group is in `parts` and `rows`, the latter not packed yet; its pictures are of
+    `size` bytes.
+    """
 
     done: list[Path] = field(default_factory=list)
     writer: pq.ParquetWriter | None = None
+    parts: list[pa.Table] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
 
@@ -104,8 +111,16 @@ class Shards:
         series = self.series.setdefault(split_name(split), Series())
         series.rows.append(row)
         series.size += sum(map(len, pictures))
-        if len(series.rows) >= GROUP_ROWS or series.size >= GROUP_BYTES:
+        if len(series.rows) >= GROUP_ROWS:
+            self.pack(series)
+        held = len(series.rows) + GROUP_ROWS * len(series.parts)
+        if held >= (GROUP_ROWS if series.size else BARE_ROWS) or series.size >= GROUP_BYTES:
             self.flush(split_name(split), series)
+
+    def pack(self, series: Series) -> None:
+        """Make the rows at hand smaller."""
+        series.parts.append(pa.Table.from_pylist(series.rows, schema=self.schema))
+        series.rows = []
 
     def flush(self, split: str, series: Series) -> None:
         """Write the rows at hand as a row group, and end the file if it is large enough."""
@@ -120,8 +135,10 @@ class Shards:
                 dictionary_pagesize_limit=DICTIONARY_BYTES,
                 write_statistics=False,
             )
-        series.writer.write_table(pa.Table.from_pylist(series.rows, schema=self.schema))
-        series.rows, series.size = [], 0
+        if series.rows:
+            self.pack(series)
+        series.writer.write_table(pa.concat_tables(series.parts))
+        series.parts, series.size = [], 0
         if series.done[-1].stat().st_size >= self.shard_bytes:
             self.end(series)
 
@@ -136,7 +153,7 @@ class Shards:
     def close(self) -> None:
         """End all files and give them the names that loaders look for: split-00000-of-00003."""
         for split, series in self.series.items():
-            if series.rows:
+            if series.rows or series.parts:
                 self.flush(split, series)
             self.end(series)
             for number, file in enumerate(series.done):

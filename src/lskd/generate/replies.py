@@ -171,7 +171,7 @@ def each(settings: Settings, context: Context) -> Worker:
     return work
 
 
-def cost(settings: Settings, shards: Sequence[Shard], images: int) -> Cost:
+def cost(settings: Settings, shards: Sequence[Shard], images: int) -> list[Cost]:
     """Estimate what `images` images would take, from the prompts of `shards`.
 
     A reply is taken to have about 110 tokens a triple; each later turn sends all before it again.
@@ -189,9 +189,9 @@ def cost(settings: Settings, shards: Sequence[Shard], images: int) -> Cost:
     turns = settings.turns
     sent = turns * first + (later + reply) * turns * (turns - 1) / 2
     talks = images * len(settings.styles)
-    return Cost(
-        calls=talks * turns, input_tokens=round(talks * sent), output_tokens=talks * turns * reply
-    )
+    calls = talks * turns
+    sent_in_all = round(talks * sent)
+    return [Cost(settings.teacher, calls, sent_in_all, calls * reply, measured=bool(firsts))]
 
 
 STAGE = Stage(

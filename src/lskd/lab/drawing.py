@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lskd.lab import figures
 from lskd.lab.backdrop import backdrop
 from lskd.lab.pen import Pen
-from lskd.lab.scene import EXTENT, Allowed, Entity, Richness, Scene, anything, draw
+from lskd.lab.scene import EXTENT, Allowed, Entity, Scene, anything, draw
 from lskd.types import Box
 
 SIDE, SPAN = 144, 24  # the base model's picture, and two of its patches, in pixels
@@ -57,16 +57,14 @@ def render(scene: Scene) -> Rendered:
     return Rendered(light, boxes, top, tuple(masks[n] for n in range(len(scene.entities))))
 
 
-def staged(
-    seed: int, richness: Richness | None = None, allowed: Allowed = anything
-) -> tuple[Scene, Rendered]:
+def staged(seed: int, allowed: Allowed = anything) -> tuple[Scene, Rendered]:
     """Return the first scene of a seed in which each entity can be made out, and its picture.
 
     At least half of an entity is seen, and it is large enough to span two of the base model's
     patches in a picture of `SIDE` pixels.
     """
     for attempt in range(1000):
-        scene = draw(seed + attempt * RETRY, richness, allowed)
+        scene = draw(seed + attempt * RETRY, allowed)
         rendered = render(scene)
         if all(_clear(scene, rendered, number) for number in range(len(scene.entities))):
             return replace(scene, seed=seed), rendered

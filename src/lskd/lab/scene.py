@@ -94,14 +94,9 @@ class Scene:
     clutter: int
 
 
-@dataclass(frozen=True, slots=True)
-class Richness:
-    """How much is in a scene: people, things that nobody uses, and entities at most."""
-
-    people: tuple[int, int] = (2, 4)
-    things: tuple[int, int] = (1, 3)
-    most: int = 6
-
+COMPANY = (2, 4)  # people in a scene, at least and at most
+UNUSED = (1, 3)  # things that nobody uses
+MOST = 6  # of both, and of things that are used
 
 # Whether a scene may have this kind, under this act, at this place: how combinations are held out.
 Allowed = Callable[[str, str, str], bool]
@@ -112,13 +107,12 @@ def anything(kind: str, act: str, place: str) -> bool:
     return True
 
 
-def draw(seed: int, richness: Richness | None = None, allowed: Allowed = anything) -> Scene:
+def draw(seed: int, allowed: Allowed = anything) -> Scene:
     """Return the scene of a seed; equal arguments give equal scenes."""
     rng = random.Random(f"scene/{seed}")
-    richness = richness or Richness()
     place = rng.choice(sorted(knowledge().places))
     width, height = rng.choice((160, 176, 192, 208)), rng.choice((144, 160, 176))
-    groups = _groups(rng, richness, place, allowed)
+    groups = _groups(rng, place, allowed)
     entities = _placed(groups, width, height, rng)
     return Scene(seed, place, width, height, entities, rng.random(), rng.randrange(1 << 30))
 
@@ -131,19 +125,19 @@ class _Group(NamedTuple):
     room: float
 
 
-def _groups(rng: random.Random, richness: Richness, place: str, allowed: Allowed) -> list[_Group]:
-    people = rng.randint(*richness.people)
-    things = rng.randint(*richness.things)
+def _groups(rng: random.Random, place: str, allowed: Allowed) -> list[_Group]:
+    people = rng.randint(*COMPANY)
+    things = rng.randint(*UNUSED)
     groups: list[_Group] = []
     count = 0
-    while people and count < richness.most - 1:
+    while people and count < MOST - 1:
         group = _group(rng, place, allowed, pairs=people > 1)
-        if count + len(group.entities) > richness.most:
+        if count + len(group.entities) > MOST:
             break
         groups.append(group)
         people -= sum(entity.is_person for entity in group.entities)
         count += len(group.entities)
-    free = min(things, richness.most - count)
+    free = min(things, MOST - count)
     kinds = [kind for kind in KINDS if allowed(kind, "free", place)]
     # Two of one kind now and then, so that only the mark tells which is meant.
     for kind in rng.choices(kinds, k=free):
@@ -222,7 +216,7 @@ def _placed(
         middle = min(max(middle, room / 2), width - room / 2)
         entities += _stood(group, middle, depth * height, scale, len(entities))
         x += group.room * step
-    return _pointing(entities, rng)
+    return _pointing(entities)
 
 
 def _stood(group: _Group, x: float, y: float, grown: float, first: int) -> list[Entity]:
@@ -272,7 +266,7 @@ def _stood(group: _Group, x: float, y: float, grown: float, first: int) -> list[
             return [person, replace(user, placing=Placing(x + side * 0.75, foot, high))]
 
 
-def _pointing(entities: Sequence[Entity], rng: random.Random) -> tuple[Entity, ...]:
+def _pointing(entities: Sequence[Entity]) -> tuple[Entity, ...]:
     """Turn those who point to the nearest free entity beside them; who has none just stands."""
     turned = list(entities)
     for number, entity in enumerate(entities):

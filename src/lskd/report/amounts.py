@@ -51,13 +51,13 @@ def tokens(value: int | None, usage: Usage) -> str:
     return bound + number(value)
 
 
-def money(usage: Usage, currency: str) -> str:
-    """Return the price of some replies: a lower bound if some do not tell, "unknown" if none do."""
+def money(usage: Usage) -> str:
+    """Return the price of some replies: a lower bound if some do not tell, "unknown" if none do.
+
+    It is in the currency of the prices in the run file, which names none.
+    """
     if usage.price is None:
         return UNKNOWN
     digits = 2 if usage.price == 0 or usage.price >= 1 else 4
-    amount = f"{usage.price:,.{digits}f}"
     bound = "at least " if usage.silent_price else ""
-    if currency or not usage.price:
-        return f"{bound}{currency} {amount}".strip()
-    return f"{bound}{amount} (currency not stated)"
+    return f"{bound}{usage.price:,.{digits}f}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import tomli_w
 
 from lskd.facts import RunFacts
-from lskd.report.census import measure
+from lskd.report.census import KEPT, measure
 from lskd.report.markdown import rendered
 from lskd.report.provenance import provenance
 from lskd.table import Tables
@@ -99,7 +99,7 @@ def card(
 
     Raises UserError if a table cannot be read.
     """
-    statistics = measure([stage.name for stage in run.stages], tables)
+    statistics = measure([stage.name for stage in run.stages], tables, scopes=(KEPT,))
     return rendered(
         "card.md.txt",
         run=run,

@@ -34,6 +34,7 @@ SCORES = tuple(place / 20 for place in range(21))
 SHOWN = 12
 STYLES: tuple[Style, ...] = ("id", "description")
 ALL, KEPT = "all triples", "kept triples"
+SCOPES = (ALL, *STYLES, KEPT)
 WH = {word: word for word in ("what", "why", "how", "where", "who", "when", "which")}
 ASKERS = WH | {"whose": "who", "whom": "who"}
 ASKING = ("dialogue", "generate")  # the stages that ask a teacher
@@ -210,24 +211,25 @@ def read_part(tables: Tables, shard: str) -> Part:
 
 
 def compare(tables: Tables, varieties: Sequence[Variety]) -> None:
-    """Show all triples to what looks for near-duplicates."""
+    """Show the triples of all scopes that are wanted to what looks for near-duplicates."""
     for shard in shard_names(tables):
         part = read_part(tables, shard)
-        theirs = prints(part.said)
+        wanted = np.any([part.scopes[variety.name] for variety in varieties], axis=0)
+        theirs = prints(part.said.part(wanted))
         for variety in varieties:
-            variety.compare(theirs, part.scopes[variety.name])
+            variety.compare(theirs, part.scopes[variety.name][wanted])
 
 
 def measure(
-    stages: Sequence[str], tables: Tables, seed: int = 0, diversity: bool = True
+    stages: Sequence[str], tables: Tables, seed: int = 0, scopes: Sequence[str] = SCOPES
 ) -> Statistics:
     """Return all numbers of a run whose stages are named `stages`.
 
-    `seed` decides which triples are sampled for near-duplicates. Without `diversity`, texts are
-    read once only and that part is empty. Raises UserError if a shard cannot be read.
+    `seed` decides which triples are sampled for near-duplicates. Diversity is measured of some of
+    `SCOPES`; without any, texts are read once only. Raises UserError if a shard cannot be read.
     """
     places, teacher, texts = PlaceCount(), Accounts(), TripleCount()
-    varieties = [Variety(name, seed) for name in (ALL, *STYLES, KEPT)] if diversity else []
+    varieties = [Variety(name, seed) for name in scopes]
     for shard in shard_names(tables):
         images = {image.id: image for image in tables.read(Image, shard)}
         places.add(tables.read(Regions, shard), images)

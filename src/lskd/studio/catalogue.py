@@ -100,7 +100,6 @@ class Summary:
     accepted: int | None
     rejects: int
     styles: tuple[Style, ...]
-    most_regions: int
     scored: bool
     reasons: tuple[Reason, ...]
 
@@ -135,8 +134,7 @@ class Catalogue:
 
     def _summary(self) -> Summary:
         whole = self._all(
-            "SELECT count(*) images, sum(triples) triples, sum(accepted) accepted, "
-            "max(regions) most FROM image",
+            "SELECT count(*) images, sum(triples) triples, sum(accepted) accepted FROM image",
             (),
         )[0]
         scored = self._all("SELECT EXISTS (SELECT 1 FROM triple WHERE accept >= 0) scored", ())[0]
@@ -153,7 +151,6 @@ class Catalogue:
             accepted=whole["accepted"],
             rejects=rejects,
             styles=tuple(row["style"] for row in styles),
-            most_regions=whole["most"] or 0,
             scored=bool(scored["scored"]),
             reasons=tuple(Reason(row["stage"], row["gist"], row["often"]) for row in reasons),
         )

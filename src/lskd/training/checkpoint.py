@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lskd import table
+from lskd.checkpoints.written import write_pickle
 from lskd.errors import UserError
 from lskd.training import memory, sharding
 from lskd.training.average import Average
@@ -74,9 +74,7 @@ def save(folder: Path, content: dict[str, Any]) -> None:
     step: int = content["step"]
     for unfinished in path_of(folder, step).parent.glob(".*.draft"):
         unfinished.unlink(missing_ok=True)  # of a process that was killed as it wrote
-    # Through a file of Python's, which says why it cannot write; torch's own does not.
-    with table.draft(path_of(folder, step)) as draft, draft.open("wb") as file:
-        _write(content, file)
+    write_pickle(path_of(folder, step), content)
     for old in steps(folder)[KEPT:]:
         path_of(folder, old).unlink(missing_ok=True)
 
@@ -100,14 +98,6 @@ def restore(folder: Path, trained: Trained, made: str, tell: Callable[[str], Non
         _put_back(content, trained)
         return step
     return 0
-
-
-def _write(content: dict[str, Any], file: Any) -> None:
-    try:
-        torch.save(content, file)
-    except RuntimeError as error:  # what torch makes of an OSError that it meets while closing
-        cause = error.__context__ if isinstance(error.__context__, OSError) else None
-        raise cause or OSError(str(error).splitlines()[0]) from error
 
 
 def _check(path: Path, content: dict[str, Any], trained: Trained, made: str) -> None:

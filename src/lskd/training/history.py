@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd import table
-from lskd.errors import UserError
+from lskd.errors import cannot_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +68,18 @@ class History:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     def settle(self) -> None:
         """Have all lines on the disk."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _full(file: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {file}: {error.strerror or error}; the last checkpoint is kept, run the "
-        "same command again when there is room"
-    )
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Measured]]:

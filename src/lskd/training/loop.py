@@ -176,6 +176,9 @@ def _steps(
     recent: list[Measured] = []
     began, saved = time.monotonic(), done
     try:
+        if history and done:
+            # It is drawn after its checkpoint: a kill or a full disk may have come between.
+            plot.write(folder / PLOT, read(folder / LOSSES))
         for number in range(done + 1, recipe.steps + 1):
             with guarded(f"at step {number}", remedy):
                 measured = step.take(run, number)

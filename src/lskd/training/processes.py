@@ -18,6 +18,10 @@ from lskd.errors import MissingExtra, UserError
 PATIENCE = timedelta(days=30)
 
 
+class Left(UserError):
+    """Another process of the training is gone."""
+
+
 def count() -> int:
     """Return how many processes were launched together; 1 for one alone."""
     return int(os.environ.get("WORLD_SIZE", "1"))
@@ -72,9 +76,7 @@ def _passed_on(wanted: bool) -> bool:
     try:
         dist.broadcast(said, src=0, group=_group())
     except RuntimeError as error:
-        raise UserError(
-            "another process of this training has ended: what it said tells why"
-        ) from error
+        raise Left("another process of this training has ended: what it said tells why") from error
     return bool(said.item())
 
 

@@ -17,7 +17,7 @@ from lskd.picture import Picture
 from lskd.prompt import Descriptors, filled, observations, prompt_file, tokens
 from lskd.protocols import Answerer, Conversation, Teacher
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
 from lskd.types import (
     Annotation,
     Concepts,
@@ -232,7 +232,7 @@ def each(settings: Settings, context: Context) -> Worker:
     return work
 
 
-def cost(settings: Settings, shards: Sequence[Shard], images: int) -> Cost:
+def cost(settings: Settings, shards: Sequence[Shard], images: int) -> list[Cost]:
     """Estimate what the questions about `images` images would take, from prompts of `shards`."""
     lengths = [
         tokens(talk.system + talk.turns[0])
@@ -244,11 +244,17 @@ def cost(settings: Settings, shards: Sequence[Shard], images: int) -> Cost:
     # Each round repeats the questions answered before it: half of them on average.
     growth = REPLY_TOKENS * settings.questions // 2 if rounds > 1 else 0
     mean = sum(lengths) / len(lengths) if lengths else 600.0
-    return Cost(
-        calls=images * rounds,
-        input_tokens=round(images * rounds * (mean + growth)),
-        output_tokens=images * settings.questions * REPLY_TOKENS // 2,
-    )
+    asked = images * settings.questions
+    return [
+        Cost(
+            model=settings.teacher,
+            calls=images * rounds,
+            input_tokens=round(images * rounds * (mean + growth)),
+            output_tokens=asked * REPLY_TOKENS // 2,
+            measured=bool(lengths),
+        ),
+        looks(settings.answerer, asked, REPLY_TOKENS // 2, most=True),
+    ]
 
 
 STAGE = Stage(

@@ -1,14 +1,16 @@
 """Stage `narratives`: descriptions of the whole image in free text (section 2.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import NonNegativeFloat, PositiveInt
 
 from lskd.protocols import Narrator
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
 from lskd.types import Annotation, Image, Narratives
+
+REPLY_TOKENS = 100
 
 
 class Settings(Section):
@@ -35,11 +37,18 @@ def each(settings: Settings, context: Context) -> Worker:
     return work
 
 
+def cost(settings: Settings, shards: Sequence[Shard], images: int) -> list[Cost]:
+    """Estimate what descriptions of `images` images would take."""
+    calls = images * (settings.samples if settings.temperature > 0 else 1)
+    return [looks(settings.narrator, calls, REPLY_TOKENS)]
+
+
 STAGE = Stage(
     name="narratives",
     settings=Settings,
     reads=(Image, Annotation),
     writes=(Narratives,),
     each=each,
+    cost=cost,
     at_once=4,
 )

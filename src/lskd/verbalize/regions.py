@@ -14,10 +14,11 @@ from pydantic import Field, PositiveInt
 from lskd.picture import Picture
 from lskd.protocols import Captioner, Proposal, Proposer
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
 from lskd.types import Annotation, Box, Image, Record, Region, Regions, Reject
 
 Order = Literal["area", "score", "left"]
+REPLY_TOKENS = 12
 
 
 class Settings(Section):
@@ -127,11 +128,17 @@ def each(settings: Settings, context: Context) -> Worker:
     return work
 
 
+def cost(settings: Settings, shards: Sequence[Shard], images: int) -> list[Cost]:
+    """Estimate what phrases for the regions of `images` images would take."""
+    return [looks(settings.captioner, images * settings.most, REPLY_TOKENS, most=True)]
+
+
 STAGE = Stage(
     name="regions",
     settings=Settings,
     reads=(Image, Annotation),
     writes=(Regions, Reject),
     each=each,
+    cost=cost,
     at_once=4,
 )

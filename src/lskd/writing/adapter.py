@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from lskd import table
 from lskd.checkpoints.checkpoint import FAULTS
+from lskd.checkpoints.written import folder_of, write_tensors
 from lskd.errors import MissingExtra, UserError
 
 try:
@@ -104,15 +103,11 @@ def save(folder: Path, held: Any) -> None:
     """
     tensors = peft.get_peft_model_state_dict(held)
     config = held.peft_config["default"]
-    (folder / CONFIG).unlink(missing_ok=True)
-    with table.draft(folder / WEIGHTS) as unfinished:
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, unfinished, metadata={"format": "pt"})
     config.inference_mode = True
     try:
-        config.save_pretrained(folder)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+        with folder_of(folder, CONFIG) as draft:
+            write_tensors(folder / WEIGHTS, tensors)
+            config.save_pretrained(draft)
     finally:
         config.inference_mode = False
 

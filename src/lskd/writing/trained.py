@@ -7,17 +7,16 @@ writer.toml            class, base and keys; written last, so that where it lies
 """
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers.utils.hub
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lskd import table
+from lskd.checkpoints.written import folder_of, write_tensors
 from lskd.errors import UserError
 from lskd.writing import note
 from lskd.writing.note import Note
@@ -34,13 +33,8 @@ def write_trained(folder: Path, module: nn.Module, about: Note) -> None:
     Raises UserError if they cannot be written.
     """
     (folder / note.FILE).unlink(missing_ok=True)
-    tensors = {
-        name: weight.detach().cpu().contiguous()
-        for name, weight in module.named_parameters()
-        if weight.requires_grad
-    }
-    with table.draft(folder / WEIGHTS) as unfinished:
-        save_file(tensors, unfinished, metadata={"format": "pt"})
+    trained = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+    write_tensors(folder / WEIGHTS, trained)
     note.write(folder, about)
 
 
@@ -72,18 +66,9 @@ def write_whole(folder: Path, model: Any, processor: Any) -> None:
     The configuration comes last, so that where it lies the rest is whole. Raises UserError if they
     cannot be written.
     """
-    draft = folder / ".draft"
-    try:
-        shutil.rmtree(draft, ignore_errors=True)
-        (folder / CONFIG).unlink(missing_ok=True)
+    with folder_of(folder, CONFIG) as draft:
         model.save_pretrained(draft)
         processor.save_pretrained(draft)
-        for path in sorted(draft.iterdir(), key=lambda path: path.name == CONFIG):
-            path.replace(folder / path.name)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def base_of(name: str, revision: str | None = None) -> str:

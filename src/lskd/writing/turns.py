@@ -20,6 +20,7 @@ WORD = "Xylophone"  # no template has it
 # Tokens of places are words of a prompt, not of control (`coordinates`).
 PLACE = re.compile(r"<loc_?\d+>")
 KEPT = 1 << 14  # texts whose tokens are kept: prompts come again
+TAGS = 20  # "[0]" to "[19]", as which a tokenizer is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +206,13 @@ def _template(holder: Any) -> str | None:
     return str(found) if found else None
 
 
-def odd_tag(tokenizer: Any, most: int = 20) -> str | None:
+def odd_tag(tokenizer: Any) -> str | None:
     """Return a warning if a tokenizer reads a tag as "[12]" in odd pieces, None if it does not.
 
     Odd is a token of both a bracket and a digit: then "[1]" and "[12]" have no token in common
     that means a tag, and an id is learnt for each of its neighbours anew.
     """
-    for number in range(most):
+    for number in range(TAGS):
         told = tokenizer(f"the cup [{number}] is", add_special_tokens=False)["input_ids"]
         pieces = [tokenizer.decode([token]) for token in told]
         if odd := [one for one in pieces if re.search(r"[\[\]]", one) and re.search(r"\d", one)]:

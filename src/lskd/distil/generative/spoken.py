@@ -8,7 +8,7 @@ from pathlib import Path
 from lskd import table
 from lskd.distil.ask import Told
 from lskd.distil.ledger import line
-from lskd.errors import UserError
+from lskd.errors import cannot_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,4 @@ def append(file: Path, kept: Iterable[Kept]) -> None:
             opened.truncate(len(whole) + 1 if whole else 0)  # half a line is cut off
             opened.write(b"".join(line(one) for one in kept))
     except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror or error}") from error
+        raise cannot_write(file, error) from error

@@ -20,6 +20,7 @@ from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
+from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Parts, Stage
 from lskd.table import Tables
 from lskd.training.settings import Share, Training
@@ -63,7 +64,7 @@ class Settings(Training):
     A `control` learns the same texts without the pointing. With `coordinates` regions are not drawn
     but told in the prompt, in a way of `lskd.writing.coordinates`; "auto" is that of the family.
 
-    The rest is as in `lskd.training.settings.Training`.
+    The rest is as in `lskd.training.settings.Training` and `lskd.resources.Resources`.
     """
 
     student: Annotated[Model, Trainable]
@@ -92,6 +93,7 @@ class Settings(Training):
 
     steps: PositiveInt = 20_000  # section 3
     batch: PositiveInt = 64  # section 3
+    resources: TrainingSpread = None
 
     @property
     def prompts(self) -> Prompts:

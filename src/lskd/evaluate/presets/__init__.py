@@ -1,7 +1,8 @@
 """The rows of Table 3: a model, the protocol by which it is asked, and what the paper reports.
 
 In: the name of a preset, or the path of a TOML file of the same form. Out: a `Preset`. The files
-beside this one are the rows; a key of `[model]` that names weights is to be set to where they are.
+beside this one are the rows, each with the weights that it needs in its first line; a key of
+`[model]` that names weights is to be set to where they are.
 """
 
 from pathlib import Path
@@ -34,14 +35,10 @@ class Figures(Section):
 
 
 class Preset(Section):
-    """A row: `row` is its place in the table, `needs` tells what weights it needs.
-
-    A file of the user's needs no more than the model.
-    """
+    """A row: `row` is its place in the table. A file of the user's needs no more than the model."""
 
     row: NonNegativeInt = 0
     title: str = ""
-    needs: str = ""
     model: Model
     protocol: Protocol = Protocol()
     figures: Figures = Figures()

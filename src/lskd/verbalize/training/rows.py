@@ -32,7 +32,7 @@ from lskd import table
 from lskd.columns import schema
 from lskd.corpora.captions import localized_narratives, refcoco, sherlock, visual_genome
 from lskd.corpora.captions.caption import Caption, Files
-from lskd.errors import UserError
+from lskd.errors import UserError, cannot_write
 from lskd.fingerprint import effective, file_digest
 from lskd.types import Reject
 from lskd.verbalize.training.places import Places
@@ -164,7 +164,7 @@ def _read_all(corpora: Mapping[str, Corpus], folder: Path) -> None:
     except OSError as error:
         # Another process of the same training may have been quicker.
         if not (folder / COUNTS).exists():
-            raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+            raise cannot_write(folder, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
