@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,13 @@ import house
 from lskd.cli import app
 
 TESTS = Path(__file__).parent
+# What the installed script does, where a launcher has this process ignore interrupts.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from lskd.__main__ import main
+main()
+"""
 
 
 def lskd(*args: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -38,6 +46,22 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = lskd("run", "small.toml", folder=folder)
     assert result.returncode == 0, result.stderr
     return folder
+
+
+def test_an_interrupt_while_the_command_is_being_loaded_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-c", INTERRUPTIBLE],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.stderr is not None
+        for line in started.stderr:
+            if line.rpartition("|")[2].strip() == "typer":  # and the commands are not there yet
+                started.send_signal(signal.SIGINT)
+                break
+        assert "Traceback" not in started.stderr.read()
+        assert started.wait(60) == 130
 
 
 def test_a_run_ends_by_saying_where_the_report_is(done: Path) -> None:

@@ -2,6 +2,8 @@
 
 import ast
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import house
 from lskd.cluster import Cluster, read_cluster
 from lskd.errors import UserError
 from lskd.events import TRACE, Event, append
-from lskd.forecast import PAYING, Forecast, Line, forecast
+from lskd.forecast import Forecast, Line, forecast
+from lskd.plan import PAYING
 from lskd.rates import rates
 from lskd.run import load
 from lskd.stages import STAGES
@@ -131,7 +134,7 @@ def test_prices_come_from_the_settings_before_anything_was_paid(home: Path) -> N
     assert "typical prompts" in generate.how
     assert of(found, "parse").price.value == 0.0
     unknown = of(forecast(load(SMALL, [EYES]), WHOLE), "narratives").price
-    assert unknown.value is None and "nothing was paid yet" in unknown.how
+    assert unknown.value is None and "names no input_price" in unknown.how
 
 
 def test_a_run_of_given_examples_and_a_wrong_cluster_are_refused_in_one_line(home: Path) -> None:
@@ -193,6 +196,18 @@ def test_only_the_modules_that_are_named_here_buy_replies() -> None:
                 if module.startswith("lskd.journal."):
                     continue  # it keeps replies, and buys none
                 assert not buys or f"{module}:".startswith(PAYING), file
+
+
+def test_the_plan_of_the_whole_paper_loads_no_library_that_holds_weights() -> None:
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "lskd", "plan", "runs/paper/full.toml"],
+        cwd=SOURCE.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in said.stderr.splitlines()}
+    assert "lskd.forecast" in loaded and not {"torch", "transformers"} & loaded
 
 
 def test_the_command_prints_every_source_and_what_it_does_not_know(home: Path) -> None:

@@ -21,14 +21,12 @@ from lskd.fingerprint import all_models
 from lskd.pace import Pace, pace
 from lskd.rates import Rate, rates
 from lskd.run import Run
-from lskd.stage import Model, Stage
+from lskd.stage import Stage
 from lskd.types import Image, Reply
 
 UNKNOWN = "nothing measured, no figure is shipped: run some images through it first"
 NO_GPU = "it needs a GPU and the cluster has none: give gpus="
 SAMPLE_SHARDS = 2  # whose replies are read for their price
-# Classes of ours that buy replies are in these modules: no other is imported to be asked.
-PAYING = ("lskd.chat.", "lskd.verbalize.remote:")
 # Their work follows the judgments, or the benchmark, and not the number of images; a training's
 # follows its steps.
 FIXED = frozenset({"sample", "critic", "evaluate"})
@@ -255,7 +253,7 @@ def storage_of(
 
 def price_of(run: Run, stage: Stage[Any], images: int, measured: Pace | None) -> Figure:
     """Return what a stage's replies would cost."""
-    paying = [model for model in all_models(run.settings[stage.name]) if buys(model)]
+    paying = [model for model in all_models(run.settings[stage.name]) if plan.pays(model)]
     if not paying:
         return Figure(0.0, "buys no replies")
     if (found := by_replies(run, stage, images)) is not None:
@@ -285,10 +283,3 @@ def by_replies(run: Run, stage: Stage[Any], images: int) -> Figure | None:
     if not count or len(prices) < len(replies) or not replies:
         return None
     return Figure(sum(prices) / count * images, f"paid for {count:,} images of this run")
-
-
-def buys(model: Model) -> bool:
-    """Return whether a model buys replies; most of ours are known not to without being imported."""
-    if model.use.startswith("lskd.") and not model.use.startswith(PAYING):
-        return False
-    return plan.pays(model)

@@ -14,6 +14,7 @@ from lskd.types import Image
 
 SAMPLE_SHARDS = 2
 PER_MILLION = 1_000_000
+PAYING = ("lskd.chat.", "lskd.verbalize.remote:")  # where those of ours are that pay
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,12 @@ class Plan:
 
 
 def pays(model: Model) -> bool:
-    """Return whether a model buys replies: whether its class keeps a journal of them."""
+    """Return whether a model buys replies: whether its class keeps a journal of them.
+
+    Most of ours are known not to without being imported, which takes seconds.
+    """
+    if model.use.startswith("lskd.") and not model.use.startswith(PAYING):
+        return False
     return "journal" in inspect.signature(named(model.use)).parameters
 
 

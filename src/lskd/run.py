@@ -371,6 +371,10 @@ def unchanged(
             continue
         ours, parents = settings[stage.name], theirs[stage.name]
         ancestors = makers(stage) & (settings.keys() | theirs.keys())
-        if effective(ours) == effective(parents) and ancestors <= set(same):
+        if not ancestors <= set(same):
+            continue
+        # To tell what has no effect, the classes of models are imported: seconds, where they hold
+        # weights.
+        if ours == parents or effective(ours) == effective(parents):
             same.append(stage.name)
     return same

@@ -73,8 +73,3 @@ app.command()(studio.studio)
 app.command()(studio.judgments)
 app.command()(reproductions.reproduce)
 app.add_typer(lab.app)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

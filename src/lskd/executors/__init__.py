@@ -1,5 +1,5 @@
-"""Where the missing shards of a stage are made: in this process, or on a Ray cluster.
+"""Where a run's stages are made: in this process, or on a Ray cluster.
 
-In: a stage's missing shards (`lskd.executors.job`). Out: their tables, the same whoever made them.
-No stage knows which executor runs it.
+In: a stage's missing shards, or a stage on whole tables (`lskd.executors.job`). Out: their tables,
+the same whoever made them. No stage knows which executor runs it.
 """

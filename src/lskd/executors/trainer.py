@@ -163,7 +163,7 @@ class Trainer:
         job: Job,
         resources: Resources,
         environment: Mapping[str, str],
-        journal: Address | None,
+        service: Address | None,
     ) -> None:
         if url_of(job.run.own) is not None:
             raise UserError(
@@ -175,7 +175,7 @@ class Trainer:
         self._job = job
         self._resources = resources
         order = order_of(job, job.run.own / RUN_FILE)
-        self._task = Task(order, environment, journal, job.context.limit)
+        self._task = Task(order, environment, service, job.context.limit)
         self._failure: BaseException | None = None
         self._told: set[str] = set()
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lskd.export.folder import split_name
+from lskd.table import release
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 GROUP_ROWS = 100  # what `datasets` and the hub's viewer read at a time, where there are pictures
@@ -139,6 +140,7 @@ class Shards:
             self.pack(series)
         series.writer.write_table(pa.concat_tables(series.parts))
         series.parts, series.size = [], 0
+        release()
         if series.done[-1].stat().st_size >= self.shard_bytes:
             self.end(series)
 
