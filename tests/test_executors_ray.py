@@ -31,6 +31,8 @@ def told(run: Run) -> set[str]:
     return {one.places[0].label for one in house.rows(run, Concepts)}
 
 
+# `make test` has the same with tables on S3 (`storage/test_storage_ray`).
+@pytest.mark.check
 def test_a_run_on_two_nodes_makes_the_rows_of_one_process(nodes: TwoNodes, tmp_path: Path) -> None:
     for name in ("here", "there"):
         house.build(tmp_path / name, 14)

@@ -23,6 +23,8 @@ from lskd.training.recipe import Recipe
 from lskd.training.task import StepLosses
 
 SHARED = replace(RECIPE, batch=12, accumulate=2)
+# Of rounding in a small gradient AdamW makes a part of a step, on some processors a tenth of it.
+GENTLE = replace(SHARED, learning_rate=1e-3)
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["lskd.training.loop", "torch._dynamo", "toy_task"])
 TEXTS = [(2, *range(5 + row, 8 + row + row % 3), 3) for row in range(ROWS)]
@@ -109,7 +111,7 @@ def stop_and_go_on(rank: int, folder: Path) -> None:
 def train_student(rank: int, folder: Path) -> None:
     """Train a student; leave its weights."""
     task = StudentTask()
-    train(task, SHARED, folder / "student")
+    train(task, GENTLE, folder / "student")
     torch.save(weights(task.model), folder / f"student{rank}.pt")
 
 
@@ -179,10 +181,11 @@ def test_a_student_learns_on_two_processes_what_it_learns_on_one(tmp_path: Path)
     assert equal(two, other)
     alone = StudentTask()
     start = weights(alone.model)
-    train(alone, SHARED, tmp_path / "alone")
+    train(alone, GENTLE, tmp_path / "alone")
     one = weights(alone.model)
     for name in one:
-        torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=1e-3)
+        if not name.endswith("key.bias"):  # the loss does not depend on it: it is rounding alone
+            torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=1e-3)
     moved = [name for name in one if not torch.equal(one[name], start[name])]
     assert moved and not any("backbone.vision" in name for name in moved)
 
