@@ -120,10 +120,8 @@ def follow(run: Run, stage: Stage[Any]) -> None:
     """Take part in a stage that trains, beside the process that makes it; write nothing."""
     if not stage.together or not processes.told():
         return
-    assert stage.whole is not None
     try:
-        for _ in stage.whole(run.settings[stage.name], run.context(stage), run.tables):
-            pass
+        shards.follow(run, stage, run.context(stage))
     except UserError as error:
         error.args = (f"process {processes.number() + 1} of {processes.count()}: {error}",)
         raise

@@ -6,14 +6,14 @@ may be made in another process than that which leads the run; the leading one al
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lskd import table
 from lskd.errors import UserError, cannot_write
 from lskd.run import SHARD_LOG, Run
-from lskd.stage import Shard, Stage, Worker
+from lskd.stage import Context, Shard, Stage, Worker
 from lskd.types import Record
 
 
@@ -54,6 +54,22 @@ def make(run: Run, stage: Stage[Any], work: Worker, shard: str) -> Finished:
             )
     started = time.monotonic()
     return put(run, stage, shard, work(Shard(shard, run.tables)), started)
+
+
+def make_whole(run: Run, stage: Stage[Any], context: Context) -> Iterator[Finished]:
+    """Write the shards of a stage on whole tables as it yields them."""
+    assert stage.whole is not None
+    started = time.monotonic()
+    for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
+        yield put(run, stage, shard, rows, started)
+        started = time.monotonic()
+
+
+def follow(run: Run, stage: Stage[Any], context: Context) -> None:
+    """Take part in a stage that trains, beside the process that makes it; write nothing."""
+    assert stage.whole is not None
+    for _ in stage.whole(run.settings[stage.name], context, run.tables):
+        pass
 
 
 def put(

@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,3 +160,11 @@ def flip(file: Path, chance: random.Random) -> None:
     content = bytearray(file.read_bytes())
     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
     file.write_bytes(content)
+
+
+@contextlib.contextmanager
+def own_disk(home: House, pages: int) -> Iterator[Path]:
+    """Give the folder of the disturbed run a small disk of its own within the block."""
+    with small_disk(home.folder / "broken", pages) as folder:
+        yield folder
+    shutil.rmtree(home.folder / "broken")

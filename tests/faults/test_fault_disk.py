@@ -1,6 +1,5 @@
 """Disks that fill up, refuse long files, or cannot be written: one line, nothing lost, go on."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +24,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.fixture
 def disk(home: House) -> Iterator[Path]:
     """Give the folder of the disturbed run a small disk of its own."""
-    with machine.small_disk(home.folder / "broken", ROOM) as folder:
+    with machine.own_disk(home, ROOM) as folder:
         yield folder
-    shutil.rmtree(home.folder / "broken")
 
 
 def stages(home: House) -> list[str]:

@@ -44,17 +44,15 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.fixture
 def disk(home: House) -> Iterator[Path]:
     """Give the folder of the disturbed run a small disk of its own."""
-    with machine.small_disk(home.folder / "broken", ROOM) as folder:
+    with machine.own_disk(home, ROOM) as folder:
         yield folder
-    shutil.rmtree(home.folder / "broken")
 
 
 @pytest.fixture
 def desk(school: House) -> Iterator[Path]:
     """Give the folder of the disturbed captioner a small disk of its own."""
-    with machine.small_disk(school.folder / "broken", ROOM) as folder:
+    with machine.own_disk(school, ROOM) as folder:
         yield folder
-    shutil.rmtree(school.folder / "broken")
 
 
 def stages(home: House) -> list[str]:

@@ -4,7 +4,6 @@ A stage that waits for paid replies has several shards in flight, so that the ta
 of its conversations are still under way, never idles the teacher.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
@@ -54,11 +53,7 @@ def each_of(
 
 def make_whole(job: Job) -> Iterator[Finished]:
     """Make the shards of a stage on whole tables as it yields them."""
-    assert job.stage.whole is not None
-    started = time.monotonic()
-    for shard, rows in job.stage.whole(job.settings, job.context, job.run.tables):
-        yield job.noted(shards.put(job.run, job.stage, shard, rows, started))
-        started = time.monotonic()
+    yield from map(job.noted, shards.make_whole(job.run, job.stage, job.context))
 
 
 HERE = Executor(make, make_whole)

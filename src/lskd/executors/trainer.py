@@ -140,18 +140,15 @@ def _parts(task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     """Yield the shards that the first worker has written; the others yield none."""
     run = task.order.run
     stage = next(stage for stage in STAGES if stage.name == task.order.stage)
-    assert stage.whole is not None
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
-    if leads:
-        log = logging.getLogger("lskd")
-        log.addHandler(Warned(desk))
-        log.propagate = False
-        context = replace(context, say=lambda text: desk.say.remote(text))
-    started = time.monotonic()
-    for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
-        if leads:
-            yield shards.put(run, stage, shard, rows, started)
-            started = time.monotonic()
+    if not leads:
+        shards.follow(run, stage, context)
+        return
+    log = logging.getLogger("lskd")
+    log.addHandler(Warned(desk))
+    log.propagate = False
+    context = replace(context, say=lambda text: desk.say.remote(text))
+    yield from shards.make_whole(run, stage, context)
 
 
 class Trainer:
