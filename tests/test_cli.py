@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_the_status_counts_shards_rows_and_rejects(done: Path) -> None:
     assert stages["images"]["shards_done"] == stages["images"]["shards"] == 2
     assert found["paid"] is None
     assert "parse" in lskd("status", "small.toml", folder=done).stdout
+
+
+def test_the_status_tells_why_things_were_left_out(done: Path) -> None:
+    told = lskd("status", "small.toml", "--rejects", folder=done).stdout
+    reasons = [line for line in told.splitlines() if re.match(r"parse +\d+  \S", line)]
+    counts = [int(line.split()[1]) for line in reasons]
+    assert sum(counts) == 72 and counts == sorted(counts, reverse=True)
+    result = lskd("status", "small.toml", "--rejects", "--json", folder=done)
+    (parse,) = [one for one in json.loads(result.stdout)["why_rejected"] if one["stage"] == "parse"]
+    assert [one["count"] for one in parse["reasons"]] == counts
+    assert all(one["name"] in line for one, line in zip(parse["reasons"], reasons, strict=True))
 
 
 def test_show_prints_every_row_of_an_image_and_draws_it(done: Path) -> None:

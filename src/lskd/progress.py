@@ -131,10 +131,11 @@ class LineBar:
 
 
 class Lines:
-    """Plain or JSON lines, for logs."""
+    """Plain or JSON lines, for logs; plain ones begin with `before`, where several runs write."""
 
-    def __init__(self, kind: Literal["plain", "json"]) -> None:
+    def __init__(self, kind: Literal["plain", "json"], before: str = "") -> None:
         self.kind = kind
+        self.before = before
 
     @contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[Bar]:
@@ -152,7 +153,7 @@ class Lines:
         if self.kind == "json":
             sys.stderr.write(row(event, stage, None, text=text, **numbers))
         else:
-            sys.stderr.write(f"{stage:<11} {text}\n")
+            sys.stderr.write(f"{self.before}{stage:<11} {text}\n")
         sys.stderr.flush()
 
     def happened(self, event: Event) -> None:

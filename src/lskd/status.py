@@ -18,6 +18,7 @@ from lskd.stage import Stage
 from lskd.storage import lock
 from lskd.storage.address import shown
 from lskd.trace import Spans
+from lskd.training.standing import Standing, of_stage
 from lskd.types import Example, Image, Reject
 from lskd.watch import INTERRUPTED
 
@@ -47,7 +48,8 @@ class StageStatus:
     and `missing` is the rest; `cut_off` of the missing were in work when their process was killed.
     `state` is that of the stage as a whole. A stage that writes no tables has no shards.
     `images_per_second` and `seconds_left` are judged by the latest finished shards, None if there
-    are none or all is done. `spans` tells where the time of all finished shards went.
+    are none or all is done; while a model is trained, `training` tells its steps, and they judge.
+    `spans` tells where the time of all finished shards went.
     """
 
     stage: str
@@ -65,6 +67,7 @@ class StageStatus:
     images_per_second: float | None
     seconds_left: float | None
     spans: Spans | None
+    training: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ def of(
     state = state_of(
         bool(live), bool(troubles), finished(stage, last, left, total, (folder / INPUTS).exists())
     )
+    training = None if state == "done" else of_stage(folder)
     recent = pace(told, LATEST)
     everything = pace(told)
     found = StageStatus(
@@ -158,8 +162,9 @@ def of(
         rejects=sum(tables.count(Reject, shard, stage.name) for shard in done),
         seconds=run.seconds(stage.name),
         images_per_second=recent.rate if recent else None,
-        seconds_left=0.0 if state == "done" else seconds_left(recent, left, stage),
+        seconds_left=0.0 if state == "done" else seconds_left(recent, left, stage, training),
         spans=everything.spans if everything else None,
+        training=training,
     )
     return found, troubles
 
@@ -176,8 +181,12 @@ def state_of(running: bool, failed: bool, done: bool) -> State:
     return "running" if running else "done" if done else "failed" if failed else "missing"
 
 
-def seconds_left(recent: Pace | None, left: int, stage: Stage[Any]) -> float | None:
-    """Return how long `left` shards will take, or None if that is not known."""
+def seconds_left(
+    recent: Pace | None, left: int, stage: Stage[Any], training: Standing | None
+) -> float | None:
+    """Return how long `left` shards or the rest of a training will take, None if not known."""
+    if training is not None:
+        return training.seconds_left
     if recent is None or (stage.writes and not (left and recent.images)):
         return None
     return recent.seconds / recent.shards * (left if stage.writes else 1)

@@ -1,7 +1,9 @@
 """What was seen is kept on disk: found again, never mixed up, safe from kills and full disks."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -94,22 +96,50 @@ def test_too_little_room_is_told_before_most_is_looked_at(tmp_path: Path) -> Non
 
 
 def test_two_fill_one_after_the_other(tmp_path: Path) -> None:
-    cache = filled(tmp_path, [view(0)], Eye())
+    filled(tmp_path, [view(0)], Eye())
     late = SightCache(tmp_path)
     filled(tmp_path, [view(1)], Eye())
     eye = Eye()
     late.fill(lambda: [view(0), view(1), view(2)], eye, ROOM, list[str]().append)
     assert eye.seen == [view(2)]
-    with pytest.raises(UserError, match="another lskd fills"):
-        cache.fill(lambda: [view(5)], _filling(tmp_path), ROOM, list[str]().append)
 
 
-def _filling(folder: Path) -> Eye:
-    """Return an eye that begins to fill the same folder while it is looked with."""
+def test_who_comes_while_another_fills_waits_and_does_not_look_again(tmp_path: Path) -> None:
+    first, second, told = _Slow(), Eye(), Told()
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(filled, tmp_path, [view(0), view(1)], first)
+        assert first.began.wait(10)
+        late = SightCache(tmp_path)
+        other = pool.submit(late.fill, lambda: [view(1), view(2)], second, ROOM, told)
+        assert told.anything.wait(10)
+        first.may_go_on.set()
+        one.result()
+        other.result()
+    assert told.lines[0] == f"waiting: another lskd fills {tmp_path}"
+    assert second.seen == [view(2)]
+    assert all(map(equal, late([view(1), view(2)]), map(sight, [view(1), view(2)])))
 
-    class Both(Eye):
-        def __call__(self, views: Sequence[View]) -> list[Sight]:
-            filled(folder, [view(9)], Eye())
-            return super().__call__(views)
 
-    return Both()
+class _Slow(Eye):
+    """Looks once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_go_on = Event(), Event()
+
+    def __call__(self, views: Sequence[View]) -> list[Sight]:
+        self.began.set()
+        assert self.may_go_on.wait(10)
+        return super().__call__(views)
+
+
+class Told:
+    """Keeps the lines that are told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.anything = Event()
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        self.anything.set()

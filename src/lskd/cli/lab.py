@@ -33,6 +33,9 @@ app = typer.Typer(
 
 Scenes = Annotated[int, typer.Option(min=8, help="Scenes that the corpus is made from.")]
 Tests = Annotated[int, typer.Option(min=4, help="Scenes of the benchmarks, and as many held out.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, help="Runs at a time, each with its share of the processors.")
+]
 SCENES, TESTS = 2400, 240
 
 
@@ -99,9 +102,7 @@ def bars(
     seeds: Annotated[str, typer.Option(help="Seeds, apart by commas; controls take the first.")] = (
         "0,1,2"
     ),
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Runs at a time, each with its share of the processors.")
-    ] = 1,
+    jobs: Jobs = 1,
     changes: Changes = None,
     out: Out = None,
     as_json: AsJson = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lskd.cli.lab import SCENES, TESTS, Scenes, Tests
+from lskd.cli.lab import SCENES, TESTS, Jobs, Scenes, Tests
 from lskd.cli.options import Changes, Log, Out, display, plain_errors
 
 
@@ -27,6 +27,7 @@ def reproduce(
     ] = None,
     scenes: Scenes = SCENES,
     tests: Tests = TESTS,
+    jobs: Jobs = 2,
     changes: Changes = None,
     out: Out = None,
     log: Log = "plain",
@@ -58,5 +59,6 @@ def reproduce(
             quick=quick,
             only=tuple(only or ()),
             changes=tuple(changes or ()),
+            jobs=jobs,
         )
         sys.stdout.write(f"report: {reproduced(wanted, show)}\n")

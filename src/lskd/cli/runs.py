@@ -207,20 +207,28 @@ def status(
         bool,
         typer.Option("--verify", help="Compare all tables with their checksums; name the broken."),
     ] = False,
+    rejects: Annotated[
+        bool, typer.Option("--rejects", help="Also tell why things were left out, stage by stage.")
+    ] = False,
 ) -> None:
     """Tell how far a run has come, at work or dead: shards, rates, rejects, price, last errors."""
     from lskd import soundness
     from lskd import status as state
-    from lskd.cli.tables import print_status
+    from lskd.cli.tables import print_rejects, print_status
+    from lskd.report.census import rejected
 
     with plain_errors():
         loaded = load(file, changes or [], out)
         sound = soundness.check(loaded) if verify else None
         found = state.status(loaded)
+        stages = [one.stage for one in found.stages if one.rejects] if rejects else []
+        why = [rejected(loaded.tables, stage) for stage in stages]
         if as_json:
-            printed(found.as_json())
+            reasons = {"why_rejected": [table.plain(one) for one in why]} if rejects else {}
+            printed({**found.as_json(), **reasons})
             return
         print_status(found)
+        print_rejects(why)
         if sound is not None:
             sys.stdout.write(f"{sound:,} shards compared with their checksums: all sound\n")
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from lskd.cli.options import console, money
 from lskd.forecast import Forecast
 from lskd.report.amounts import duration, shares
+from lskd.report.statistics import Rejected
 from lskd.status import StageStatus, Status
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def moment(seconds: float) -> str:
 
 
 def shards(one: StageStatus) -> str:
-    """Return the shards of a stage by state: "3 of 9, 2 running, 1 failed"."""
+    """Return the shards of a stage by state: "3 of 9, 2 running, 1 failed"; or a model's steps."""
+    if one.training is not None:
+        return f"step {one.training.step:,} of {one.training.steps:,}"
     if not one.shards:
         return ""
     parts = [f"{one.shards_done:,} of {one.shards:,}"]
@@ -71,6 +74,15 @@ def print_status(found: Status) -> None:
     for trouble in found.errors:
         shard = f" shard {trouble.shard}" if trouble.shard else ""
         sys.stdout.write(f"{moment(trouble.time)} {trouble.stage}{shard}: {trouble.text}\n")
+
+
+def print_rejects(found: Sequence[Rejected]) -> None:
+    """Print why things were left out, the most frequent reasons of each stage first."""
+    for one in found:
+        rest = one.count - sum(reason.count for reason in one.reasons)
+        reasons = [(reason.count, reason.name) for reason in one.reasons]
+        for count, reason in [*reasons, *([(rest, "other reasons")] if rest else [])]:
+            sys.stdout.write(f"{one.stage:<11} {count:>9,}  {reason}\n")
 
 
 def at_work(found: Status) -> str:

@@ -27,8 +27,8 @@ from lskd.critique.view import View
 from lskd.stage import Context
 from lskd.storage.address import shown
 from lskd.training import loop, processes
+from lskd.training.standing import TRAINING
 
-TRAINING = "training"
 USE = "lskd.critique.trained:TrainedCritic"
 
 

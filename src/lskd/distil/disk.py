@@ -6,10 +6,10 @@ What was seen before a kill, or before the disk was full, is kept.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lskd.errors import UserError, cannot_write
+from lskd.errors import cannot_write
 
 
 def write_at(path: Path, place: int, data: bytes) -> None:
@@ -30,15 +30,14 @@ def write_at(path: Path, place: int, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Fill a folder alone; raises UserError where another process does."""
+def held(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Fill a folder alone; where another process does, say so and wait until it has finished."""
     with plainly(folder), (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another lskd fills {folder}: wait for it, or choose another cache folder"
-            ) from error
+        except BlockingIOError:
+            tell(f"waiting: another lskd fills {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -102,7 +102,7 @@ class FeatureCache:
         self._check_room(more, limits.gigabytes)
         if not more:
             return
-        with held(self.folder):
+        with held(self.folder, tell):
             self._read_keys()  # what another process has added until now
             waiting: dict[bytes, View] = {}
             for view in views():

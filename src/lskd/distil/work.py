@@ -30,9 +30,11 @@ from lskd.table import Tables
 from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
+from lskd.training.precision import named
+from lskd.training.standing import TRAINING
 from lskd.types import Example, Student
 
-STUDENT, TRAINING, FEATURES = "student", "training", "features"
+STUDENT, FEATURES = "student", "features"
 USE = "lskd.distil.student:Student"
 
 
@@ -117,13 +119,12 @@ def _filled(
     """Return a cache that has all views of all rows."""
     backbone = begun.student.backbone
     folder = context.folder / FEATURES if settings.cache is None else Path(settings.cache)
-    cache = FeatureCache(
-        folder, backbone, f"{settings.marking} {settings.precision}", settings.storage
-    )
+    precision = named(settings.precision, place())
+    cache = FeatureCache(folder, backbone, f"{settings.marking} {precision}", settings.storage)
 
     def features(some: Sequence[View]) -> Tensor:
         device = backbone.ln_vision.weight.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             return backbone.features(eye(some).to(device))
 
     backbone.to(place())

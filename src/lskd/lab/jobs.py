@@ -22,13 +22,18 @@ def ahead(course: Course, seeds: Sequence[int], controls: Sequence[str], jobs: i
     The world is there already. Raises what a run raises, the others being made to their end.
     """
     first, *others = course.of_seeds(seeds)
-    # A new interpreter each: a fork of one whose torch has threads would hang.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,)) as pool:
+    with side_by_side(jobs) as pool:
         parent, *rest = [pool.submit(_take, one) for one in (first, *others)]
         parent.result()  # what controls inherit
         rest += [pool.submit(_control, name, first) for name in controls]
         for one in rest:
             one.result()
+
+
+def side_by_side(jobs: int) -> ProcessPoolExecutor:
+    """Return processes that torch works in, `jobs` at a time, each on its share of processors."""
+    # A new interpreter each: a fork of one whose torch has threads would hang.
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,))
 
 
 def _begin(jobs: int) -> None:
@@ -38,8 +43,14 @@ def _begin(jobs: int) -> None:
 
 
 def _take(course: Course) -> None:
-    take(course, world.read(course.world), Annotators(seed=course.seed), Lines("plain"))
+    take(
+        course, world.read(course.world), Annotators(seed=course.seed), _lines(f"seed{course.seed}")
+    )
 
 
 def _control(name: str, course: Course) -> None:
-    control(name, course, course.loaded(), Lines("plain"))
+    control(name, course, course.loaded(), _lines(name))
+
+
+def _lines(name: str) -> Lines:
+    return Lines("plain", f"{name}: ")

@@ -109,7 +109,8 @@ class Experiment:
 
     `paper` names it in `paper.toml`, "" for what is beyond the paper. `learned` says that the lab
     could have come out otherwise; if not, `why` says what decided it beforehand. `trains` says that
-    a model is trained for it beyond the lab's own run.
+    a model is trained for it beyond the lab's own run. `shared` are runs that many experiments
+    compare theirs with.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Experiment:
     paper: str = ""
     why: str = ""
     arms: tuple[Arm, ...] = ()
+    shared: tuple[Arm, ...] = ()
     trains: bool = False
 
 

@@ -1,6 +1,7 @@
 """All experiments, in the order of the report: what each runs, and how it is measured."""
 
 from lskd.reproduce import beyond, of_corpus, of_critic, of_student, of_writer
+from lskd.reproduce.answers import SHORT
 from lskd.reproduce.experiment import Arm, Experiment
 
 TOLD = "the teacher is simulated: what it makes of each descriptor was written by us and not found"
@@ -62,6 +63,7 @@ EXPERIMENTS = (
         title="Table 3: zero-shot results",
         paper="table3",
         learned=True,
+        shared=(SHORT,),
         measure=of_student.zero_shot,
     ),
     Experiment(
@@ -74,6 +76,7 @@ EXPERIMENTS = (
             Arm(of_student.HALF, "figure4-half", "distil"),
             WHOLE_IMAGE,
         ),
+        shared=(SHORT,),
         measure=of_student.thresholds,
         trains=True,
     ),
@@ -88,6 +91,7 @@ EXPERIMENTS = (
             Arm("LLaVA-Instruct", "short", "distil", examples="llava"),
             Arm("LSKD, 150K", "table4-small", "distil"),
         ),
+        shared=(SHORT,),
         measure=of_student.corpora,
         trains=True,
     ),
@@ -122,6 +126,7 @@ EXPERIMENTS = (
             Arm("with swapped texts that the critic rejects", "guarded-swaps", "distil"),
             Arm("with triples of the same image as negatives", "kin-release", "distil"),
         ),
+        shared=(SHORT,),
         measure=beyond.compared,
         trains=True,
     ),
@@ -140,6 +145,7 @@ EXPERIMENTS = (
             Arm("a seventh", "table4-small", "distil"),
             Arm("two fifths", "scaling-medium", "distil"),
         ),
+        shared=(SHORT,),
         measure=beyond.scaling,
         trains=True,
     ),

@@ -4,6 +4,7 @@ In: a folder of run files. Out: `<home>/reproduce/report.html` and `report.md`. 
 again goes on where it was stopped; the report is written anew after each experiment.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lskd.reproduce import page
 from lskd.reproduce.bench import FOLDER, Bench, begun, parent_file
 from lskd.reproduce.experiment import Experiment, Finding
 from lskd.reproduce.experiments import EXPERIMENTS
+from lskd.reproduce.jobs import Place, ahead
 from lskd.reproduce.of_writer import NotThere
 from lskd.reproduce.page import Facts
 
@@ -28,7 +30,8 @@ class Wanted:
     """What is asked for: run files, the lab's home, seeds, and which experiments ("" for all).
 
     `quick` takes the first seed's run to its end, as `lskd lab run` does, and leaves out what
-    needs a further training. `changes` are as with `--set`, for the lab's run.
+    needs a further training. `changes` are as with `--set`, for the lab's run. So many `jobs` are
+    made at a time, each in its own process; --quick has no more than one.
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class Wanted:
     quick: bool = False
     only: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    jobs: int = 1
 
 
 def reproduce(wanted: Wanted, display: Display) -> Path:
@@ -46,7 +50,7 @@ def reproduce(wanted: Wanted, display: Display) -> Path:
     Raises UserError for an unknown experiment, before any work, and as `lskd run` does.
     """
     chosen = selected(wanted.only)
-    bench = prepared(wanted, display)
+    bench = prepared(wanted, chosen, display)
     return report(bench, chosen)
 
 
@@ -59,8 +63,10 @@ def selected(only: tuple[str, ...]) -> tuple[Experiment, ...]:
     return tuple(one for one in EXPERIMENTS if not only or one.name in only)
 
 
-def prepared(wanted: Wanted, display: Display) -> Bench:
+def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> Bench:
     """Return the lab at hand: a world, and a run for each seed as far as it is needed.
+
+    With several jobs also what the experiments train is made.
 
     Raises UserError as `lskd run` does.
     """
@@ -69,7 +75,10 @@ def prepared(wanted: Wanted, display: Display) -> Bench:
     first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
     world = make_world(first.world, wanted.numbers, 0, display)
     runs = {}
-    for course in first.of_seeds(seeds):
+    courses = first.of_seeds(seeds)
+    if wanted.jobs > 1 and not wanted.quick:
+        ahead(Place(wanted.folder, wanted.home), courses, chosen, wanted.jobs)
+    for course in courses:
         if wanted.quick:
             runs[course.seed] = take(course, world, Annotators(seed=course.seed), display)
         else:

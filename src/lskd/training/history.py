@@ -14,6 +14,8 @@ from pathlib import Path
 from lskd import table
 from lskd.errors import cannot_write
 
+LOSSES = "losses.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:

@@ -18,11 +18,12 @@ from statistics import fmean
 import torch
 
 from lskd.errors import MissingExtra, UserError
-from lskd.training import checkpoint, order, plot, sharding, step
+from lskd.training import checkpoint, order, plot, sharding, standing, step
 from lskd.training.average import Average
 from lskd.training.checkpoint import Trained
-from lskd.training.history import History, Measured, read
+from lskd.training.history import LOSSES, History, Measured, read
 from lskd.training.memory import guarded
+from lskd.training.precision import named
 from lskd.training.recipe import Recipe
 from lskd.training.step import Run
 from lskd.training.task import Task
@@ -38,7 +39,7 @@ LIBRARIES = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
-LOSSES, PLOT = "losses.jsonl", "losses.svg"
+PLOT = "losses.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,9 @@ def _steps(
         config = {name: str(value) for name, value in asdict(recipe).items()}
         accelerator.init_trackers("lskd", config)
     remedy = f"lower batch ({recipe.batch}) or raise accumulate ({recipe.accumulate})"
+    if history:
+        told = named(recipe.precision, accelerator.device)
+        standing.begin(folder, done, recipe.steps, told)
     recent: list[Measured] = []
     began, saved = time.monotonic(), done
     try:
@@ -191,7 +195,7 @@ def _steps(
             if last or number % recipe.save_every == 0:
                 _keep(run, folder, number, history)
                 saved = number
-            if last or number % recipe.log_every == 0:
+            if last or number % recipe.told_every == 0:
                 speed = recipe.batch * len(recent) / max(1e-9, time.monotonic() - began)
                 _tell(accelerator, recent, recipe.steps, speed, tell)
                 recent, began = [], time.monotonic()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from lskd.errors import UserError
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "auto"]
 TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
@@ -18,8 +18,10 @@ class Recipe:
     losses that compare rows (ITC, ITM) compare those of a micro-batch. The rate climbs from 0 over
     `warmup` steps and falls to 0 as half a cosine. `weight_decay` spares biases, norms and scalars.
     `clip` bounds the norm of the gradient, `average` is the decay of a moving average of the
-    weights, in which training then ends; None for neither. A checkpoint is written every
-    `save_every` steps; every `log_every` a line is told and `track` (of `TRACKERS`) are told too.
+    weights, in which training then ends; None for neither. `precision` "auto" is bf16 where the
+    device has it, else float32 (`lskd.training.precision`). A checkpoint is written every
+    `save_every` steps; every `log_every` a line is told and `track` (of `TRACKERS`) are told too,
+    by default every fiftieth step, and in a short training as often as ten times in all.
     Raises UserError for a number that makes no sense.
     """
 
@@ -35,12 +37,12 @@ class Recipe:
     average: float | None = None
     seed: int = 0
     save_every: int = 500
-    log_every: int = 50
+    log_every: int | None = None
     track: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "save_every", "log_every"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} = {getattr(self, name)}: 1 is the least")
         if not 0 <= self.warmup <= self.steps:
             raise UserError(f"warmup = {self.warmup}: expected 0 to {self.steps}, all steps")
@@ -63,6 +65,11 @@ class Recipe:
         unknown = sorted(set(self.track) - set(TRACKERS))
         if unknown:
             raise UserError(f"track = {unknown}: known are {', '.join(TRACKERS)}")
+
+    @property
+    def told_every(self) -> int:
+        """Return after how many steps a line is told."""
+        return self.log_every or min(50, max(1, self.steps // 10))
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step; steps count from 1."""

@@ -27,10 +27,10 @@ class Training(Section):
     weight_decay: NonNegativeFloat = 0.05  # LAVIS
     betas: tuple[Share, Share] = (0.9, 0.999)
     clip: PositiveFloat | None = None
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     average: Share | None = None
     save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 500
-    log_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 50
+    log_every: Annotated[PositiveInt | None, WITHOUT_EFFECT] = None
     track: Annotated[Names, WITHOUT_EFFECT] = ()
 
     def recipe(self, steps: int, seed: int = 0) -> Recipe:

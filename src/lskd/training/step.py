@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lskd.training import order, sharding
 from lskd.training.checkpoint import Trained
 from lskd.training.history import Measured
+from lskd.training.precision import bf16
 from lskd.training.recipe import Recipe
 from lskd.training.task import Preparing, Task
 
@@ -57,7 +58,7 @@ def _gradients(run: Run, step: int) -> tuple[tuple[str, ...], Tensor]:
 
     The values, (1 + parts,) float32, are the loss and its parts, means over all rows.
     """
-    recipe, accelerator = run.recipe, run.accelerator
+    recipe, accelerator, device = run.recipe, run.accelerator, run.accelerator.device
     parts = _parts(run, step)
     names: tuple[str, ...] = ()
     measured = []
@@ -68,7 +69,7 @@ def _gradients(run: Run, step: int) -> tuple[tuple[str, ...], Tensor]:
         torch.manual_seed(noise)
         with nullcontext() if last else accelerator.no_sync(run.model):
             with torch.autocast(
-                accelerator.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
+                accelerator.device.type, torch.bfloat16, enabled=bf16(recipe.precision, device)
             ):
                 generator = _generator(recipe, step, number)
                 losses = run.task.losses(run.model, part.rows, generator)

@@ -84,7 +84,7 @@ class SightCache:
             return
         with plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with held(self.folder):
+        with held(self.folder, tell):
             self._read_index()  # what another process has added until now
             foreseen = False
             for waiting in self._missing(views(), limits.views):

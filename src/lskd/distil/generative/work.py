@@ -32,12 +32,14 @@ from lskd.table import Tables
 from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
+from lskd.training.precision import bf16, named
+from lskd.training.standing import TRAINING
 from lskd.types import Example, GenerativeStudent
 from lskd.writing.coordinates import codec_of
 from lskd.writing.pointing import Pictured, Pointing
 from lskd.writing.writer import Packing, Sight, Writer
 
-STUDENT, TRAINING, SIGHTS = "student", "training", "sights"
+STUDENT, SIGHTS = "student", "sights"
 USE = "lskd.distil.generative.student:GenerativeStudent"
 LOSE = "are longer than the student reads: their prompts lose their beginning"
 DOUBTS = 5  # warnings that are told: those of more sizes of pictures are alike
@@ -153,19 +155,19 @@ def _filled(
 ) -> SightCache:
     """Return a cache that has all views of all units."""
     folder = context.folder / SIGHTS if settings.cache is None else Path(settings.cache)
+    device = next(writer.module.parameters()).device
+    fast = bf16(settings.precision, device)
     decisive = {
         "student": effective_model(settings.student),
         "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
         "marking": None if units.rows.pointing.codec else settings.marking,
-        "precision": settings.precision,
+        "precision": named(settings.precision, device),
         "storage": settings.storage,
     }
     cache = SightCache(folder / _digest(decisive))
 
     def look(some: Sequence[View]) -> list[Sight]:
-        device = next(writer.module.parameters()).device
-        bf16 = settings.precision == "bf16"
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
             seen = writer.look(eye(some))
         return [sight.to(torch.device("cpu"), KINDS[settings.storage]) for sight in seen]
 

@@ -22,9 +22,8 @@ from lskd.lab.pretrain.speaker_bank import Bank, bank
 from lskd.lab.pretrain.speaker_task import LabelTask, Speaker, SpeakTask, right, told_apart
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
+from lskd.training.standing import TRAINING
 from lskd.writing.trained import base_of
-
-TRAINING = "training"
 
 Tell = Callable[[str], None]
 

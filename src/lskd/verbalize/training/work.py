@@ -22,6 +22,7 @@ from lskd.prompt import prompt_file
 from lskd.stage import check, named
 from lskd.training import processes
 from lskd.training.loop import fit
+from lskd.training.standing import TRAINING
 from lskd.verbalize.training import note, rows
 from lskd.verbalize.training.fitting import Fitting
 from lskd.verbalize.training.mixture import Mixture, mixed
@@ -157,7 +158,7 @@ def _train(
     eye = Eye(writer, settings.marking, settings.drawn, settings.sights_gb, settings.workers)
     mixture = _mixture(settings, kept)
     task = VerbalizerTask(writer, kept, mixture, about.prompt, eye)
-    own = folder / "training" / about.fingerprint
+    own = folder / TRAINING / about.fingerprint
     recipe = settings.recipe(settings.steps, settings.seed)
     fit(task, len(mixture), recipe, own, say, lambda steps: None)
 

@@ -1,0 +1,118 @@
+"""What experiments need is made side by side, each run in a process of its own.
+
+In: the courses of the seeds, and the experiments that are wanted. Out: nothing but the folders of
+the runs; `Bench` then finds them made. A run begins as soon as what it inherits from is there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lskd.lab import world
+from lskd.lab.course import Course
+from lskd.lab.jobs import side_by_side
+from lskd.progress import Lines
+from lskd.reproduce import foreign
+from lskd.reproduce.answers import BASE, SHORT, STUDENT
+from lskd.reproduce.bench import CORPORA, FOLDER, Bench, begun
+from lskd.reproduce.experiment import Arm, Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call that is made in another process once the jobs that it needs are done."""
+
+    call: Callable[..., None]
+    given: tuple[Any, ...]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs lie: the folder of run files and the lab's home."""
+
+    folder: Path
+    home: Path
+
+    def bench(self, course: Course, name: str) -> Bench:
+        """Return the lab at hand for one seed; what is told begins with `name`."""
+        run = course.loaded()
+        shown = Lines("plain", f"{name}: ")
+        return Bench(self.folder, self.home, world.read(course.world), {course.seed: run}, shown)
+
+
+def ahead(
+    place: Place, courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int
+) -> None:
+    """Make the runs of some seeds, and what experiments train beside them, `jobs` at a time.
+
+    The world is there already. Raises what a run raises, once those beside it have ended.
+    """
+    with side_by_side(jobs) as pool:
+        try:
+            _make(pool, planned(place, courses, experiments))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _make(pool: Executor, waiting: dict[str, Job]) -> None:
+    done: set[str] = set()
+    running: dict[Future[None], str] = {}
+    while waiting or running:
+        for name in [name for name, job in waiting.items() if done.issuperset(job.needs)]:
+            job = waiting.pop(name)
+            running[pool.submit(job.call, *job.given)] = name
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            future.result()
+            done.add(running.pop(future))
+
+
+def planned(
+    place: Place, courses: Sequence[Course], experiments: Sequence[Experiment]
+) -> dict[str, Job]:
+    """Return what is to be made by name, what takes long before what does not."""
+    arms = list(dict.fromkeys(_arms(experiments)))
+    jobs = {_seed(course): Job(_begin, (course,)) for course in courses}
+    for form in dict.fromkeys(arm.examples for arm in arms if arm.examples):
+        jobs[form] = Job(_corpus, (form, courses[0].world, place.home / FOLDER / CORPORA))
+    for arm in sorted(arms, key=lambda arm: arm.until != "distil"):
+        for course in courses:
+            needs = (_seed(course), *([arm.examples] if arm.examples else []))
+            jobs[f"{arm.name}/{_seed(course)}"] = Job(_child, (place, course, arm), needs)
+    if SHORT in arms:
+        needs = (f"{SHORT.name}/{_seed(courses[0])}",)
+        jobs[BASE] = Job(_answered, (place, courses[0], SHORT, BASE), needs)
+    return jobs
+
+
+def _arms(experiments: Sequence[Experiment]) -> Iterator[Arm]:
+    for one in experiments:
+        yield from one.shared
+        yield from one.arms
+
+
+def _seed(course: Course) -> str:
+    return f"seed{course.seed}"
+
+
+def _begin(course: Course) -> None:
+    begun(course, world.read(course.world), Lines("plain", f"{_seed(course)}: "))
+
+
+def _corpus(form: str, scenes: Path, folder: Path) -> None:
+    foreign.corpus(form, world.read(scenes), folder)
+
+
+def _child(place: Place, course: Course, arm: Arm) -> None:
+    if arm.until == "distil":
+        _answered(place, course, arm, STUDENT)
+    else:
+        place.bench(course, f"{arm.name}/{_seed(course)}").child(arm, course.seed)
+
+
+def _answered(place: Place, course: Course, arm: Arm, model: str) -> None:
+    bench = place.bench(course, f"{arm.name}/{_seed(course)}")
+    bench.answered(bench.child(arm, course.seed), model)

@@ -1,0 +1,84 @@
+"""What experiments need is made side by side, in the order in which it is inherited."""
+
+from pathlib import Path
+
+import pytest
+
+from lskd.errors import UserError
+from lskd.lab import world
+from lskd.lab.course import Course
+from lskd.lab.world import Numbers
+from lskd.reproduce.answers import BASE
+from lskd.reproduce.bench import FOLDER
+from lskd.reproduce.experiment import Arm, Experiment
+from lskd.reproduce.experiments import EXPERIMENTS
+from lskd.reproduce.jobs import Place, ahead, planned
+from lskd.run import load
+from lskd.types import Image, Score
+
+RUNS = Path(__file__).parents[2] / "runs"
+PLACE = Place(RUNS / "lab", Path("out/lab"))
+EACH = 8  # images of a shard
+
+
+def course(home: Path, *changes: str) -> Course:
+    return Course(RUNS / "lab.toml", home, home, 0, changes)
+
+
+def test_every_run_is_made_once_however_many_experiments_share_it() -> None:
+    courses = course(PLACE.home).of_seeds([0, 1])
+    jobs = planned(PLACE, courses, EXPERIMENTS)
+    arms = {arm.name for one in EXPERIMENTS for arm in (*one.arms, *one.shared)}
+    wanted = {f"{name}/seed{seed}" for name in arms for seed in (0, 1)}
+    assert set(jobs) == wanted | {"seed0", "seed1", "sherlock", "visualcomet", "llava", BASE}
+
+
+def test_a_run_waits_for_what_it_inherits_from_and_for_its_corpus() -> None:
+    jobs = planned(PLACE, course(PLACE.home).of_seeds([0, 1]), EXPERIMENTS)
+    assert jobs["seed1"].needs == ()
+    assert jobs["table1-qa/seed1"].needs == ("seed1",)
+    assert jobs["short-llava/seed1"].needs == ("seed1", "llava")
+    assert jobs[BASE].needs == ("short/seed0",)
+    assert all(job.needs == () or set(job.needs) <= set(jobs) for job in jobs.values())
+
+
+def test_an_experiment_alone_plans_no_other_runs() -> None:
+    (table2,) = [one for one in EXPERIMENTS if one.name == "table2"]
+    jobs = planned(PLACE, [course(PLACE.home)], [table2])
+    assert len(jobs) == 1 + len(table2.arms)
+    assert BASE not in jobs
+
+
+@pytest.mark.check
+def test_two_jobs_make_a_seed_and_what_inherits_from_it(tmp_path: Path) -> None:
+    """The critic is trained for a few steps, as `lskd reproduce` has it."""
+    world.make(tmp_path / "world", Numbers(3 * EACH, 2, 2), 0, lambda count: None)
+    sizes = (
+        "sample.train=60",
+        "sample.evaluate=20",
+        "critic.epochs=1",
+        f"images.shard_size={EACH}",
+    )
+    one = course(tmp_path, *sizes)
+    arms = (
+        Arm("without concepts", "table2-no-concepts", "score"),
+        Arm("without local ones", "table2-no-local", "score"),
+    )
+    ahead(Place(RUNS / "lab", tmp_path), [one], [_experiment(*arms)], 2)
+    for arm in arms:
+        out = tmp_path / FOLDER / arm.name / "seed0"
+        child = load(out / f"{arm.name}.toml", [], out)
+        assert child.tables.shards(Score) == one.loaded().tables.shards(Image)[:2]
+
+
+@pytest.mark.check
+def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
+    world.make(tmp_path / "world", Numbers(EACH, 2, 2), 0, lambda count: None)
+    one = course(tmp_path, "sample.train=0")
+    with pytest.raises(UserError, match="sample"):
+        ahead(Place(RUNS / "lab", tmp_path), [one], [], 2)
+
+
+def _experiment(*arms: Arm) -> Experiment:
+    (table2,) = [one for one in EXPERIMENTS if one.name == "table2"]
+    return Experiment("some", "Some", False, table2.measure, arms=arms)
