@@ -25,7 +25,7 @@ toys.House(Path({root!r})).distil(said, **{changes!r})
 print(*said, sep="\\n")
 """
 CHANGES: dict[str, Any] = {
-    "steps": 60,
+    "steps": 24,
     "save_every": 4,
     "swaps": 0.5,
     "average": 0.9,

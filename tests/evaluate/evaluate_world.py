@@ -21,6 +21,24 @@ from lskd.stage import Context
 WORDS = ("frozen", "fresh", "dirty", "boiling")
 COLOURS = "red blue green grey pink white black brown".split()
 
+# A base and the student of a run, told apart by one benchmark.
+BASE_AND_STUDENT = """
+[evaluate.models.base]
+use = "lskd.evaluate.scorers.stage1:Blip2Scorer"
+weights = "base"
+image = 28
+tokens = 48
+[evaluate.models.student]
+use = "lskd.evaluate.scorers.stage1:StudentScorer"
+folder = "{student}"
+
+[evaluate.benchmarks]
+aokvqa = {{ folder = "data/aokvqa" }}
+
+[evaluate]
+resamples = 50
+"""
+
 
 class Lot:
     """Scores a text by a hash of its words, so that answers are a lot that is always the same.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluate_world import put_aokvqa
+from evaluate_world import BASE_AND_STUDENT, put_aokvqa
 
 import house
 import tiny_models
@@ -25,21 +25,6 @@ steps = 2
 batch = 2
 precision = "float32"
 workers = 1
-
-[evaluate.models.base]
-use = "lskd.evaluate.scorers.stage1:Blip2Scorer"
-weights = "base"
-image = 28
-tokens = 48
-[evaluate.models.student]
-use = "lskd.evaluate.scorers.stage1:StudentScorer"
-folder = "out/run/distil/student"
-
-[evaluate.benchmarks]
-aokvqa = { folder = "data/aokvqa" }
-
-[evaluate]
-resamples = 50
 """
 
 
@@ -77,7 +62,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     put_aokvqa(tmp_path / "data/aokvqa")
     write_stage1(tmp_path / "base")
     put_examples(tmp_path, "a dog")
-    (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "run.toml").write_text(
+        RUN + BASE_AND_STUDENT.format(student="out/run/distil/student")
+    )
     return tmp_path
 
 

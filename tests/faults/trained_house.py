@@ -19,7 +19,7 @@ from test_cli import TESTS
 RUN = ("run", "small.toml")
 RECIPE = ("captioner", "said/captioner.toml")
 # What tells of times and of what went wrong.
-LOGS = {".lock", "trace.jsonl", "shards.jsonl"}
+LOGS = {".lock", "trace.jsonl", "shards.jsonl", "beginning.json"}
 
 CRITIC = (
     'judge = { use = "models:Judge" }\n'
@@ -48,21 +48,6 @@ precision = "float32"
 workers = 1
 views = 1
 tokens = 6
-
-[evaluate.models.base]
-use = "lskd.evaluate.scorers.stage1:Blip2Scorer"
-weights = "base"
-image = 28
-tokens = 48
-[evaluate.models.student]
-use = "lskd.evaluate.scorers.stage1:StudentScorer"
-folder = "broken/distil/student"
-
-[evaluate.benchmarks]
-aokvqa = { folder = "data/aokvqa" }
-
-[evaluate]
-resamples = 50
 """
 
 
@@ -72,10 +57,12 @@ def build(folder: Path) -> House:
     house.build(folder)
     colours.write_base(folder / "base")
     generative_students.write_base(folder / "writer")
-    neighbour("evaluate/evaluate_world").put_aokvqa(folder / "data" / "aokvqa")
+    world = neighbour("evaluate/evaluate_world")
+    world.put_aokvqa(folder / "data" / "aokvqa")
     bare = house.TOML.replace('critic = { use = "models:Judge" }', CRITIC)
     critic = people.STAGES_OF_PEOPLE.format(side=colours.SIDE)
     text = bare.replace("threshold = 0.8", "keep = 0.5") + critic + STUDENTS
+    text += world.BASE_AND_STUDENT.format(student="broken/distil/student")
     (folder / "small.toml").write_text(text)
     made = House(folder)
     well(made, *RUN, "--until", "sample")

@@ -25,7 +25,8 @@ FAMILIES = {"smolvlm": chat_checkpoints.write_smolvlm, "qwen2_vl": chat_checkpoi
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("family", ["smolvlm", pytest.param("qwen2_vl", marks=pytest.mark.check)])
+@pytest.mark.check
+@pytest.mark.parametrize("family", FAMILIES)
 def test_adapters_on_two_processes_end_as_on_one(
     tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,9 @@ from test_writing_ranks_fsdp import SETTINGS, steady
 from tiny_writers import write_blip2_writer
 
 
+# In `make test` two processes train a writer in test_writing_ranks_fsdp.py, and a student from a
+# checkpoint in training/test_training_ranks.py.
+@pytest.mark.check
 @pytest.mark.timeout(900)
 def test_a_training_on_two_processes_ends_in_the_weights_of_one_also_from_a_checkpoint(
     tmp_path: Path,

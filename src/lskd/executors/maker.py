@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,11 +78,28 @@ class Outcome:
     trouble: Trouble | None = None
 
 
-class Said(logging.Handler):
+class Warned(logging.Handler):
+    """Gives what the house warns of to whoever tells the user, and to no other log."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Give a warning."""
+        self._say(record.getMessage())
+
+    def listen(self) -> None:
+        """Take all warnings of this process from now on."""
+        log = logging.getLogger("lskd")
+        log.addHandler(self)
+        log.propagate = False
+
+
+class Said:
     """Keeps what a stage says, and what the house warns of, until the next outcome takes it."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
         self._texts: list[str] = []
         self._guard = threading.Lock()
 
@@ -90,10 +107,6 @@ class Said(logging.Handler):
         """Keep a text for the user."""
         with self._guard:
             self._texts.append(text)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a warning for the user."""
-        self.say(record.getMessage())
 
     def taken(self) -> tuple[str, ...]:
         """Return what was said since this was last asked."""
@@ -108,9 +121,7 @@ class Maker:
     def __init__(self) -> None:
         self._meter = Meter()
         self._said = Said()
-        log = logging.getLogger("lskd")
-        log.addHandler(self._said)
-        log.propagate = False
+        Warned(self._said.say).listen()
 
     def load(
         self, order: Order, environment: Mapping[str, str], journal: Address | None = None

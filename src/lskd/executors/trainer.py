@@ -6,7 +6,6 @@ Out: its tables, written by the first of the workers; the others train with it, 
 from the last checkpoint in the stage's folder, which all must see.
 """
 
-import logging
 import os
 import shutil
 import threading
@@ -19,7 +18,7 @@ from typing import Any, Final
 from lskd import shards
 from lskd.errors import UserError
 from lskd.executors.job import Job
-from lskd.executors.maker import Order, Trouble, go_to, order_of
+from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of
 from lskd.journal.address import Address
 from lskd.resources import Resources
 from lskd.runfile import RUN_FILE
@@ -102,18 +101,6 @@ class Desk:
         return News(texts, finished, self._trouble, self._begun)
 
 
-class Warned(logging.Handler):
-    """Sends what the house warns of to the desk."""
-
-    def __init__(self, desk: Any) -> None:
-        super().__init__(logging.WARNING)
-        self._desk = desk
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send a warning."""
-        self._desk.say.remote(record.getMessage())
-
-
 def take_part(given: Mapping[str, Any]) -> None:
     """Make or follow the stage, as one of the workers; `given` has the "desk"."""
     import ray
@@ -144,9 +131,7 @@ def _parts(task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     if not leads:
         shards.follow(run, stage, context)
         return
-    log = logging.getLogger("lskd")
-    log.addHandler(Warned(desk))
-    log.propagate = False
+    Warned(desk.say.remote).listen()
     context = replace(context, say=lambda text: desk.say.remote(text))
     yield from shards.make_whole(run, stage, context)
 

@@ -6,9 +6,11 @@ two runs in the time in which two threads make little more than one.
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from lskd.lab import world
 from lskd.lab.annotators import Annotators
@@ -40,6 +42,15 @@ def _begin(jobs: int) -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process once who began it is dead, and asks for nothing any more."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _take(course: Course) -> None:

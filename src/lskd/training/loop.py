@@ -169,17 +169,17 @@ def _steps(
 ) -> None:
     """Take the steps after `done`; the first process keeps what comes of them."""
     recipe, accelerator = run.recipe, run.accelerator
-    history = History(folder / LOSSES, done) if accelerator.is_main_process else None
     if recipe.track:
         config = {name: str(value) for name, value in asdict(recipe).items()}
         accelerator.init_trackers("lskd", config)
+    history = History(folder / LOSSES, done) if accelerator.is_main_process else None
     remedy = f"lower batch ({recipe.batch}) or raise accumulate ({recipe.accumulate})"
-    if history:
-        told = named(recipe.precision, accelerator.device)
-        standing.begin(folder, done, recipe.steps, told)
     recent: list[Measured] = []
     began, saved = time.monotonic(), done
     try:
+        if history:
+            precision = named(recipe.precision, accelerator.device)
+            standing.begin(folder, done, recipe.steps, precision)
         if history and done:
             # It is drawn after its checkpoint: a kill or a full disk may have come between.
             plot.write(folder / PLOT, read(folder / LOSSES))

@@ -1,0 +1,60 @@
+"""Processes that make runs side by side end with the one that began them."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import os, sys, time
+from collections.abc import Callable
+from pathlib import Path
+from lskd.lab.jobs import side_by_side
+
+def work(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with side_by_side(2) as pool:
+        for each in [pool.submit(work, sys.argv[1]) for _ in range(2)]:
+            each.result()
+"""
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM])
+def test_jobs_end_with_the_process_that_began_them(
+    tmp_path: Path, with_signal: signal.Signals
+) -> None:
+    script, begun = tmp_path / "script.py", tmp_path / "begun"
+    script.write_text(SCRIPT, encoding="utf-8")
+    begun.mkdir()
+    parent = subprocess.Popen([sys.executable, str(script), str(begun)])
+    try:
+        until(lambda: len(list(begun.iterdir())) == 2)
+        jobs = [int(file.name) for file in begun.iterdir()]
+        assert all(map(alive, jobs))
+    finally:
+        parent.send_signal(with_signal)
+        parent.wait()
+    until(lambda: not any(map(alive, jobs)))
+
+
+def until(said: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not said():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(process: int) -> bool:
+    """Return whether a process is at work; a zombie, which nobody waits for, is not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
