@@ -250,10 +250,12 @@ def serve(
     from lskd.lab.server import serve as serving
     from lskd.lab.teacher import Habits
 
-    with plain_errors():
+    def announced() -> None:
         sys.stdout.write(f"http://{host}:{port}/v1\n")
         sys.stdout.flush()
-        serving(Habits(hallucinations, seed), host, port)
+
+    with plain_errors():
+        serving(Habits(hallucinations, seed), host, port, announced)
 
 
 app.command()(lab_writers.speaker)

@@ -4,12 +4,15 @@
 request's words decide its reply; a temperature changes nothing.
 """
 
+import asyncio
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from lskd.errors import UserError
 from lskd.lab.teacher import MODEL, Habits, reply
 from lskd.types import Message
 
@@ -35,9 +38,27 @@ def application(habits: Habits) -> web.Application:
     return app
 
 
-def serve(habits: Habits, host: str, port: int) -> None:
-    """Serve until interrupted."""
-    web.run_app(application(habits), host=host, port=port, print=lambda _: None)
+def serve(habits: Habits, host: str, port: int, listening: Callable[[], None]) -> None:
+    """Serve until interrupted; `listening` is called once requests are answered.
+
+    Raises KeyboardInterrupt in the end, which aiohttp's own `run_app` keeps to itself, and
+    UserError if the port is taken.
+    """
+    asyncio.run(_serve(application(habits), host, port, listening))
+
+
+async def _serve(app: web.Application, host: str, port: int, listening: Callable[[], None]) -> None:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise UserError(f"cannot listen on {host} port {port}: is it taken?") from error
+        listening()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
 
 
 def _messages(body: Any) -> list[Message]:
