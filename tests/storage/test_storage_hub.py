@@ -1,6 +1,6 @@
 """Images in a dataset of the Hugging Face Hub, read by its own library from a small server here.
 
-Nothing is written there: each write is a commit, which this server does not know.
+Nothing is written there: each write is a commit, so no run works in a repository.
 """
 
 import contextlib
@@ -141,3 +141,15 @@ def test_a_dataset_that_is_not_there_is_told_in_one_line(hub: Hub, tmp_path: Pat
         said = process.communicate()[1]
     assert process.returncode == 2 and "Traceback" not in said
     assert said.splitlines()[-1].startswith("error: hf://datasets/tester/nothing")
+
+
+def test_no_run_works_in_a_repository_where_each_write_is_a_commit(
+    hub: Hub, tmp_path: Path
+) -> None:
+    command = ("run", "small.toml", "--out", f"hf://{DATASET}/run")
+    with python(hub, tmp_path, "-m", "lskd", *command) as process:
+        said = process.communicate()[1]
+    assert process.returncode == 2, said
+    assert said.splitlines()[-1].startswith(
+        f"error: no run works in hf://{DATASET}/run: each write"
+    )

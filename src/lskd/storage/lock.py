@@ -28,6 +28,7 @@ from lskd.storage.address import on, shown, told, url_of, written
 
 BEAT_SECONDS: Final = 20.0
 STALE_SECONDS: Final = 120.0
+BUCKETS: Final = "hf://buckets/"  # of the hub, where a write is no commit
 NAME: Final = ".lock-"
 JOURNAL, SEGMENTS, LOGS = "journal.sqlite", "journal", ("trace.jsonl", "shards.jsonl")
 # How the file systems whose pipe_file knows no mode are told to refuse what is there.
@@ -138,12 +139,18 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
     """Hold the place that a working folder stands for; nothing if it stands for none.
 
     A sign of life is given `every` so many seconds. Raises UserError if another process holds the
-    place, or has taken it over meanwhile.
+    place, or has taken it over meanwhile, and for a place that cannot be held.
     """
     url = url_of(folder)
     if url is None:
         yield
         return
+    if url.startswith("hf://") and not url.startswith(BUCKETS):
+        raise UserError(
+            f"no run works in {url}: each write to a repository of the hub is a commit, and so "
+            "would be its lock's sign of life every 20 seconds; work on a disk or in a bucket, and "
+            "export to the repository"
+        )
     lock = Lock(folder, url)
     lock.take()
     paid = Paid(folder)
