@@ -1,8 +1,9 @@
-"""Images in a dataset of the Hugging Face Hub, read by its own library from a small server here.
+"""A dataset of the Hugging Face Hub, read and written by its own library, on a small server here.
 
-Nothing is written there: each write is a commit, so no run works in a repository.
+Each write is a commit: exports make a few, and no run works there.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -46,17 +47,48 @@ class Answer(BaseHTTPRequestHandler):
         api, content = f"api/{DATASET}", f"{DATASET}/resolve/main/"
         if path == api:
             self.answer(200, json.dumps({"id": "tester/photos", "sha": "0"}).encode())
-        elif path.rstrip("/") == f"{api}/tree/main":
-            told = [
-                {"type": "file", "path": name, "oid": name, "size": len(data)}
-                for name, data in self.server.files.items()
-            ]
+        elif (tree := path.rstrip("/")).startswith(f"{api}/tree/main") and (
+            told := self.server.tree(tree.removeprefix(f"{api}/tree/main").strip("/"))
+        ):
             self.answer(200, json.dumps(told).encode())
         elif (name := path.removeprefix(content)) in self.server.files:
             self.answer(200, self.server.files[name])
         else:
             code = "EntryNotFound" if path.startswith((api, content)) else "RepoNotFound"
             self.answer(404, b"{}", code)
+
+    def do_POST(self) -> None:
+        path = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/")
+        self.server.asked.append(path)
+        content, api = self.content(), f"api/{DATASET}"
+        if path == f"{api}/preupload/main":
+            kept = {"uploadMode": "regular", "shouldIgnore": False}
+            told = [{"path": one["path"], **kept} for one in json.loads(content)["files"]]
+            self.answer(200, json.dumps({"files": told}).encode())
+        elif path == f"{api}/commit/main":
+            for line in content.splitlines():
+                self.server.commit(**json.loads(line))
+            made = {"commitUrl": f"{self.server.url}/{DATASET}/commit/1", "commitOid": "1"}
+            self.answer(200, json.dumps(made).encode())
+        elif path == f"{api}/paths-info/main":
+            wanted = urllib.parse.parse_qs(content.decode())["paths"]
+            told = [one for name in wanted for one in self.server.entry(name)]
+            self.answer(200, json.dumps(told).encode())
+        elif path == "api/validate-yaml":
+            self.answer(200, b'{"warnings": []}')
+        else:
+            self.answer(404, b"{}", "RepoNotFound")
+
+    def content(self) -> bytes:
+        """Return what was sent, which may come in chunks."""
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def answer(self, status: int, content: bytes, code: str = "") -> None:
         self.send_response(status)
@@ -77,6 +109,36 @@ class Hub(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
 
+    @property
+    def url(self) -> str:
+        """Return where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def commit(self, key: str, value: dict[str, str]) -> None:
+        """Take in a line of a commit."""
+        if key == "file":
+            self.files[value["path"]] = base64.b64decode(value["content"])
+        elif key == "deletedFile":
+            del self.files[value["path"]]
+        else:
+            assert key == "header", key
+
+    def tree(self, folder: str) -> list[dict[str, object]]:
+        """Return what a folder holds."""
+        inside = [name for name in self.files if Path(name).is_relative_to(folder or ".")]
+        depth = len(Path(folder).parts)
+        names = dict.fromkeys("/".join(Path(name).parts[: depth + 1]) for name in inside)
+        return [one for name in names for one in self.entry(name)]
+
+    def entry(self, name: str) -> list[dict[str, object]]:
+        """Return what is told of a file or folder; nothing if there is none."""
+        if name in self.files:
+            data = self.files[name]
+            return [{"type": "file", "path": name, "oid": str(hash(data)), "size": len(data)}]
+        if any(Path(file).is_relative_to(name) for file in self.files):
+            return [{"type": "directory", "path": name, "oid": "0"}]
+        return []
+
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
@@ -94,7 +156,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 @contextlib.contextmanager
 def python(hub: Hub, folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
     """Run Python where the hub is the only one; its library reads that once, when it is loaded."""
-    told = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}", "HF_HOME": str(folder)}
+    told = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder)}
     with subprocess.Popen(
         [sys.executable, *args],
         cwd=folder,
@@ -153,3 +215,22 @@ def test_no_run_works_in_a_repository_where_each_write_is_a_commit(
     assert said.splitlines()[-1].startswith(
         f"error: no run works in hf://{DATASET}/run: each write"
     )
+
+
+def test_an_export_into_a_repository_holds_the_files_of_one_on_the_disk(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with python(hub, tmp_path, "-m", "lskd", "run", "small.toml") as process:
+        assert process.communicate() and process.returncode == 0
+    for out in ("corpus", f"hf://{DATASET}/corpus", f"hf://{DATASET}/corpus"):  # once more over it
+        command = ("export", "small.toml", "--to", "hf", "--out", out)
+        with python(hub, tmp_path, "-m", "lskd", *command) as process:
+            said = process.communicate()[1]
+        assert process.returncode == 0, said
+    here = {
+        file.relative_to(tmp_path).as_posix(): file.read_bytes()
+        for file in (tmp_path / "corpus").rglob("*")
+        if file.is_file() and not file.name.startswith(".")
+    }
+    there = {name: data for name, data in hub.files.items() if name.startswith("corpus/")}
+    assert there == here and "corpus/README.md" in there
