@@ -543,6 +543,8 @@ def test_a_polygon_that_cannot_be_drawn_leaves_the_box_to_be_drawn() -> None:
         (40.0, -90.0, 60.0, -50.0, 50.0, -60.0),
         (40.0, 190.0, 60.0, 150.0, 50.0, 160.0),
         (1.0, 2.0, 50.0, 60.0),
+        (110.0, 0.0, 110.0, 0.0, 110.0, 90.0, 0.0),  # a number without its pair is no corner
+        (0.0, -110.0, 50.0, -110.0, 90.0, -120.0, 0.0),
     ]:
         odd = region(0, 30, 30, 80, 80, polygons=(polygon,))
         assert mark(pixels, [odd], "clear").tobytes() == boxed

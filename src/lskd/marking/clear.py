@@ -179,12 +179,13 @@ def _contours(polygons: Sequence[Polygon], size: tuple[int, int]) -> Iterator[tu
     for polygon in polygons:
         if len(polygon) < 6 or not all(map(math.isfinite, polygon)):
             continue
-        across, down = polygon[::2], polygon[1::2]
+        # A last number without its pair is no corner, and decides nothing.
+        across, down = polygon[: len(polygon) // 2 * 2 : 2], polygon[1::2]
         if min(across) < width and max(across) > 0 and min(down) < height and max(down) > 0:
             # Far outside the picture the line's course does not matter, but Pillow's integers do.
             yield tuple(
                 (min(max(x, -width), 2 * width), min(max(y, -height), 2 * height))
-                for x, y in zip(across, down, strict=False)
+                for x, y in zip(across, down, strict=True)
             )
 
 
