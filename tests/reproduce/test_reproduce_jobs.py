@@ -12,12 +12,12 @@ from lskd.reproduce.answers import BASE
 from lskd.reproduce.bench import FOLDER
 from lskd.reproduce.experiment import Arm, Experiment
 from lskd.reproduce.experiments import EXPERIMENTS
-from lskd.reproduce.jobs import Place, ahead, planned
+from lskd.reproduce.jobs import ahead, planned
 from lskd.run import load
 from lskd.types import Image, Score
 
 RUNS = Path(__file__).parents[2] / "runs"
-PLACE = Place(RUNS / "lab", Path("out/lab"))
+HOME = Path("out/lab")
 EACH = 8  # images of a shard
 
 
@@ -26,15 +26,15 @@ def course(home: Path, *changes: str) -> Course:
 
 
 def test_every_run_is_made_once_however_many_experiments_share_it() -> None:
-    courses = course(PLACE.home).of_seeds([0, 1])
-    jobs = planned(PLACE, courses, EXPERIMENTS)
+    courses = course(HOME).of_seeds([0, 1])
+    jobs = planned(courses, EXPERIMENTS)
     arms = {arm.name for one in EXPERIMENTS for arm in (*one.arms, *one.shared)}
     wanted = {f"{name}/seed{seed}" for name in arms for seed in (0, 1)}
     assert set(jobs) == wanted | {"seed0", "seed1", "sherlock", "visualcomet", "llava", BASE}
 
 
 def test_a_run_waits_for_what_it_inherits_from_and_for_its_corpus() -> None:
-    jobs = planned(PLACE, course(PLACE.home).of_seeds([0, 1]), EXPERIMENTS)
+    jobs = planned(course(HOME).of_seeds([0, 1]), EXPERIMENTS)
     assert jobs["seed1"].needs == ()
     assert jobs["table1-qa/seed1"].needs == ("seed1",)
     assert jobs["short-llava/seed1"].needs == ("seed1", "llava")
@@ -44,7 +44,7 @@ def test_a_run_waits_for_what_it_inherits_from_and_for_its_corpus() -> None:
 
 def test_an_experiment_alone_plans_no_other_runs() -> None:
     (table2,) = [one for one in EXPERIMENTS if one.name == "table2"]
-    jobs = planned(PLACE, [course(PLACE.home)], [table2])
+    jobs = planned([course(HOME)], [table2])
     assert len(jobs) == 1 + len(table2.arms)
     assert BASE not in jobs
 
@@ -64,7 +64,7 @@ def test_two_jobs_make_a_seed_and_what_inherits_from_it(tmp_path: Path) -> None:
         Arm("without concepts", "table2-no-concepts", "score"),
         Arm("without local ones", "table2-no-local", "score"),
     )
-    ahead(Place(RUNS / "lab", tmp_path), [one], [_experiment(*arms)], 2)
+    ahead([one], [_experiment(*arms)], 2)
     for arm in arms:
         out = tmp_path / FOLDER / arm.name / "seed0"
         child = load(out / f"{arm.name}.toml", [], out)
@@ -76,7 +76,7 @@ def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
     world.make(tmp_path / "world", Numbers(EACH, 2, 2), 0, lambda count: None)
     one = course(tmp_path, "sample.train=0")
     with pytest.raises(UserError, match="sample"):
-        ahead(Place(RUNS / "lab", tmp_path), [one], [], 2)
+        ahead([one], [], 2)
 
 
 def _experiment(*arms: Arm) -> Experiment:

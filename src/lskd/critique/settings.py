@@ -65,7 +65,6 @@ class Settings(Training):
     recompute: Annotated[bool, WITHOUT_EFFECT] = False
     resources: TrainingSpread = None
     save_every: Annotated[PositiveInt, WITHOUT_EFFECT] = 200
-    log_every: Annotated[PositiveInt | None, WITHOUT_EFFECT] = None
 
     target_precision: Annotated[Share, WITHOUT_EFFECT] = 0.7  # section 2.3
     batch_views: Batch = 16

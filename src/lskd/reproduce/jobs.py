@@ -29,30 +29,14 @@ class Job:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where runs lie: the folder of run files and the lab's home."""
-
-    folder: Path
-    home: Path
-
-    def bench(self, course: Course, name: str) -> Bench:
-        """Return the lab at hand for one seed; what is told begins with `name`."""
-        run = course.loaded()
-        shown = Lines("plain", f"{name}: ")
-        return Bench(self.folder, self.home, world.read(course.world), {course.seed: run}, shown)
-
-
-def ahead(
-    place: Place, courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int
-) -> None:
+def ahead(courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int) -> None:
     """Make the runs of some seeds, and what experiments train beside them, `jobs` at a time.
 
     The world is there already. Raises what a run raises, once those beside it have ended.
     """
     with side_by_side(jobs) as pool:
         try:
-            _make(pool, planned(place, courses, experiments))
+            _make(pool, planned(courses, experiments))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -70,21 +54,19 @@ def _make(pool: Executor, waiting: dict[str, Job]) -> None:
             done.add(running.pop(future))
 
 
-def planned(
-    place: Place, courses: Sequence[Course], experiments: Sequence[Experiment]
-) -> dict[str, Job]:
+def planned(courses: Sequence[Course], experiments: Sequence[Experiment]) -> dict[str, Job]:
     """Return what is to be made by name, what takes long before what does not."""
     arms = list(dict.fromkeys(_arms(experiments)))
     jobs = {_seed(course): Job(_begin, (course,)) for course in courses}
     for form in dict.fromkeys(arm.examples for arm in arms if arm.examples):
-        jobs[form] = Job(_corpus, (form, courses[0].world, place.home / FOLDER / CORPORA))
+        jobs[form] = Job(_corpus, (form, courses[0].world, courses[0].home / FOLDER / CORPORA))
     for arm in sorted(arms, key=lambda arm: arm.until != "distil"):
         for course in courses:
             needs = (_seed(course), *([arm.examples] if arm.examples else []))
-            jobs[f"{arm.name}/{_seed(course)}"] = Job(_child, (place, course, arm), needs)
+            jobs[f"{arm.name}/{_seed(course)}"] = Job(_child, (course, arm), needs)
     if SHORT in arms:
         needs = (f"{SHORT.name}/{_seed(courses[0])}",)
-        jobs[BASE] = Job(_answered, (place, courses[0], SHORT, BASE), needs)
+        jobs[BASE] = Job(_answered, (courses[0], SHORT, BASE), needs)
     return jobs
 
 
@@ -106,13 +88,20 @@ def _corpus(form: str, scenes: Path, folder: Path) -> None:
     foreign.corpus(form, world.read(scenes), folder)
 
 
-def _child(place: Place, course: Course, arm: Arm) -> None:
+def _child(course: Course, arm: Arm) -> None:
     if arm.until == "distil":
-        _answered(place, course, arm, STUDENT)
+        _answered(course, arm, STUDENT)
     else:
-        place.bench(course, f"{arm.name}/{_seed(course)}").child(arm, course.seed)
+        _bench(course, f"{arm.name}/{_seed(course)}").child(arm, course.seed)
 
 
-def _answered(place: Place, course: Course, arm: Arm, model: str) -> None:
-    bench = place.bench(course, f"{arm.name}/{_seed(course)}")
+def _answered(course: Course, arm: Arm, model: str) -> None:
+    bench = _bench(course, f"{arm.name}/{_seed(course)}")
     bench.answered(bench.child(arm, course.seed), model)
+
+
+def _bench(course: Course, name: str) -> Bench:
+    """Return the lab at hand for one seed; what is told begins with `name`."""
+    folder, run = course.file.with_suffix(""), course.loaded()
+    shown = Lines("plain", f"{name}: ")
+    return Bench(folder, course.home, world.read(course.world), {course.seed: run}, shown)

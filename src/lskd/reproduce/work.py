@@ -18,7 +18,7 @@ from lskd.reproduce import page
 from lskd.reproduce.bench import FOLDER, Bench, begun, parent_file
 from lskd.reproduce.experiment import Experiment, Finding
 from lskd.reproduce.experiments import EXPERIMENTS
-from lskd.reproduce.jobs import Place, ahead
+from lskd.reproduce.jobs import ahead
 from lskd.reproduce.of_writer import NotThere
 from lskd.reproduce.page import Facts
 
@@ -77,7 +77,7 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
     runs = {}
     courses = first.of_seeds(seeds)
     if wanted.jobs > 1 and not wanted.quick:
-        ahead(Place(wanted.folder, wanted.home), courses, chosen, wanted.jobs)
+        ahead(courses, chosen, wanted.jobs)
     for course in courses:
         if wanted.quick:
             runs[course.seed] = take(course, world, Annotators(seed=course.seed), display)

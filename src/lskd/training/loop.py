@@ -146,7 +146,8 @@ def _prepare(task: Task, count: int, recipe: Recipe, accelerator: Accelerator) -
     )
     average = None if recipe.average is None else Average(weights, recipe.average)
     trained = Trained(weights, dict(task.model.named_buffers()), optimiser, average)
-    return Run(accelerator, task, model, trained, recipe, count)
+    precision = named(recipe.precision, accelerator.device)
+    return Run(accelerator, task, model, trained, recipe, count, precision)
 
 
 def _restore(
@@ -178,8 +179,7 @@ def _steps(
     began, saved = time.monotonic(), done
     try:
         if history:
-            precision = named(recipe.precision, accelerator.device)
-            standing.begin(folder, done, recipe.steps, precision)
+            standing.begin(folder, done, recipe.steps, run.precision)
         if history and done:
             # It is drawn after its checkpoint: a kill or a full disk may have come between.
             plot.write(folder / PLOT, read(folder / LOSSES))

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from lskd.training import order, sharding
 from lskd.training.checkpoint import Trained
 from lskd.training.history import Measured
-from lskd.training.precision import bf16
-from lskd.training.recipe import Recipe
+from lskd.training.recipe import Precision, Recipe
 from lskd.training.task import Preparing, Task
 
 if TYPE_CHECKING:  # `loop` imports it, and says what to install where it is missing
@@ -20,7 +19,10 @@ if TYPE_CHECKING:  # `loop` imports it, and says what to install where it is mis
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the steps of a training share; `model` is the task's, wrapped for all processes."""
+    """What the steps of a training share; `model` is the task's, wrapped for all processes.
+
+    `precision` is the recipe's, or what "auto" stands for on the device.
+    """
 
     accelerator: "Accelerator"
     task: Task
@@ -28,6 +30,7 @@ class Run:
     trained: Trained
     recipe: Recipe
     count: int
+    precision: Precision
 
 
 def take(run: Run, step: int) -> Measured:
@@ -58,7 +61,7 @@ def _gradients(run: Run, step: int) -> tuple[tuple[str, ...], Tensor]:
 
     The values, (1 + parts,) float32, are the loss and its parts, means over all rows.
     """
-    recipe, accelerator, device = run.recipe, run.accelerator, run.accelerator.device
+    recipe, accelerator = run.recipe, run.accelerator
     parts = _parts(run, step)
     names: tuple[str, ...] = ()
     measured = []
@@ -69,7 +72,7 @@ def _gradients(run: Run, step: int) -> tuple[tuple[str, ...], Tensor]:
         torch.manual_seed(noise)
         with nullcontext() if last else accelerator.no_sync(run.model):
             with torch.autocast(
-                accelerator.device.type, torch.bfloat16, enabled=bf16(recipe.precision, device)
+                accelerator.device.type, torch.bfloat16, enabled=run.precision == "bf16"
             ):
                 generator = _generator(recipe, step, number)
                 losses = run.task.losses(run.model, part.rows, generator)

@@ -32,7 +32,7 @@ from lskd.table import Tables
 from lskd.training import processes
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
-from lskd.training.precision import bf16, named
+from lskd.training.precision import named
 from lskd.training.standing import TRAINING
 from lskd.types import Example, GenerativeStudent
 from lskd.writing.coordinates import codec_of
@@ -156,18 +156,21 @@ def _filled(
     """Return a cache that has all views of all units."""
     folder = context.folder / SIGHTS if settings.cache is None else Path(settings.cache)
     device = next(writer.module.parameters()).device
-    fast = bf16(settings.precision, device)
+    precision = named(settings.precision, device)
     decisive = {
         "student": effective_model(settings.student),
         "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
         "marking": None if units.rows.pointing.codec else settings.marking,
-        "precision": named(settings.precision, device),
+        "precision": precision,
         "storage": settings.storage,
     }
     cache = SightCache(folder / _digest(decisive))
 
     def look(some: Sequence[View]) -> list[Sight]:
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=fast):
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        ):
             seen = writer.look(eye(some))
         return [sight.to(torch.device("cpu"), KINDS[settings.storage]) for sight in seen]
 
