@@ -152,6 +152,18 @@ class Regions:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A picture with regions drawn: what a vision tower sees, and a key for what it saw.
+
+    `regions` stand in the order in which they are drawn, in pixels of the upright image; their ids
+    are those under which they are drawn.
+    """
+
+    image: Image
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A question about the image and a model's answer to it (a dynamic descriptor)."""
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from colour_world import SIDE, fill, opinions, write, write_base
+from pydantic import ValidationError
 from table_house import House
 
 import house
@@ -218,6 +219,29 @@ def test_the_image_encoder_is_trained_unless_it_is_frozen(small: World, trained:
     towers = {n: w for n, w in before.named_parameters() if n.startswith("backbone.vision.")}
     changed = [name for name, weight in towers.items() if not torch.equal(weight, after[name])]
     assert bool(changed) is trained
+
+
+def test_a_frozen_tower_that_sees_each_view_once_makes_the_same_critic(small: World) -> None:
+    frozen = BRIEF | {"train_vision": False, "epochs": 3}
+    small.fit(**frozen)
+    expected = small.weights()
+    small.house.said.clear()
+    small.fit(**frozen, views=1, storage="float32")
+    found = small.weights()
+    # Only the company in which views pass the tower differs.
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, atol=1e-4, rtol=1e-3)
+    shown = len({one.image_id for one in small.house.rows(Sample) if one.purpose == "train"})
+    told = [line for line in small.house.said if "are to be seen" in line]
+    assert len(told) == 1 and told[0].endswith(f"; {shown} views are to be seen")
+    small.house.said.clear()
+    small.fit(**frozen, views=1, storage="float32", qa_loss=False)
+    assert any(line.endswith("; 0 views are to be seen") for line in small.house.said)
+
+
+def test_features_of_a_tower_that_is_trained_are_not_kept() -> None:
+    with pytest.raises(ValidationError, match=r"views = 1 keeps .*train_vision = true"):
+        Settings(weights="base", views=1)
 
 
 def test_a_run_waits_for_judgments_and_says_where_the_samples_are(small: World) -> None:

@@ -9,10 +9,9 @@ import toys
 from torch import Tensor
 
 from lskd.blip2.text import Tokenizer
-from lskd.distil.augmentation import View
 from lskd.distil.batches import Sheet, sheet
 from lskd.distil.lessons import Lesson
-from lskd.types import Image
+from lskd.types import Image, View
 
 RIGHT, WRONG = "what colour is [0]? it is red", "what colour is [1]? it is red"
 

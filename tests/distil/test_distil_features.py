@@ -11,19 +11,18 @@ import torch
 import toys
 from torch import Tensor
 
+from lskd.blip2.features import FeatureCache, Limits, Storage, key
 from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.stage1 import Stage1
 from lskd.blip2.text import Tokenizer
 from lskd.distil import ledger
-from lskd.distil.augmentation import View
 from lskd.distil.batches import Eye
-from lskd.distil.features import FeatureCache, Limits, Storage, key
 from lskd.distil.ledger import Ledger
 from lskd.distil.lessons import Lessons, Variety
 from lskd.distil.task import Pupil, StudentTask
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
-from lskd.types import Example, Image
+from lskd.types import Example, Image, View
 
 ROOMY = Limits(gigabytes=1.0, views=3)
 

@@ -11,7 +11,6 @@ from test_generative_rows import PLAIN, canvas
 
 from lskd import marking
 from lskd.distil import ledger, rehearsal
-from lskd.distil.augmentation import View
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.generative.rows import Rows
 from lskd.distil.generative.units import Units, longest
@@ -19,7 +18,7 @@ from lskd.distil.ledger import Ledger
 from lskd.distil.rehearsal import Question
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
-from lskd.types import Example
+from lskd.types import Example, View
 from lskd.writing.pointing import Pointing
 
 PICTURES = 6

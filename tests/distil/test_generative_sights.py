@@ -8,10 +8,9 @@ from threading import Event
 import pytest
 import torch
 
-from lskd.distil.augmentation import View
 from lskd.distil.generative.sights import ENTRY, Limits, SightCache
 from lskd.errors import UserError
-from lskd.types import Box, Image, Region
+from lskd.types import Box, Image, Region, View
 from lskd.writing.writer import Sight
 
 ROOM = Limits(gigabytes=1.0, views=2)

@@ -50,7 +50,7 @@ def alone(folder: Path, panel: Panel, text: str) -> tuple[float, float]:
     view = view_pixels(load(panel.image), panel.regions, "clear", 28)
     with torch.no_grad():
         memory = model.backbone.remember(model.backbone.features(view[None]))
-        states = model.matching_states(memory, words)
+        states = model.backbone.qformer.match(memory, words)
         match = model.matching(states)[0, :, 1].mean()  # queries
         seen = model.contrast.of_views(model.backbone.qformer.look(memory))[0]
         read = model.contrast.of_texts(model.backbone.qformer.read(words))[0]

@@ -16,11 +16,10 @@ from faults.machine import House
 from faults.matrix import SIGHTS_FULL, TRAINED_FULL, heard, pattern
 from faults.trained_house import RECIPE, RUN, command, kept, well
 from lskd.blip2 import weights
-from lskd.distil.augmentation import View
 from lskd.distil.generative.sights import Limits, SightCache
 from lskd.errors import UserError
 from lskd.run import load
-from lskd.types import Image
+from lskd.types import Image, View
 from lskd.writing.blip2 import Blip2Writer
 from lskd.writing.chat import ChatWriter
 from lskd.writing.writer import Sight

@@ -105,7 +105,7 @@ def student_states(golden: Golden, student: Stage1) -> Pairs:
         memory.seen_by(torch.cat([rows, io["in.img_neg"], rows])),
         texts.take(torch.cat([rows, rows, io["in.txt_neg"]])),
     )
-    head = student.matching(matched[:, : qformer.size.queries])
+    head = student.matching(matched)
     read = qformer.read(texts)
     logits = student.written(states)
     ours |= {
@@ -126,6 +126,8 @@ def student_states(golden: Golden, student: Stage1) -> Pairs:
         ).sum(dim=1),
     }
     pairs = paired(golden, "stage1", ours)
+    _cut(pairs, "stage1.itm_output", qformer.size.queries)
+    _cut(pairs, "stage1.text_output", 1)
     for name in ("stage1.lm_hidden", "stage1.lm_logits"):  # behind a text they mean nothing
         one, other = pairs[name]
         pairs[name] = (one[texts.mask.bool()], other[texts.mask.bool()])
@@ -243,7 +245,6 @@ def critic_states(golden: Golden, critic: Critic) -> Pairs:
     io, texts, qformer = golden.io, golden.texts, critic.backbone.qformer
     memory = critic.backbone.remember(critic.backbone.features(io["in.image"]))
     hidden = qformer.match(memory, texts)
-    queries = hidden[:, : qformer.size.queries]
     said = critic.judge(memory, texts)
     assert said.qa is not None and said.rationale is not None
     label, qa, rationale = io["in.label"], io["in.qa_label"], io["in.r_label"]
@@ -252,8 +253,8 @@ def critic_states(golden: Golden, critic: Critic) -> Pairs:
         "hidden": hidden,
         "logits": said.match,
         "prediction": said.match.softmax(dim=1),
-        "qa_head_out": critic.qa(queries),
-        "r_head_out": critic.rationale(queries),
+        "qa_head_out": critic.qa(hidden),
+        "r_head_out": critic.rationale(hidden),
         "qa_logits": said.qa,
         "r_logits": said.rationale,
         "label_loss": match,
@@ -263,7 +264,9 @@ def critic_states(golden: Golden, critic: Critic) -> Pairs:
         "loss_fixed": critic_loss(said, label, qa, rationale),
         "loss_released": critic_loss(said, label, qa, qa),
     }
-    return paired(golden, "critic", ours)
+    pairs = paired(golden, "critic", ours)
+    _cut(pairs, "critic.hidden", qformer.size.queries)
+    return pairs
 
 
 def student_gradients(golden: Golden, attention: Attention, group: str) -> dict[str, Tensor]:
@@ -299,6 +302,12 @@ def lavis_gradients(model: weights.Model) -> dict[str, Tensor]:
         pieces = whole.tensor_split(len(link.theirs)) if len(link.theirs) > 1 else (whole,)
         gradients |= dict(zip(link.theirs, pieces, strict=True))
     return gradients
+
+
+def _cut(pairs: Pairs, name: str, states: int) -> None:
+    """Compare only the first states of rows: the pass makes no others."""
+    mine, theirs = pairs[name]
+    pairs[name] = (mine, theirs[:, :states])
 
 
 def paired(golden: Golden, prefix: str, ours: dict[str, Tensor]) -> Pairs:

@@ -21,7 +21,7 @@ class Contrast(nn.Module):
         return functional.normalize(self.vision(queries), dim=-1)
 
     def of_texts(self, states: Tensor) -> Tensor:
-        """Return unit features, (texts, embedding), from states, (texts, tokens, width)."""
+        """Return unit features, (texts, embedding), from states that begin with [CLS]'s."""
         return functional.normalize(self.text(states[:, 0]), dim=-1)
 
 

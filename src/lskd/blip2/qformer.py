@@ -2,7 +2,8 @@
 
 The keys and values of its cross-attention depend on the image alone. They are made once per view,
 as a `Memory`, and shared by all texts about the view and by all passes of a training step; that
-projection is half of the operations of a matching pass.
+projection is half of the operations of a matching pass. Of the last layer, only those states are
+made that a pass returns: to the others it is all the same.
 """
 
 import math
@@ -76,6 +77,18 @@ class Memory:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a layer's self-attention is asked for: the first `states`, None for all of them.
+
+    `mask`, to be broadcast to (rows, heads, states, all), is True where one may look, or added to
+    the scores where attention is eager.
+    """
+
+    mask: Tensor | None
+    states: int | None
+
+
 class _Projection(nn.Module):
     """Image features become the keys and values of one layer."""
 
@@ -88,16 +101,59 @@ class _Projection(nn.Module):
         return self.key(image), self.value(image)
 
 
-class _CrossAttention(nn.Module):
-    """Stands in a layer for its cross-attention, and is given keys and values ready-made."""
+class _Attention(nn.Module):
+    """How the attentions of all layers weigh values, in heads."""
 
     def __init__(self, replaced: Any, size: QFormerSize, attention: Attention) -> None:
         super().__init__()
-        self.query: nn.Linear = replaced.attention.query
-        self.output: nn.Module = replaced.output
         self.heads = size.heads
         self.dropout: float = replaced.attention.attention_dropout
-        self.attention = attention
+        self.kind = attention
+
+    def attend(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Return (rows, queries, width) from states of that width, the mask as in `_Asked`."""
+        queries, keys, values = (self._by_head(states) for states in (queries, keys, values))
+        dropout = self.dropout if self.training else 0.0
+        if self.kind == "sdpa":
+            found = functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
+        else:
+            # Queries are divided and not the scores, which are many more.
+            scores = queries / math.sqrt(queries.shape[-1]) @ keys.transpose(2, 3)
+            scores = scores if mask is None else scores + mask
+            found = functional.dropout(scores.softmax(dim=-1), dropout) @ values
+        return found.transpose(1, 2).flatten(2)  # (rows, heads, n, width / heads) -> (.., width)
+
+    def _by_head(self, states: Tensor) -> Tensor:
+        """Return (rows, n, width) as (rows, heads, n, width / heads)."""
+        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class _SelfAttention(_Attention):
+    """Stands in a layer for its self-attention, and makes no more states than are asked for."""
+
+    def __init__(self, replaced: Any, size: QFormerSize, attention: Attention) -> None:
+        super().__init__(replaced, size, attention)
+        self.attention: Any = replaced.attention  # its weights keep their names
+        self.output: nn.Module = replaced.output
+
+    def forward(self, hidden_states: Tensor, attention_mask: _Asked, **_: object) -> Tensor:
+        """Return (rows, states, width) of hidden states, (rows, all, width)."""
+        made, wanted = self.attention, hidden_states[:, : attention_mask.states]
+        keys, values = made.key(hidden_states), made.value(hidden_states)
+        found = self.attend(made.query(wanted), keys, values, attention_mask.mask)
+        looked: Tensor = self.output(found, wanted)
+        return looked
+
+
+class _CrossAttention(_Attention):
+    """Stands in a layer for its cross-attention, and is given keys and values ready-made."""
+
+    def __init__(self, replaced: Any, size: QFormerSize, attention: Attention) -> None:
+        super().__init__(replaced, size, attention)
+        self.query: nn.Linear = replaced.attention.query
+        self.output: nn.Module = replaced.output
 
     def forward(
         self,
@@ -110,31 +166,17 @@ class _CrossAttention(nn.Module):
         Queries do not see each other here, so those of all rows of a view may form one long row:
         (rows, queries, width) -> (views, rows / views * queries, width). Nothing is copied.
         """
-        seen, seats = encoder_hidden_states
-        keys, values = (self._by_head(states) for states in seen)
+        (keys, values), seats = encoder_hidden_states
         asked: Tensor = self.query(hidden_states)
         if seats is not None:
             empty = asked.new_zeros(len(keys) * seats.each, *asked.shape[1:])
             asked = empty.index_copy(0, seats.of, asked)
         folded = asked.reshape(len(keys), -1, asked.shape[-1])
-        found = self._attend(self._by_head(folded), keys, values)
-        joined = found.transpose(1, 2).flatten(2)  # (views, heads, n, width / heads) -> (.., width)
-        joined = joined.reshape(-1, *asked.shape[1:])
+        found = self.attend(folded, keys, values).reshape(-1, *asked.shape[1:])
         if seats is not None:
-            joined = joined.index_select(0, seats.of)
-        looked: Tensor = self.output(joined, hidden_states)
+            found = found.index_select(0, seats.of)
+        looked: Tensor = self.output(found, hidden_states)
         return looked
-
-    def _by_head(self, states: Tensor) -> Tensor:
-        """Return (views, n, width) as (views, heads, n, width / heads)."""
-        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
-
-    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        if self.attention == "sdpa":
-            return functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
-        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])
-        return functional.dropout(scores.softmax(dim=-1), dropout) @ values
 
 
 class QFormer(nn.Module):
@@ -172,9 +214,10 @@ class QFormer(nn.Module):
         self.memory = nn.ModuleDict(
             {str(n): _Projection(vision_width, size.width) for n in size.cross_layers}
         )
-        for n in size.cross_layers:
-            layer = self.model.encoder.layer[n]
-            layer.crossattention = _CrossAttention(layer.crossattention, size, attention)
+        for n, layer in enumerate(self.model.encoder.layer):
+            layer.attention = _SelfAttention(layer.attention, size, attention)
+            if n in size.cross_layers:
+                layer.crossattention = _CrossAttention(layer.crossattention, size, attention)
         for weight in (self.query_tokens, *self.embeddings.parameters()):
             nn.init.normal_(weight, std=config.initializer_range)
         for name, weight in self.memory.named_parameters():
@@ -193,19 +236,24 @@ class QFormer(nn.Module):
         return self._layers(hidden, None, memory, self.size.queries)
 
     def read(self, texts: Texts) -> Tensor:
-        """Return the states of the texts without any image, (texts, tokens, width)."""
+        """Return the state that tells of each text without any image, (texts, 1, width).
+
+        It is that of [CLS].
+        """
         mask = texts.mask[:, None, None, :].bool()  # (texts, 1, 1, tokens)
-        return self._layers(self._embedded(texts.ids), mask, None, 0)
+        return self._layers(self._embedded(texts.ids), mask, None, 0, states=1)
 
     def match(self, memory: Memory, texts: Texts) -> Tensor:
-        """Return joint states, (texts, queries + tokens, width): everything sees everything.
+        """Return what the queries see beside a text, (texts, queries, width).
 
+        Queries and text see each other.
         The texts are in the order of the views, equally many for each, or sit as the memory says.
         """
         queries = self.size.queries
         seen = texts.mask.new_ones(len(texts), queries)
         mask = torch.cat([seen, texts.mask], dim=1)[:, None, None, :].bool()
-        return self._layers(self._embedded(texts.ids, self.query_tokens), mask, memory, queries)
+        embedded = self._embedded(texts.ids, self.query_tokens)
+        return self._layers(embedded, mask, memory, queries, states=queries)
 
     def write(self, memory: Memory, texts: Texts) -> tuple[Tensor, Tensor]:
         """Return (views, queries, width) as `look` does, and (texts, tokens, width) to write from.
@@ -233,16 +281,26 @@ class QFormer(nn.Module):
         return embedded
 
     def _layers(
-        self, embedded: Tensor, mask: Tensor | None, memory: Memory | None, queries: int
+        self,
+        embedded: Tensor,
+        mask: Tensor | None,
+        memory: Memory | None,
+        queries: int,
+        states: int | None = None,
     ) -> Tensor:
-        """Run the layers; the mask is True where one may look."""
+        """Return the first `states` of the last layer, or all; the mask is True where one may look.
+
+        Where not all are wanted, the mask is the same for all.
+        """
         hidden: Tensor = self.model.dropout(self.model.layernorm(embedded))
         if mask is not None and self.attention == "eager":  # which adds its mask to the scores
             mask = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(
                 ~mask, torch.finfo(hidden.dtype).min
             )
+        last = len(self.model.encoder.layer) - 1
         for n, layer in enumerate(self.model.encoder.layer):
+            asked = _Asked(mask, states if n == last else None)
             known = memory is not None and n in memory.layers
             seen = (memory.layers[n], memory.seats) if memory is not None and known else None
-            hidden = layer(hidden, mask, seen, query_length=queries)
+            hidden = layer(hidden, asked, seen, query_length=queries)
         return hidden

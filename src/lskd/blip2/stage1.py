@@ -79,13 +79,8 @@ class Stage1(nn.Module):
 
     def judge(self, memory: Memory, texts: Texts) -> Verdict:
         """Return match logits of texts about views, in the views' order, equally many for each."""
-        queries = self.matching_states(memory, texts)
+        queries = self.backbone.qformer.match(memory, texts)
         return Verdict(self.matching(queries).mean(dim=1))  # (texts, queries, 2) -> (texts, 2)
-
-    def matching_states(self, memory: Memory, texts: Texts) -> Tensor:
-        """Return the states that `matching` reads, (texts, queries, width)."""
-        qformer = self.backbone.qformer
-        return qformer.match(memory, texts)[:, : qformer.size.queries]
 
     def written(self, states: Tensor) -> Tensor:
         """Return logits of the next tokens, (texts, tokens, vocabulary)."""
@@ -109,8 +104,7 @@ class Critic(nn.Module):
 
     def judge(self, memory: Memory, texts: Texts) -> Verdict:
         """Return logits and ratings of texts about views, equally many for each, in their order."""
-        qformer = self.backbone.qformer
-        queries = qformer.match(memory, texts)[:, : qformer.size.queries]
+        queries = self.backbone.qformer.match(memory, texts)
         return Verdict(
             self.matching(queries).mean(dim=1),  # (texts, queries, 2) -> (texts, 2)
             self.qa.rate(queries),

@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 
 from lskd.critique.judgments import Given
 from lskd.critique.labels import Label, labelled, rejected
-from lskd.critique.view import Look, View, permuted
+from lskd.critique.view import Look, permuted
 from lskd.errors import UserError
 from lskd.storage.address import is_url
 from lskd.table import Tables
-from lskd.types import Image, Judgment, Regions, Reject, Sample, Triple
+from lskd.types import Image, Judgment, Regions, Reject, Sample, Triple, View
 
 Purpose = Literal["train", "evaluate"]
 

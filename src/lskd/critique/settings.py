@@ -12,10 +12,10 @@ from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Batch
-from lskd.training.settings import Share, Training
+from lskd.training.settings import Cached, Share
 
 
-class Settings(Training):
+class Settings(Cached):
     """Whose judgments, what is trained on them, and how.
 
     The judgments: `judgments` is a file or a folder of them (see `lskd.critique.judgments`), and a
@@ -30,8 +30,10 @@ class Settings(Training):
     `lskd.critique.view.Look`.
 
     The losses: `qa_loss` and `rationale_loss` are the regressions of Table 1. `train_vision` is as
-    in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken. The rest
-    is as in `lskd.training.settings.Training` and `lskd.resources.Resources`.
+    in the paper, `train_ln_vision` belongs to it where it is off. `epochs` are all taken. With
+    `views` = 1 a frozen tower sees each view once, and what it saw is kept; else it sees each
+    "fresh" whenever a triple about it is learned from. The rest is as in
+    `lskd.training.settings.Cached` and `lskd.resources.Resources`.
 
     `target_precision` is the one that a threshold is told for at the end; it changes no weight.
     """
@@ -59,6 +61,7 @@ class Settings(Training):
     rationale_loss: bool = True
     train_vision: bool = True  # section 3
     train_ln_vision: bool = True
+    views: Literal[1, "fresh"] = "fresh"
 
     epochs: PositiveInt = 10  # section 3
     batch: PositiveInt = 256  # section 3
@@ -84,6 +87,11 @@ class Settings(Training):
             self.recipe(max(1, self.warmup or 0))
         except UserError as error:
             raise ValueError(str(error)) from error
+        if self.views != "fresh" and self.train_vision:
+            raise ValueError(
+                "views = 1 keeps what a frozen tower saw, but train_vision = true: "
+                'set views = "fresh", or train_vision = false'
+            )
         return self
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lskd.blip2.pixels import view_pixels
-from lskd.critique.view import Look, View
+from lskd.critique.view import Look
+from lskd.types import View
 
 
 class Sight:

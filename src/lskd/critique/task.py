@@ -12,19 +12,19 @@ from lskd.blip2.stage1 import Critic
 from lskd.blip2.text import Texts, Tokenizer, collate
 from lskd.critique.note import Rating
 from lskd.critique.rows import Row
-from lskd.critique.view import View
 from lskd.training.task import StepLosses
+from lskd.types import View
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """Rows of training on the processor.
 
-    `pixels`, (views, 3, side, side), are of each distinct view, and row r is about `view[r]`.
+    `sights` are pixels of each distinct view, or features of it, and row r is about `view[r]`.
     `accepted` is (rows,) int64, `qa` and `rationale` are (rows,) float32, in [0, 1].
     """
 
-    pixels: Tensor
+    sights: Tensor
     view: Tensor
     texts: Texts
     accepted: Tensor
@@ -35,12 +35,14 @@ class Sheet:
 class CriticObjective(nn.Module):
     """The losses of a critic; a regression that is not among `ratings` is switched off (Table 1).
 
-    Weights of such a regression are frozen, since nothing would train them.
+    Weights of such a regression are frozen, since nothing would train them. Views come as pixels,
+    or as features where those are `cached`.
     """
 
-    def __init__(self, critic: Critic, ratings: Sequence[Rating]) -> None:
+    def __init__(self, critic: Critic, ratings: Sequence[Rating], cached: bool = False) -> None:
         super().__init__()
         self.critic = critic
+        self.cached = cached
         self.ratings = tuple(ratings)
         critic.qa.requires_grad_("qa" in ratings)
         critic.rationale.requires_grad_("rationale" in ratings)
@@ -48,8 +50,9 @@ class CriticObjective(nn.Module):
     def forward(self, sheet: Sheet) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss, and its parts: acceptance, then each of the ratings."""
         backbone = self.critic.backbone
-        device = backbone.ln_vision.weight.device
-        memory = backbone.remember(backbone.features(sheet.pixels.to(device)))
+        device, kind = backbone.ln_vision.weight.device, backbone.ln_vision.weight.dtype
+        sights = sheet.sights.to(device).to(kind)  # features are kept in fewer bits
+        memory = backbone.remember(sights if self.cached else backbone.features(sights))
         verdict = self.critic.judge(memory.seen_by(sheet.view.to(device)), sheet.texts.to(device))
         accepted = sheet.accepted.to(device)
         qa = sheet.qa.to(device) if "qa" in self.ratings else None
@@ -62,19 +65,19 @@ class CriticObjective(nn.Module):
 
 
 class CriticTask:
-    """Judged triples by number. `sight` makes the pixels of views, each distinct one once."""
+    """Judged triples by number. `sights` gives pixels or features of distinct views."""
 
     def __init__(
         self,
         objective: CriticObjective,
         rows: Sequence[Row],
-        sight: Callable[[Sequence[View]], Tensor],
+        sights: Callable[[Sequence[View]], Tensor],
         tokenizer: Tokenizer,
         limit: int,
     ) -> None:
         self.model = objective
         self.rows = rows
-        self.sight = sight
+        self.sights = sights
         # Few enough to be kept: the paper has 20,000.
         self.texts = tokenizer.encode([row.text for row in rows], limit)
 
@@ -92,7 +95,7 @@ class CriticTask:
         views = list(dict.fromkeys(row.view for row in rows))
         place = {view: number for number, view in enumerate(views)}
         return Sheet(
-            pixels=self.sight(views),
+            sights=self.sights(views),
             view=torch.tensor([place[row.view] for row in rows]),
             texts=collate([self.texts[number] for number in numbers]),
             accepted=torch.tensor([int(row.label.accepted) for row in rows]),

@@ -20,11 +20,11 @@ from lskd.checkpoints.device import place
 from lskd.critique import note
 from lskd.critique.evaluation import calibrated
 from lskd.critique.sight import Sight
-from lskd.critique.view import Look, View, permuted
+from lskd.critique.view import Look, permuted
 from lskd.errors import UserError
 from lskd.protocols import Seen
 from lskd.training.memory import guarded
-from lskd.types import Score, Triple
+from lskd.types import Score, Triple, View
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 

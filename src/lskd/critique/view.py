@@ -14,20 +14,12 @@ from typing import Literal
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
-from lskd.types import Image, Region, Regions, Triple
+from lskd.types import Image, Regions, Triple, View
 
 Drawn = Literal["all", "named"]
 Pictures = Literal["own", "permuted"]
 TEXT = "question: {question} answer: {answer} rationale: {rationale}"  # the release
 PARTS = ("answer", "question", "rationale")
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A picture with regions drawn, in that order, in pixels of the upright image."""
-
-    image: Image
-    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 
 from lskd import picture, table
-from lskd.blip2 import weights
+from lskd.blip2 import features, weights
 from lskd.blip2.base import VOCABULARY
+from lskd.blip2.features import Features
 from lskd.blip2.scoring import Batching
 from lskd.blip2.stage1 import Critic
 from lskd.blip2.text import Tokenizer
@@ -23,11 +24,11 @@ from lskd.critique.settings import Settings
 from lskd.critique.sight import Sight
 from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
-from lskd.critique.view import View
 from lskd.stage import Context
 from lskd.storage.address import shown
 from lskd.training import loop, processes
 from lskd.training.standing import TRAINING
+from lskd.types import View
 
 USE = "lskd.critique.trained:TrainedCritic"
 
@@ -79,8 +80,16 @@ def train(
     backbone.freeze(vision=not settings.train_vision, ln_vision=not settings.train_ln_vision)
     if settings.recompute:
         backbone.recompute(vision=settings.train_vision)
-    objective = CriticObjective(critic, ratings(settings))
-    task = CriticTask(objective, rows, sight, tokenizer, settings.tokens)
+    cached = settings.views != "fresh"
+    sights: Features = sight
+    if cached:
+        how = features.keeping(settings, settings.marking, context.folder / features.FOLDER)
+        with processes.first():
+            sights = features.filled(
+                backbone, lambda: (row.view for row in rows), sight, how, context.say
+            )
+    objective = CriticObjective(critic, ratings(settings), cached)
+    task = CriticTask(objective, rows, sights, tokenizer, settings.tokens)
     recipe = settings.recipe(steps_of(settings, len(rows)), context.seed)
     where = context.folder / TRAINING / training
     loop.fit(task, len(rows), recipe, where, context.say, lambda steps: None)

@@ -11,23 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lskd import marking
-from lskd.types import Example, Image, Region
+from lskd.types import Example, Image, Region, View
 
 # What an example that names its regions by phrase is shown with: "plain", nothing drawn, as in the
 # paper, or "drawn", its regions and others.
 Described = Literal["plain", "drawn"]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A picture with regions drawn: what a vision tower sees, and a key for what it saw.
-
-    `regions` stand in the order in which they are drawn, in pixels of the upright image; their ids
-    are those under which they are drawn.
-    """
-
-    image: Image
-    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)

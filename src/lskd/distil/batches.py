@@ -11,9 +11,9 @@ from lskd import picture
 from lskd.blip2.negatives import keys
 from lskd.blip2.pixels import view_pixels
 from lskd.blip2.text import Texts, Tokenizer, collate
-from lskd.distil.augmentation import View
 from lskd.distil.lessons import Lesson
 from lskd.marking import MarkStyle
+from lskd.types import View
 
 Ids = tuple[int, ...]
 

@@ -11,12 +11,12 @@ from typing import Literal
 
 from lskd.blip2.negatives import misname, swap
 from lskd.distil import augmentation
-from lskd.distil.augmentation import Described, Shown, View, renumbered, show
+from lskd.distil.augmentation import Described, Shown, renumbered, show
 from lskd.distil.ledger import Ledger
 from lskd.distil.rehearsal import Statement
 from lskd.distil.swaps import Swapped, SwapsOf, numbers
 from lskd.distil.wording import Wording
-from lskd.types import Example
+from lskd.types import Example, View
 
 # What a control is not shown, to see that it is the pointing that is learnt: no regions are drawn
 # ("undrawn"), or texts name the drawn regions by each other's numbers at random ("shuffled").

@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -24,11 +23,11 @@ from lskd.protocols import Critic
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Stage
 from lskd.table import Tables
-from lskd.training.settings import Share, Training
+from lskd.training.settings import Cached, Share
 from lskd.types import Example, Reject, Student
 
 
-class Settings(Training):
+class Settings(Cached):
     """What is trained, on what, and how.
 
     The base: `weights` is a LAVIS `.pth` file or a Hugging Face folder, `frozen` the file that has
@@ -40,8 +39,7 @@ class Settings(Training):
     The rows: examples of `split`; `rationales` is the share of texts with a rationale, `further`
     the most regions that are drawn beside those named (default: all), `described` what examples by
     phrase are shown with. `views` fixed views of each example are seen once by the frozen tower and
-    kept (`cache` is where, at most `cache_gb` GB; `cache_batch` views are seen at once), or each
-    view is "fresh".
+    kept, or each view is "fresh".
 
     Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
     swapped, in up to `swap_texts` ways. If there is a `swap_critic`, it looks at `swap_candidates`
@@ -54,7 +52,7 @@ class Settings(Training):
     `control` learns the same texts without the pointing: its regions are not drawn, or texts name
     them by each other's numbers.
 
-    The rest is as in `lskd.training.settings.Training`, `lskd.resources.Resources` and
+    The rest is as in `lskd.training.settings.Cached`, `lskd.resources.Resources` and
     `lskd.blip2.objectives.StudentObjective`.
     """
 
@@ -76,10 +74,6 @@ class Settings(Training):
     further: NonNegativeInt | None = None
     described: Literal["plain", "drawn"] = "plain"
     views: PositiveInt | Literal["fresh"] = "fresh"
-    storage: Literal["bf16", "float32"] = "bf16"
-    cache: Annotated[str | None, WITHOUT_EFFECT] = None
-    cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0
-    cache_batch: Annotated[PositiveInt, WITHOUT_EFFECT] = 16
     workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
 
     swaps: Share = 0.0

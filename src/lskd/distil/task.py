@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from lskd.blip2.objectives import Batch, Losses, StudentObjective
 from lskd.blip2.text import Tokenizer
-from lskd.distil.augmentation import View
 from lskd.distil.batches import Sheet, sheet
 from lskd.distil.lessons import Lessons
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses
+from lskd.types import View
 
 
 class Pupil(nn.Module):

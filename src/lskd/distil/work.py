@@ -5,18 +5,14 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from lskd import __version__
+from lskd.blip2 import features
+from lskd.blip2.features import Features
 from lskd.blip2.objectives import StudentObjective
-from lskd.checkpoints.device import place
 from lskd.distil import base, examples, note, rehearsal, student
-from lskd.distil.augmentation import View
 from lskd.distil.base import Base
 from lskd.distil.batches import Eye
 from lskd.distil.examples import Choice
-from lskd.distil.features import FeatureCache, Features, Limits
 from lskd.distil.ledger import Ledger
 from lskd.distil.lessons import Lessons, Variety
 from lskd.distil.note import About
@@ -29,12 +25,10 @@ from lskd.stage import Context, Parts
 from lskd.table import Tables
 from lskd.training import processes
 from lskd.training.loop import fit
-from lskd.training.memory import guarded
-from lskd.training.precision import named
 from lskd.training.standing import TRAINING
 from lskd.types import Example, Student
 
-STUDENT, FEATURES = "student", "features"
+STUDENT = "student"
 USE = "lskd.distil.student:Student"
 
 
@@ -92,7 +86,15 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
     eye = Eye(settings.marking, model.backbone.vision.size.image, settings.workers)
     cached = settings.views != "fresh"
     with processes.first():
-        sights: Features = _filled(begun, lessons, settings, context, eye) if cached else eye
+        sights: Features = eye
+        if cached:
+            sights = features.filled(
+                model.backbone,
+                lessons.all_views,
+                eye,
+                features.keeping(settings, settings.marking, context.folder / features.FOLDER),
+                context.say,
+            )
     objective = StudentObjective(
         model,
         begun.tokenizer.decode_id,
@@ -111,27 +113,6 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
     )
     recipe = settings.recipe(settings.steps, context.seed)
     fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
-
-
-def _filled(
-    begun: Base, lessons: Lessons, settings: Settings, context: Context, eye: Eye
-) -> FeatureCache:
-    """Return a cache that has all views of all rows."""
-    backbone = begun.student.backbone
-    folder = context.folder / FEATURES if settings.cache is None else Path(settings.cache)
-    precision = named(settings.precision, place())
-    cache = FeatureCache(folder, backbone, f"{settings.marking} {precision}", settings.storage)
-
-    def features(some: Sequence[View]) -> Tensor:
-        device = backbone.ln_vision.weight.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return backbone.features(eye(some).to(device))
-
-    backbone.to(place())
-    limits = Limits(settings.cache_gb, settings.cache_batch)
-    with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
-        cache.fill(lessons.all_views, features, limits, context.say)
-    return cache
 
 
 def _swaps(

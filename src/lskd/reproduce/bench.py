@@ -107,15 +107,17 @@ class Bench:
     def _changes(self, arm: Arm, own: Mapping[str, Any], parent: Run, out: Path) -> list[str]:
         """Return the settings that name folders, which depend on where a child lies."""
         changes = []
+        sights = (self.home / FOLDER / SIGHTS).as_posix()
         if "critic" in own:  # a critic of its own, which then scores
             changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
+            changes.append(f"critic.cache={sights}")
         if "scores" in own.get("score", {}).get("critic", {}):
             changes.append(f"score.critic.scores={parent.folders['score'].as_posix()}")
         if "swap_critic" in own.get("distil", {}):
             changes.append(f"distil.swap_critic.folder={parent.folders['critic'].as_posix()}/model")
         if arm.until == "distil":
             # The tower is frozen and the same for all, so what it saw serves every student.
-            changes.append(f"distil.cache={(self.home / FOLDER / SIGHTS).as_posix()}")
+            changes.append(f"distil.cache={sights}")
         if arm.examples:
             made = foreign.corpus(arm.examples, self.world, self.home / FOLDER / CORPORA)
             changes.append(f"examples={made.as_posix()}")

@@ -4,7 +4,8 @@ In: keys of a run file or a recipe. Out: a `Recipe`. A section inherits these se
 own defaults where the paper has others.
 """
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -45,3 +46,20 @@ class Training(Section):
             seed=seed,
             **{name: getattr(self, name) for name in own},
         )
+
+
+class Cached(Training):
+    """How a model is trained that may be given what a frozen part of it saw, kept on disk.
+
+    `cache` is where that is kept (default: a folder of the stage), at most `cache_gb` GB of it;
+    `cache_batch` views are seen at once, and `storage` is the precision in which they are kept.
+    """
+
+    storage: Literal["bf16", "float32"] = "bf16"
+    cache: Annotated[str | None, WITHOUT_EFFECT] = None
+    cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0
+    cache_batch: Annotated[PositiveInt, WITHOUT_EFFECT] = 16
+
+    def cached_in(self, folder: Path) -> Path:
+        """Return where features are kept, `folder` unless `cache` says otherwise."""
+        return folder if self.cache is None else Path(self.cache)

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lskd.distil import augmentation
-from lskd.distil.augmentation import Described, Shown, View, renumbered, show
+from lskd.distil.augmentation import Described, Shown, renumbered, show
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.ledger import Ledger
 from lskd.distil.lessons import Control, controlled
-from lskd.types import Example
+from lskd.types import Example, View
 from lskd.writing.pointing import Pointing
 
 

@@ -5,10 +5,10 @@
 <folder>/<writer>/index    for each: 16 bytes that say which view it is of, its start, its length
 ```
 
-A view's key is that of `distil.features`. The name `<writer>` is a hash of the model's line in the
-run file, of its files, of the marking style and of the precision: another writer never meets these
-files. An index entry is written after its sight, so a kill loses what was not finished and nothing
-else.
+A view's key is that of `lskd.blip2.features`. The name `<writer>` is a hash of the model's line in
+the run file, of its files, of the marking style and of the precision: another writer never meets
+these files. An index entry is written after its sight, so a kill loses what was not finished and
+nothing else.
 """
 
 import os
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lskd.distil.augmentation import View
-from lskd.distil.disk import held, plainly, write_at
-from lskd.distil.features import GB, KEY, key
+from lskd.blip2.features import GB, KEY, key
 from lskd.errors import UserError
+from lskd.storage.disk import held, plainly, write_at
+from lskd.types import View
 from lskd.writing.writer import Sight, unpacked
 
 ENTRY = struct.Struct(f"<{KEY}sQQ")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
@@ -23,7 +23,7 @@ from lskd.marking import MarkStyle
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Parts, Stage
 from lskd.table import Tables
-from lskd.training.settings import Share, Training
+from lskd.training.settings import Cached, Share
 from lskd.types import Example, GenerativeStudent, Reject
 
 
@@ -43,7 +43,7 @@ class Trainable(Protocol):
         ...
 
 
-class Settings(Training):
+class Settings(Cached):
     """What is trained, on what, and how.
 
     `student` is the model as it begins (`lskd.writing`): BLIP-2 or Mini-GPT4, of which the Q-Former
@@ -55,16 +55,15 @@ class Settings(Training):
     text that is cut in two at random, as the official release does it (1 is all). `answer_text` and
     `rationale_text` are whole texts: what stands before the last part is given and not learnt.
     Texts that the student writes have `tokens` tokens at most. `further` and `described` are as in
-    [distil]. `views` fixed views of each example are looked at once and kept (`cache` is where, at
-    most `cache_gb` GB; `cache_batch` views are looked at at once; `storage` is their precision), or
-    each view is "fresh"; at most `together` neighbouring examples of one image share fixed views.
+    [distil]. `views` fixed views of each example are looked at once and kept, or each view is
+    "fresh"; at most `together` neighbouring examples of one image share fixed views.
     With `packed` these are one row of a batch, read together behind one picture. A share
     `rehearsed` of all rows is of the file `rehearsal`: questions about whole pictures, so that the
     student does not forget what its base could (`lskd.distil.rehearsal` tells its forms).
     A `control` learns the same texts without the pointing. With `coordinates` regions are not drawn
     but told in the prompt, in a way of `lskd.writing.coordinates`; "auto" is that of the family.
 
-    The rest is as in `lskd.training.settings.Training` and `lskd.resources.Resources`.
+    The rest is as in `lskd.training.settings.Cached` and `lskd.resources.Resources`.
     """
 
     student: Annotated[Model, Trainable]
@@ -84,10 +83,6 @@ class Settings(Training):
     packed: bool = False
     rehearsal: str | None = None
     rehearsed: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    storage: Literal["bf16", "float32"] = "bf16"
-    cache: Annotated[str | None, WITHOUT_EFFECT] = None
-    cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0
-    cache_batch: Annotated[PositiveInt, WITHOUT_EFFECT] = 16
     workers: Annotated[PositiveInt, WITHOUT_EFFECT] = 8
     control: Literal["none", "undrawn", "shuffled"] = "none"
 

@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from lskd.distil.augmentation import View
 from lskd.distil.generative.rows import Row
 from lskd.distil.generative.units import Units
 from lskd.training.ahead import Ahead
 from lskd.training.order import seed_of
 from lskd.training.task import StepLosses, mean_of_tokens
+from lskd.types import View
 from lskd.writing.writer import Line, Sight, Writer
 
 Ready = TypeVar("Ready")

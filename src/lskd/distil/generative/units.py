@@ -9,10 +9,10 @@ import random
 from array import array
 from collections.abc import Iterator
 
-from lskd.distil.augmentation import View
 from lskd.distil.generative.rows import Row, Rows, Said, cut
 from lskd.distil.ledger import Ledger
 from lskd.distil.rehearsal import Question
+from lskd.types import View
 
 
 class Units:

@@ -13,7 +13,6 @@ import torch
 
 from lskd import __version__, picture
 from lskd.distil import examples, note, rehearsal
-from lskd.distil.augmentation import View
 from lskd.distil.examples import Choice
 from lskd.distil.generative import student
 from lskd.distil.generative.fitting import Fitting
@@ -34,7 +33,7 @@ from lskd.training.loop import fit
 from lskd.training.memory import guarded
 from lskd.training.precision import named
 from lskd.training.standing import TRAINING
-from lskd.types import Example, GenerativeStudent
+from lskd.types import Example, GenerativeStudent, View
 from lskd.writing.coordinates import codec_of
 from lskd.writing.pointing import Pictured, Pointing
 from lskd.writing.writer import Packing, Sight, Writer

@@ -24,10 +24,17 @@ from torch import Tensor
 
 from lskd import __version__
 from lskd.blip2.stage1 import Backbone
-from lskd.distil.augmentation import View
-from lskd.distil.disk import held, plainly, write_at
+from lskd.checkpoints.device import place
 from lskd.errors import UserError
+from lskd.marking import MarkStyle
+from lskd.storage.disk import held, plainly, write_at
+from lskd.training.memory import guarded
+from lskd.training.precision import named
+from lskd.training.recipe import Precision
+from lskd.training.settings import Cached
+from lskd.types import View
 
+FOLDER = "features"  # of a stage, for those of its views
 Storage = Literal["bf16", "float32"]
 Features = Callable[[Sequence[View]], Tensor]
 
@@ -46,6 +53,17 @@ class Limits:
 
     gigabytes: float
     views: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How views are drawn and how exactly they are seen, and where that is kept, in which bits."""
+
+    marking: MarkStyle
+    precision: Precision
+    folder: Path
+    storage: Storage
+    limits: Limits
 
 
 class FeatureCache:
@@ -158,6 +176,43 @@ class FeatureCache:
         write_at(self._features, start * self.bytes, bits.numpy().tobytes())
         write_at(self._keys, start * KEY, b"".join(waiting))
         self._slots.update({name: start + n for n, name in enumerate(waiting)})
+
+
+def keeping(settings: Cached, marking: MarkStyle, folder: Path) -> Keeping:
+    """Return what a run file says of it; features lie in `folder` unless that says otherwise."""
+    return Keeping(
+        marking,
+        settings.precision,
+        settings.cached_in(folder),
+        settings.storage,
+        Limits(settings.cache_gb, settings.cache_batch),
+    )
+
+
+def filled(
+    backbone: Backbone,
+    views: Callable[[], Iterable[View]],
+    pixels: Features,
+    how: Keeping,
+    tell: Callable[[str], None],
+) -> FeatureCache:
+    """Return a cache that has what a frozen tower sees of all views; the backbone is then in place.
+
+    `pixels` returns (views, 3, side, side), normalised, for some views. Raises UserError as
+    `FeatureCache.fill` does, and for too little memory.
+    """
+    precision = named(how.precision, place())
+    cache = FeatureCache(how.folder, backbone, f"{how.marking} {precision}", how.storage)
+
+    def features(some: Sequence[View]) -> Tensor:
+        device = backbone.ln_vision.weight.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return backbone.features(pixels(some).to(device))
+
+    backbone.to(place())
+    with guarded("while views are seen", f"lower cache_batch ({how.limits.views})"):
+        cache.fill(views, features, how.limits, tell)
+    return cache
 
 
 def key(view: View) -> bytes:
