@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What is used is compiled when it is first imported; all of it takes a minute and a half.
+INSTALL = $(PIP) install --no-compile
 
 .PHONY: demo demo-light test packages lint check mutants bench docs clean
 
@@ -14,9 +16,10 @@ demo: demo-light $(VENV)/.lab
 demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
-# Two processes, a file of tests each: torch's own threads would get in each other's way.
+# A file of tests each, torch on one thread: its own would get in each other's way. On two cores
+# three processes, since many tests wait for a server, a browser or a process of their own.
 test: packages lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 # PostgreSQL and Chromium, where they are missing and may be installed; never fails.
 packages:
@@ -55,18 +58,18 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.[demo]'
+	$(INSTALL) --constraint constraints.txt --editable '.[demo]'
 	@touch $@
 
 # torch comes first and by its exact version, so that no other requirement chooses a build of it.
 $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[demo,train,ui]'
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --constraint constraints.txt --editable '.[demo,train,ui]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 clean:

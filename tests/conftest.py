@@ -1,5 +1,6 @@
 """What several tests share: the data of the workplace, if it is there, a server and a journal."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 from hypothesis import settings
 
 from chat.server import Server
+from lskd.__main__ import ALLOCATIONS
 from lskd.chat.journal import Journal
+
+# As the command does it: a tenth of the time of tests that load torch.
+gc.set_threshold(ALLOCATIONS)
 
 # Two cores that others use too: a slow example is no defect.
 settings.register_profile("lskd", deadline=None)
