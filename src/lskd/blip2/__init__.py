@@ -7,5 +7,6 @@ pixels -> vision tower -> features -> ln_vision -> memory (cross-attention keys 
 ```
 
 Read `size.py` and `stage1.py` first. `weights.py` reads and writes LAVIS and Hugging Face
-checkpoints, `objectives.py` holds the losses, `scoring.py` the one way to ask a trained model.
+checkpoints, `objectives.py` holds the losses, `scoring.py` the one way to ask a trained model,
+`features.py` what a frozen tower saw, on disk.
 """

@@ -10,6 +10,8 @@ published at its place, and read from there:
 - Journals, logs, training and caches lie in the working folder. Logs and paid replies are published
   while the run is at work (`lock`), trainings and caches are not.
 
+What grows there, as features that a frozen tower saw, is written by `disk`.
+
 A file is published whole or not at all. Credentials come from the environment, as each file system
 documents; they are never part of a URL, a run file or a message.
 """
