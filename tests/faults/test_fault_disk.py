@@ -9,6 +9,7 @@ from chat.server import Server
 from faults import machine
 from faults.machine import House
 from faults.matrix import DISK_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY, Fault, heard
+from lskd.chat.journal import Journal
 from lskd.run import load
 from test_paid import teacher
 
@@ -104,6 +105,22 @@ def test_a_read_only_folder_is_told_and_can_still_be_read(home: House, disk: Pat
     machine.remount(disk, "rw")
     assert home.run().exit_code == 0
     assert home.is_as_undisturbed()
+
+
+def test_a_journal_whose_disk_became_read_only_is_closed_without_a_traceback(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "disk" / "journal.sqlite"
+    path.parent.mkdir()
+    journal = Journal(path)
+    # A kernel makes a broken disk read-only although files of it are open; this one covers it.
+    with machine.small_disk(path.parent, ROOM):
+        machine.remount(path.parent, "ro")
+        journal.close()
+    reserve = path.with_name("journal.sqlite.reserve")
+    assert reserve.exists()
+    Journal(path).close()
+    assert not reserve.exists()
 
 
 def test_a_disk_that_is_full_from_the_start_is_told(home: House, disk: Path) -> None:

@@ -9,6 +9,7 @@ A commit survives the end of the process (kill -9). After a power failure the la
 (`synchronous = NORMAL`: a commit does not wait for the disk).
 """
 
+import contextlib
 import secrets
 import sqlite3
 import threading
@@ -64,7 +65,7 @@ class Journal:
             self._file = open_journal(path)
             self._reserve = make_reserve(path, RESERVE_BYTES)
             files = (self._file, *(file for _, file in self._parents))
-            self._end = weakref.finalize(self, _close, files, self._reserve)
+            self._end = weakref.finalize(self, _close, files, self._reserve.absolute())
             self._totals = read_totals(self._file)
 
     def close(self) -> None:
@@ -331,4 +332,6 @@ class Journal:
 def _close(files: Sequence[sqlite3.Connection], reserve: Path) -> None:
     for file in files:
         file.close()
-    reserve.unlink(missing_ok=True)
+    # Where the disk has become read-only the reserve stays, and who opens the journal next has it.
+    with contextlib.suppress(OSError):
+        reserve.unlink(missing_ok=True)
