@@ -8,7 +8,8 @@ from threading import Event
 import pytest
 import torch
 
-from lskd.distil.generative.sights import ENTRY, Limits, SightCache
+from lskd.blip2.features import Limits
+from lskd.distil.generative.sights import ENTRY, SightCache
 from lskd.errors import UserError
 from lskd.types import Box, Image, Region, View
 from lskd.writing.writer import Sight

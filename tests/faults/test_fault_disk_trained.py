@@ -16,7 +16,8 @@ from faults.machine import House
 from faults.matrix import SIGHTS_FULL, TRAINED_FULL, heard, pattern
 from faults.trained_house import RECIPE, RUN, command, kept, well
 from lskd.blip2 import weights
-from lskd.distil.generative.sights import Limits, SightCache
+from lskd.blip2.features import Limits
+from lskd.distil.generative.sights import SightCache
 from lskd.errors import UserError
 from lskd.run import load
 from lskd.types import Image, View

@@ -26,11 +26,9 @@ from lskd import __version__
 from lskd.blip2.stage1 import Backbone
 from lskd.checkpoints.device import place
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 from lskd.storage.disk import held, plainly, write_at
 from lskd.training.memory import guarded
 from lskd.training.precision import named
-from lskd.training.recipe import Precision
 from lskd.training.settings import Cached
 from lskd.types import View
 
@@ -53,17 +51,6 @@ class Limits:
 
     gigabytes: float
     views: int
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How views are drawn and how exactly they are seen, and where that is kept, in which bits."""
-
-    marking: MarkStyle
-    precision: Precision
-    folder: Path
-    storage: Storage
-    limits: Limits
 
 
 class FeatureCache:
@@ -178,31 +165,23 @@ class FeatureCache:
         self._slots.update({name: start + n for n, name in enumerate(waiting)})
 
 
-def keeping(settings: Cached, marking: MarkStyle, folder: Path) -> Keeping:
-    """Return what a run file says of it; features lie in `folder` unless that says otherwise."""
-    return Keeping(
-        marking,
-        settings.precision,
-        settings.cached_in(folder),
-        settings.storage,
-        Limits(settings.cache_gb, settings.cache_batch),
-    )
-
-
 def filled(
     backbone: Backbone,
     views: Callable[[], Iterable[View]],
     pixels: Features,
-    how: Keeping,
+    settings: Cached,
+    folder: Path,
     tell: Callable[[str], None],
 ) -> FeatureCache:
     """Return a cache that has what a frozen tower sees of all views; the backbone is then in place.
 
-    `pixels` returns (views, 3, side, side), normalised, for some views. Raises UserError as
-    `FeatureCache.fill` does, and for too little memory.
+    `pixels` returns (views, 3, side, side), normalised, for some views; features lie in `folder`
+    unless the settings say otherwise. Raises UserError as `FeatureCache.fill` does, and for too
+    little memory.
     """
-    precision = named(how.precision, place())
-    cache = FeatureCache(how.folder, backbone, f"{how.marking} {precision}", how.storage)
+    precision = named(settings.precision, place())
+    note = f"{settings.marking} {precision}"
+    cache = FeatureCache(settings.cached_in(folder), backbone, note, settings.storage)
 
     def features(some: Sequence[View]) -> Tensor:
         device = backbone.ln_vision.weight.device
@@ -210,8 +189,9 @@ def filled(
             return backbone.features(pixels(some).to(device))
 
     backbone.to(place())
-    with guarded("while views are seen", f"lower cache_batch ({how.limits.views})"):
-        cache.fill(views, features, how.limits, tell)
+    limits = Limits(settings.cache_gb, settings.cache_batch)
+    with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
+        cache.fill(views, features, limits, tell)
     return cache
 
 

@@ -63,9 +63,9 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             keep_others_out(path)
             self._file = open_journal(path)
-            self._reserve = make_reserve(path, RESERVE_BYTES)
+            self._reserve = make_reserve(path, RESERVE_BYTES).absolute()
             files = (self._file, *(file for _, file in self._parents))
-            self._end = weakref.finalize(self, _close, files, self._reserve.absolute())
+            self._end = weakref.finalize(self, _close, files, self._reserve)
             self._totals = read_totals(self._file)
 
     def close(self) -> None:

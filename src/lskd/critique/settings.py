@@ -9,7 +9,6 @@ from pydantic import Field, PositiveInt, model_validator
 from lskd.critique import judgments
 from lskd.critique.view import TEXT, Drawn, Look, Pictures
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Batch
 from lskd.training.settings import Cached, Share
@@ -50,7 +49,6 @@ class Settings(Cached):
     attention: Literal["sdpa", "eager"] = "sdpa"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # as BERT's
 
-    marking: MarkStyle = "clear"
     drawn: Drawn = "all"
     text: str = TEXT
     pictures: Pictures = "own"

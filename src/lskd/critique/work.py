@@ -83,10 +83,14 @@ def train(
     cached = settings.views != "fresh"
     sights: Features = sight
     if cached:
-        how = features.keeping(settings, settings.marking, context.folder / features.FOLDER)
         with processes.first():
             sights = features.filled(
-                backbone, lambda: (row.view for row in rows), sight, how, context.say
+                backbone,
+                lambda: (row.view for row in rows),
+                sight,
+                settings,
+                context.folder / features.FOLDER,
+                context.say,
             )
     objective = CriticObjective(critic, ratings(settings), cached)
     task = CriticTask(objective, rows, sights, tokenizer, settings.tokens)

@@ -18,7 +18,6 @@ from pydantic import (
 
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 from lskd.protocols import Critic
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Stage
@@ -66,7 +65,6 @@ class Settings(Cached):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # as BERT's
 
     split: str = "train"
-    marking: MarkStyle = "clear"
     answer_text: str = Wording().answer
     rationale_text: str = Wording().rationale
     tokens: PositiveInt = 128  # section 3

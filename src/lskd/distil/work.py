@@ -92,7 +92,8 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
                 model.backbone,
                 lessons.all_views,
                 eye,
-                features.keeping(settings, settings.marking, context.folder / features.FOLDER),
+                settings,
+                context.folder / features.FOLDER,
                 context.say,
             )
     objective = StudentObjective(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from lskd.marking import MarkStyle
 from lskd.stage import WITHOUT_EFFECT, Names, Section
 from lskd.training.recipe import Precision, Recipe
 
@@ -51,10 +52,12 @@ class Training(Section):
 class Cached(Training):
     """How a model is trained that may be given what a frozen part of it saw, kept on disk.
 
-    `cache` is where that is kept (default: a folder of the stage), at most `cache_gb` GB of it;
-    `cache_batch` views are seen at once, and `storage` is the precision in which they are kept.
+    `marking` is how regions are drawn on what it sees. `cache` is where that is kept (default: a
+    folder of the stage), at most `cache_gb` GB of it; `cache_batch` views are seen at once, and
+    `storage` is the precision in which they are kept.
     """
 
+    marking: MarkStyle = "clear"
     storage: Literal["bf16", "float32"] = "bf16"
     cache: Annotated[str | None, WITHOUT_EFFECT] = None
     cache_gb: Annotated[PositiveFloat, WITHOUT_EFFECT] = 200.0

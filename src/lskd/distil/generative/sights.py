@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lskd.blip2.features import GB, KEY, key
+from lskd.blip2.features import GB, KEY, Limits, key
 from lskd.errors import UserError
 from lskd.storage.disk import held, plainly, write_at
 from lskd.types import View
@@ -27,14 +27,6 @@ from lskd.writing.writer import Sight, unpacked
 ENTRY = struct.Struct(f"<{KEY}sQQ")
 
 Look = Callable[[Sequence[View]], Sequence[Sight]]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a cache may become, in GB (10^9 bytes), and how many views are seen at once."""
-
-    gigabytes: float
-    views: int
 
 
 @dataclass(frozen=True, slots=True)

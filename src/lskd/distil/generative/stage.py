@@ -19,7 +19,6 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
-from lskd.marking import MarkStyle
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Parts, Stage
 from lskd.table import Tables
@@ -69,7 +68,6 @@ class Settings(Cached):
     student: Annotated[Model, Trainable]
 
     split: str = "train"
-    marking: MarkStyle = "clear"
     coordinates: str | None = None
     answer_text: str = Wording().answer
     rationale_text: str = Wording().rationale

@@ -12,12 +12,13 @@ import PIL.Image
 import torch
 
 from lskd import __version__, picture
+from lskd.blip2.features import Limits
 from lskd.distil import examples, note, rehearsal
 from lskd.distil.examples import Choice
 from lskd.distil.generative import student
 from lskd.distil.generative.fitting import Fitting
 from lskd.distil.generative.rows import Rows, Variety
-from lskd.distil.generative.sights import Limits, SightCache
+from lskd.distil.generative.sights import SightCache
 from lskd.distil.generative.stage import Settings, files
 from lskd.distil.generative.task import WriterTask
 from lskd.distil.generative.units import Units
@@ -153,7 +154,6 @@ def _filled(
     writer: Writer, units: Units, settings: Settings, context: Context, eye: Eye
 ) -> SightCache:
     """Return a cache that has all views of all units."""
-    folder = context.folder / SIGHTS if settings.cache is None else Path(settings.cache)
     device = next(writer.module.parameters()).device
     precision = named(settings.precision, device)
     decisive = {
@@ -163,7 +163,7 @@ def _filled(
         "precision": precision,
         "storage": settings.storage,
     }
-    cache = SightCache(folder / _digest(decisive))
+    cache = SightCache(settings.cached_in(context.folder / SIGHTS) / _digest(decisive))
 
     def look(some: Sequence[View]) -> list[Sight]:
         with (
