@@ -5,7 +5,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lskd.errors import UserError
@@ -106,9 +106,27 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read(tmp_path / "none.txt")
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("dog\n_\n", 2), ("/a/_ 0\n", 1), ("0\tn00001740\t-1\t_\n", 1)],
+)
+def test_a_name_of_underscores_alone_is_told(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "blank.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"line {line}: has a label without a letter"):
+        read(path)
+
+
+def test_underscores_around_a_name_are_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "plain.txt"
+    path.write_text("_hot_dog_\n")
+    assert [label.text for label in read(path)] == ["hot dog"]
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\t"), min_size=1)
 
 
+@example(b"_")
 @given(st.one_of(st.binary(max_size=200), st.lists(NAMES).map(lambda all: "\n".join(all).encode())))
 def test_whatever_a_file_holds_it_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

@@ -95,6 +95,8 @@ def read(path: Path) -> tuple[Label, ...]:
         raise UserError(f"{path} has a header and no label below it")
     seen: set[str] = set()
     for (number, _), label in zip(rows[-len(labels) :], labels, strict=True):
+        if not label.text:
+            _fail(path, number, "has a label without a letter; each label has a name")
         if label.key in seen:
             _fail(path, number, f"{label.key!r} is there a second time; each key names one label")
         seen.add(label.key)
@@ -211,7 +213,7 @@ def _places(path: Path, rows: Sequence[Row]) -> Iterator[Label]:
                 f"number {match[3]} where {index} is due; categories_places365.txt counts its "
                 "lines from 0",
             )
-        yield Label(match[1], match[2].replace("/", ", ").replace("_", " "))
+        yield Label(match[1], _spoken(match[2].replace("/", ", ")))
 
 
 def _tencent(path: Path, rows: Sequence[Row]) -> Iterator[Label]:
@@ -233,7 +235,7 @@ def _tencent(path: Path, rows: Sequence[Row]) -> Iterator[Label]:
         if not names:
             _fail(path, number, "has no name in its last column")
         key = cells[0] if columns == 4 else str(index)
-        yield Label(key, names[0].replace("_", " "), tuple(names[1:]))
+        yield Label(key, _spoken(names[0]), tuple(names[1:]))
 
 
 def _open_images(path: Path, rows: Sequence[Row]) -> Iterator[Label]:
@@ -254,7 +256,12 @@ def _plain(path: Path, rows: Sequence[Row]) -> Iterator[Label]:
     for number, line in rows:
         if "\t" in line or line.startswith("/"):
             _fail(path, number, f"{line!r} is no plain label; a plain list has one label a line")
-        yield Label(str(number), line.strip().replace("_", " "))
+        yield Label(str(number), _spoken(line))
+
+
+def _spoken(name: str) -> str:
+    """Return a name as it is said: underscores stand for blanks."""
+    return name.replace("_", " ").strip()
 
 
 def _fail(path: Path, number: int, what: str) -> NoReturn:
