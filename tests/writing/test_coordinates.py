@@ -47,6 +47,14 @@ def near(one: Box, other: Box, codec: Codec, frame: Frame) -> bool:
     return all(abs(a - b) <= r * (1 + 1e-5) for (a, b), r in zip(pairs, reach, strict=True))
 
 
+def test_a_thin_box_grows_to_the_side_on_which_it_lies() -> None:
+    frame = Frame((3501, 8), (8, 8))  # a unit of `thousand` is 3.5 pixels wide
+    below, above = Box(6, 0, 7, 1), Box(7.1, 0, 8, 1)
+    for box in (below, above):
+        back = decode(encode(box, CODECS["thousand"], frame), CODECS["thousand"], frame)
+        assert near(box, back, CODECS["thousand"], frame)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=40)
 @given(data=st.data(), frame=FRAMES)

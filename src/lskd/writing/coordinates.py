@@ -195,8 +195,9 @@ def _ends(low: float, high: float, most: int, read: float | None) -> tuple[int, 
     if read is not None:
         return _interval(low * most, most), _interval(high * most, most)
     first, last = math.floor(low * most + 0.5), math.floor(high * most + 0.5)
-    if first == last:  # a box without area would not be seen
-        first, last = (first, first + 1) if first < most else (first - 1, first)
+    if first == last:  # a box without area would not be seen; the side that the box lies on grows
+        up = first < most and (low + high) / 2 * most >= first
+        return (first, first + 1) if up else (first - 1, first)
     return first, last
 
 
