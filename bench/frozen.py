@@ -19,12 +19,12 @@ import torch
 
 from lskd import picture
 from lskd.blip2.features import FeatureCache, Features, Limits
+from lskd.blip2.pixels import Eye
 from lskd.blip2.text import Tokenizer
 from lskd.critique import base
 from lskd.critique.labels import Label
 from lskd.critique.rows import Row
 from lskd.critique.settings import Settings
-from lskd.critique.sight import Sight
 from lskd.critique.task import CriticObjective, CriticTask
 from lskd.types import Box, Image, Region, View
 
@@ -61,15 +61,15 @@ def main() -> None:
     tokenizer = Tokenizer(base.vocabulary(settings))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         judged = rows(Path(folder), random.Random(0))
-        sight = Sight(settings.look, lambda view: picture.load(view.image), pool)
+        eye = Eye(settings.look.marking, settings.look.image, pool)
         cache = FeatureCache(Path(folder) / "features", critic.backbone, "", "bf16")
         cache.fill(
             lambda: (row.view for row in judged),
-            lambda views: critic.backbone.features(sight(views)),
+            lambda views: critic.backbone.features(eye(views)),
             Limits(1.0, 16),
             print,
         )
-        ways: dict[str, tuple[bool, Features]] = {"fresh": (False, sight), "kept": (True, cache)}
+        ways: dict[str, tuple[bool, Features]] = {"fresh": (False, eye), "kept": (True, cache)}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for repetition in range(REPETITIONS):
             for way, (cached, sights) in ways.items():

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from torch import Tensor
 
 from lskd.blip2.features import FeatureCache, Limits, Storage, key
 from lskd.blip2.objectives import StudentObjective
+from lskd.blip2.pixels import Eye
 from lskd.blip2.stage1 import Stage1
 from lskd.blip2.text import Tokenizer
 from lskd.distil import ledger
-from lskd.distil.batches import Eye
 from lskd.distil.ledger import Ledger
 from lskd.distil.lessons import Lessons, Variety
 from lskd.distil.task import Pupil, StudentTask
@@ -44,7 +45,7 @@ class Tower:
     def __init__(self, model: Stage1 | None = None) -> None:
         self.model = model or toys.student()
         self.model.backbone.freeze(vision=True)
-        self.eye = Eye("clear", toys.SIDE, 1)
+        self.eye = Eye("clear", toys.SIDE, ThreadPoolExecutor(1))
         self.seen: list[View] = []
 
     def __call__(self, views: Sequence[View]) -> Tensor:

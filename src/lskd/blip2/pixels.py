@@ -4,15 +4,17 @@ The order matters: resize, scale the regions alike, draw them, and only then tur
 So marks keep their width and no mark is cut or blurred by a resize.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
 
-from lskd import marking
-from lskd.types import Region
+from lskd import marking, picture
+from lskd.types import Region, View
 
 # Mean and spread of CLIP's training pixels, RGB in [0, 1]: what LAVIS normalises with.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -44,8 +46,33 @@ def view_pixels(
     return normalised(view_picture(pixels, regions, style, size))
 
 
-def normalised(picture: PIL.Image.Image) -> Tensor:
+def normalised(pixels: PIL.Image.Image) -> Tensor:
     """Return an RGB picture as (3, height, width), float32, normalised as for CLIP."""
-    values = torch.from_numpy(np.array(picture, dtype=np.float32))  # (height, width, 3)
+    values = torch.from_numpy(np.array(pixels, dtype=np.float32))  # (height, width, 3)
     normal = (values / 255 - torch.tensor(MEAN)) / torch.tensor(SPREAD)
     return normal.permute(2, 0, 1).contiguous()
+
+
+def loaded(view: View) -> PIL.Image.Image:
+    """Return the upright RGB picture of a view; raises UserError for one that cannot be read."""
+    return picture.load(view.image)
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """Makes pixels of views by the threads of `pool`; `load` returns a view's upright picture."""
+
+    style: marking.MarkStyle
+    side: int
+    pool: ThreadPoolExecutor
+    load: Callable[[View], PIL.Image.Image] = loaded
+
+    def __call__(self, views: Sequence[View]) -> Tensor:
+        """Return pixels, (views, 3, side, side), float32, normalised.
+
+        Raises UserError for a picture that cannot be read.
+        """
+        return torch.stack(list(self.pool.map(self._pixels, views)))
+
+    def _pixels(self, view: View) -> Tensor:
+        return view_pixels(self.load(view), view.regions, self.style, self.side)

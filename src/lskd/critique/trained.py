@@ -13,13 +13,13 @@ from torch import Tensor
 
 from lskd.blip2 import files, weights
 from lskd.blip2.base import VOCABULARY
+from lskd.blip2.pixels import Eye
 from lskd.blip2.scoring import Ask, Batching, score, see
 from lskd.blip2.stage1 import Critic, Verdict, new_critic
 from lskd.blip2.text import Tokenizer
 from lskd.checkpoints.device import place
 from lskd.critique import note
 from lskd.critique.evaluation import calibrated
-from lskd.critique.sight import Sight
 from lskd.critique.view import Look, permuted
 from lskd.errors import UserError
 from lskd.protocols import Seen
@@ -81,8 +81,8 @@ class TrainedCritic:
             for one, several in zip(seen, triples, strict=True)
             for triple in several
         ]
-        sight = Sight(look, lambda view: pictures[view.image.id].pixels, self.pool)
-        verdict = verdicts(self.model, self.tokenizer, look, asked, sight, self.batching)
+        eye = Eye(look.marking, look.image, self.pool, lambda view: pictures[view.image.id].pixels)
+        verdict = verdicts(self.model, self.tokenizer, look, asked, eye, self.batching)
         said = iter(self._scores([triple for several in triples for triple in several], verdict))
         return [tuple(next(said) for _ in several) for several in triples]
 
@@ -107,7 +107,7 @@ def verdicts(
     tokenizer: Tokenizer,
     look: Look,
     asked: Sequence[tuple[View, str]],
-    sight: Callable[[Sequence[View]], Tensor],
+    eye: Callable[[Sequence[View]], Tensor],
     batching: Batching,
 ) -> Verdict:
     """Return what a critic says of each text about its view, float32 on the processor."""
@@ -116,7 +116,7 @@ def verdicts(
     asks = [Ask(view, ids) for (view, _), ids in zip(asked, encoded, strict=True)]
     remedy = f"lower batch_views ({batching.views}) or batch_texts ({batching.texts})"
     with guarded("while triples are judged", remedy):
-        return score(model, asks, see(model, lambda views: sight(views).to(kind)), batching).verdict
+        return score(model, asks, see(model, lambda views: eye(views).to(kind)), batching).verdict
 
 
 def logits(verdict: Verdict) -> list[float]:

@@ -4,12 +4,11 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import PIL.Image
-
 from lskd import picture, table
 from lskd.blip2 import features, weights
 from lskd.blip2.base import VOCABULARY
 from lskd.blip2.features import Features
+from lskd.blip2.pixels import Eye
 from lskd.blip2.scoring import Batching
 from lskd.blip2.stage1 import Critic
 from lskd.blip2.text import Tokenizer
@@ -21,7 +20,6 @@ from lskd.critique.fit import MODEL
 from lskd.critique.note import About, Rating
 from lskd.critique.rows import Row, Rows
 from lskd.critique.settings import Settings
-from lskd.critique.sight import Sight
 from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
 from lskd.stage import Context
@@ -45,14 +43,14 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
         views = {row.view.image.id: row.view for row in rows.rows}
         # Before anything is trained: an image that is met in the last epoch would end it there.
         list(pool.map(_check_image, views.values()))
-        sight = Sight(settings.look, _pixels, pool)
+        eye = Eye(settings.look.marking, settings.look.image, pool)
         if known is None or known.training != digests.training:
-            critic = train(settings, rows.of("train"), sight, digests.training, context)
+            critic = train(settings, rows.of("train"), eye, digests.training, context)
         elif processes.leads():
             critic = read(folder).to(place("auto"))
         if not processes.leads():
             return None
-        found = _evaluation(critic, rows.of("evaluate"), sight, settings)
+        found = _evaluation(critic, rows.of("evaluate"), eye, settings)
     about = _about(settings, rows, found, digests, context.seed)
     curve.write(context.folder, found)
     note.write(folder, about)
@@ -64,7 +62,7 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
 
 
 def train(
-    settings: Settings, rows: Sequence[Row], sight: Sight, training: str, context: Context
+    settings: Settings, rows: Sequence[Row], eye: Eye, training: str, context: Context
 ) -> Critic:
     """Return a critic that was trained on some rows; the first process leaves it in its folder.
 
@@ -81,13 +79,13 @@ def train(
     if settings.recompute:
         backbone.recompute(vision=settings.train_vision)
     cached = settings.views != "fresh"
-    sights: Features = sight
+    sights: Features = eye
     if cached:
         with processes.first():
             sights = features.filled(
                 backbone,
                 lambda: (row.view for row in rows),
-                sight,
+                eye,
                 settings,
                 context.folder / features.FOLDER,
                 context.say,
@@ -119,10 +117,6 @@ def ratings(settings: Settings) -> tuple[Rating, ...]:
     return tuple(name for name, wanted in zip(base.RATINGS, on, strict=True) if wanted)
 
 
-def _pixels(view: View) -> PIL.Image.Image:
-    return picture.load(view.image)
-
-
 def _check_image(view: View) -> None:
     """Raise UserError if an image is no longer what the stage `images` has decoded."""
     try:
@@ -133,15 +127,13 @@ def _check_image(view: View) -> None:
         picture.load(view.image)  # which says what is wrong
 
 
-def _evaluation(
-    critic: Critic, rows: Sequence[Row], sight: Sight, settings: Settings
-) -> Evaluation:
+def _evaluation(critic: Critic, rows: Sequence[Row], eye: Eye, settings: Settings) -> Evaluation:
     verdict = verdicts(
         critic,
         Tokenizer(base.vocabulary(settings)),
         settings.look,
         [(row.view, row.text) for row in rows],
-        sight,
+        eye,
         Batching(settings.batch_views, settings.batch_texts),
     )
     judged = [

@@ -1,18 +1,14 @@
 """Rows of training become tensors: each distinct view once, texts padded to their longest."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lskd import picture
 from lskd.blip2.negatives import keys
-from lskd.blip2.pixels import view_pixels
 from lskd.blip2.text import Texts, Tokenizer, collate
 from lskd.distil.lessons import Lesson
-from lskd.marking import MarkStyle
 from lskd.types import View
 
 Ids = tuple[int, ...]
@@ -32,22 +28,6 @@ class Sheet:
     view: Tensor | None
     swapped: Texts | None
     swapped_rows: Tensor | None
-
-
-class Eye:
-    """Makes the pixels of views, (views, 3, side, side), with `workers` threads."""
-
-    def __init__(self, style: MarkStyle, side: int, workers: int) -> None:
-        self.style: MarkStyle = style
-        self.side = side
-        self._pool = ThreadPoolExecutor(workers)
-
-    def __call__(self, views: Sequence[View]) -> Tensor:
-        """Return the pixels of views; raises UserError for an image that cannot be read."""
-        return torch.stack(list(self._pool.map(self._pixels, views)))
-
-    def _pixels(self, view: View) -> Tensor:
-        return view_pixels(picture.load(view.image), view.regions, self.style, self.side)
 
 
 def sheet(

@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lskd import __version__
 from lskd.blip2 import features
 from lskd.blip2.features import Features
 from lskd.blip2.objectives import StudentObjective
+from lskd.blip2.pixels import Eye
+from lskd.blip2.stage1 import Stage1
 from lskd.distil import base, examples, note, rehearsal, student
 from lskd.distil.base import Base
-from lskd.distil.batches import Eye
 from lskd.distil.examples import Choice
 from lskd.distil.ledger import Ledger
 from lskd.distil.lessons import Lessons, Variety
@@ -83,37 +85,40 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
     model.backbone.freeze(vision=not settings.train_vision, ln_vision=not settings.train_ln_vision)
     if settings.recompute:
         model.backbone.recompute(vision=settings.train_vision)
-    eye = Eye(settings.marking, model.backbone.vision.size.image, settings.workers)
-    cached = settings.views != "fresh"
+    side = model.backbone.vision.size.image
+    with ThreadPoolExecutor(settings.workers) as pool:
+        sights = _sights(model, lessons, Eye(settings.marking, side, pool), settings, context)
+        objective = StudentObjective(
+            model,
+            begun.tokenizer.decode_id,
+            settings.kin,
+            settings.gathered_gradient,
+            settings.smoothing,
+            settings.hard_negatives,
+        )
+        task = StudentTask(
+            Pupil(objective, settings.views != "fresh"),
+            lessons,
+            sights,
+            begun.tokenizer,
+            settings.tokens,
+            settings.loss_weights,
+        )
+        recipe = settings.recipe(settings.steps, context.seed)
+        fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
+
+
+def _sights(
+    model: Stage1, lessons: Lessons, eye: Eye, settings: Settings, context: Context
+) -> Features:
+    """Return what gives the pixels of views, or their features where each view is seen once."""
+    if settings.views == "fresh":
+        return eye
+    folder = context.folder / features.FOLDER
     with processes.first():
-        sights: Features = eye
-        if cached:
-            sights = features.filled(
-                model.backbone,
-                lessons.all_views,
-                eye,
-                settings,
-                context.folder / features.FOLDER,
-                context.say,
-            )
-    objective = StudentObjective(
-        model,
-        begun.tokenizer.decode_id,
-        settings.kin,
-        settings.gathered_gradient,
-        settings.smoothing,
-        settings.hard_negatives,
-    )
-    task = StudentTask(
-        Pupil(objective, cached),
-        lessons,
-        sights,
-        begun.tokenizer,
-        settings.tokens,
-        settings.loss_weights,
-    )
-    recipe = settings.recipe(settings.steps, context.seed)
-    fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
+        return features.filled(
+            model.backbone, lessons.all_views, eye, settings, folder, context.say
+        )
 
 
 def _swaps(
