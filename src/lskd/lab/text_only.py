@@ -27,6 +27,14 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
+class _Told:
+    """An item, and the features of each of its choices."""
+
+    item: Item
+    choices: list[Places]
+
+
+@dataclass(frozen=True, eq=False)
 class _Table:
     """The choices of items, one after another.
 
@@ -55,26 +63,32 @@ def text_only(
     part = {image: number % parts for number, image in enumerate(images)}
     scores: dict[int, tuple[float, ...]] = {}
     for group in sorted({(item.benchmark, item.task) for item in items}):
-        own = [n for n, item in enumerate(items) if (item.benchmark, item.task) == group]
+        own = {n: _told(item) for n, item in enumerate(items) if _group(item) == group}
+        apart = [_told(item) for item in others or () if _group(item) == group]
         for held in range(parts):
-            asked = [n for n in own if part[items[n].image_id] == held]
-            if others is None:
-                learnt = [items[n] for n in own if part[items[n].image_id] != held]
-            else:
-                learnt = [item for item in others if (item.benchmark, item.task) == group]
-            found = _scored([items[n] for n in asked], _fitted(learnt))
-            scores.update(zip(asked, found, strict=True))
+            asked = {n: one for n, one in own.items() if part[one.item.image_id] == held}
+            rest = [one for n, one in own.items() if n not in asked]
+            weights = _fitted(rest if others is None else apart)
+            scores.update(zip(asked, _scored(list(asked.values()), weights), strict=True))
     return [
         Prediction(item.benchmark, item.task, item.id, item.image_id, scores[number])
         for number, item in enumerate(items)
     ]
 
 
-def _fitted(items: Sequence[Item]) -> Values:
+def _group(item: Item) -> tuple[str, str]:
+    return item.benchmark, item.task
+
+
+def _told(item: Item) -> _Told:
+    return _Told(item, [_features(item, choice) for choice in item.choices])
+
+
+def _fitted(told: Sequence[_Told]) -> Values:
     """Return the weights, (WIDTH,), that make the wanted choices likely among an item's."""
     weights: Values = np.zeros(WIDTH)
     power: Values = np.full(WIDTH, 1e-12)
-    learnt = [item for item in items if item.right or item.ratings]
+    learnt = [one for one in told if one.item.right or one.item.ratings]
     if not learnt:
         return weights
     table = _table(learnt)
@@ -87,10 +101,10 @@ def _fitted(items: Sequence[Item]) -> Values:
     return weights
 
 
-def _scored(items: Sequence[Item], weights: Values) -> list[tuple[float, ...]]:
-    if not items:
+def _scored(told: Sequence[_Told], weights: Values) -> list[tuple[float, ...]]:
+    if not told:
         return []
-    table = _table(items)
+    table = _table(told)
     parts = np.split(_values(table, weights), table.starts[1:])
     return [tuple(part.tolist()) for part in parts]
 
@@ -109,14 +123,14 @@ def _softmax(values: Values, starts: Places) -> Values:
     return shares
 
 
-def _table(items: Sequence[Item]) -> _Table:
-    columns = [_features(item, choice) for item in items for choice in item.choices]
-    sizes = [len(item.choices) for item in items]
+def _table(told: Sequence[_Told]) -> _Table:
+    columns = [found for one in told for found in one.choices]
+    sizes = [len(one.choices) for one in told]
     return _Table(
         np.concatenate(columns),
         np.repeat(np.arange(len(columns)), [len(found) for found in columns]),
         np.cumsum([0, *sizes[:-1]]),
-        np.concatenate([_wanted(item) for item in items]),
+        np.concatenate([_wanted(one.item) for one in told]),
     )
 
 
