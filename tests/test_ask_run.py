@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from chat.server import Misbehaviour, Server
-from test_cli import lskd
+from forked import lskd
 
 HOSTED = str(Path(__file__).parents[1] / "runs" / "hosted.toml")
 QUESTION = "Why is [0] near [1]?"

@@ -1,8 +1,7 @@
-"""The front door, used as a user uses it: by command line, in a process of its own."""
+"""The front door, used as a user uses it: by command line."""
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import house
+from forked import lskd
 from lskd.cli import app
 
-TESTS = Path(__file__).parent
 # What the installed script does, where a launcher has this process ignore interrupts.
 INTERRUPTIBLE = """
 import signal
@@ -24,19 +23,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from lskd.__main__ import main
 main()
 """
-
-
-def lskd(*args: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", "lskd", *map(str, args)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +172,8 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
 
 
 def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
-    result = lskd("run", "nowhere.toml", folder=tmp_path)
+    alone = [sys.executable, "-m", "lskd", "run", "nowhere.toml"]  # nothing is loaded before it
+    result = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: no run file nowhere.toml; the templates of lskd are in runs/\n"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import house
+from forked import lskd
 from lskd.run import load
 from lskd.types import Example
-from test_cli import lskd
 
 # Read by the libraries when they are first imported: nothing here may ask a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import house
+from forked import lskd
 from lskd import __version__
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
@@ -31,7 +32,6 @@ from lskd.run import Run, load
 from lskd.shards import Finished
 from lskd.status import status
 from lskd.types import Concepts, Image, Narratives, Regions
-from test_cli import lskd
 from threads_cluster import ThreadsCluster
 
 SMALL = Path("small.toml")

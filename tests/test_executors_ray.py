@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import house
+from forked import lskd
 from lskd.events import TRACE, read
 from lskd.run import Run, load
 from lskd.types import Concepts, Regions
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
-from test_cli import lskd
 
 skip_without_ray()
 pytestmark = pytest.mark.timeout(1200)

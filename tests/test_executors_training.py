@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import house
 import test_gen_gaps_run as school
+from forked import TESTS, lskd
 from lskd.errors import UserError
 from lskd.events import TRACE, read
 from lskd.executors.job import Job
@@ -27,7 +28,6 @@ from lskd.storage.address import located
 from lskd.types import Sample, Student
 from lskd.watch import watched
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
-from test_cli import TESTS, lskd
 
 skip_without_ray()
 pytestmark = pytest.mark.timeout(1200)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 import checkpoints
 import house
 import tiny_writers
-from launched import lskd, lskd_twice
+from forked import lskd
+from launched import lskd_twice
 from lskd.errors import JudgmentsNeeded
 from lskd.run import load
 from lskd.types import Example, Fit, GenerativeStudent, Image, Sample, Student, Triple
@@ -100,7 +101,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             house.run(Path("small.toml"))
         judge(Path("judgments.csv"), house.rows(load(Path("small.toml")), Sample))
     shutil.rmtree(folder / "out")
-    lskd(folder, "run", "small.toml", "--out", "out/one")
+    alone = lskd("run", "small.toml", "--out", "out/one", folder=folder)
+    assert alone.returncode == 0, alone.stderr
     said = lskd_twice(folder, "run", "small.toml", "--out", "out/two")
     (folder / "said.txt").write_text(said)
     return folder

@@ -16,12 +16,12 @@ import pytest
 
 import house
 from chat.server import Misbehaviour, Server
+from forked import TESTS, lskd
 from lskd.chat.paid import spent_so_far
 from lskd.marking import mark
 from lskd.picture import load as pixels
 from lskd.run import Run, load
 from lskd.types import Dialogue, Example, Image, Regions, Reject, Reply, Triple
-from test_cli import TESTS, lskd
 
 KEY = "sk-a-secret-that-must-not-be-found"
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import house
+from forked import lskd
 from lskd.cluster import Cluster, read_cluster
 from lskd.errors import UserError
 from lskd.events import TRACE, Event, append
@@ -21,7 +22,6 @@ from lskd.rates import rates
 from lskd.run import load
 from lskd.stages import STAGES
 from lskd.trace import Spans
-from test_cli import lskd
 
 SMALL = Path("small.toml")
 SOURCE = Path(__file__).parents[1] / "src" / "lskd"

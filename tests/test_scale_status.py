@@ -16,6 +16,7 @@ import pytest
 
 import house
 from chat.server import Server
+from forked import TESTS, lskd
 from lskd.chat.paid import Spent
 from lskd.cli.tables import print_status
 from lskd.errors import UserError
@@ -24,7 +25,6 @@ from lskd.hold import locked
 from lskd.holder import LOCK, SESSION, holder
 from lskd.run import load
 from lskd.status import status
-from test_cli import TESTS, lskd
 from test_paid import teacher
 
 SMALL = Path("small.toml")

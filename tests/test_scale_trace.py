@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import house
 from chat.server import Server
+from forked import lskd
 from lskd import events
 from lskd.chat.paid import Charge
 from lskd.errors import UserError
@@ -19,7 +20,6 @@ from lskd.holder import SESSION
 from lskd.pace import covered, pace
 from lskd.run import SHARD_LOG, load
 from lskd.trace import KINDS, Clock, Spans, measured, running
-from test_cli import lskd
 from test_paid import teacher
 
 SMALL = Path("small.toml")

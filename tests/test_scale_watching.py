@@ -16,8 +16,8 @@ import pytest
 
 import house
 from chat.server import Server
+from forked import TESTS, lskd
 from lskd.jsonlog import JsonLines, only_json, row, wrapped
-from test_cli import TESTS, lskd
 from test_paid import teacher
 
 KEYS = {"time", "stage", "shard", "event"}

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
 
+import forked
 from lskd.blip2 import ranks
 
 ROWS = {  # of the first process and of the second
@@ -83,7 +83,7 @@ def work(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Told]]:
     folder = tmp_path_factory.mktemp("ranks")
-    spawn(work, args=(str(folder),), nprocs=2)  # type: ignore[no-untyped-call]  # torch's own
+    forked.together(work, str(folder))
     return [torch.load(Path(folder) / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 

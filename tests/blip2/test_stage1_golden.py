@@ -1,24 +1,18 @@
 """The golden values of the official code, through the script that anyone can run."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
+
+from forked import script
 
 CHECK = Path(__file__).parents[1] / "golden" / "check.py"
 TINY = CHECK.parent / "blip2"
 
 
-def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(CHECK), str(folder), "tiny"], capture_output=True, text=True
-    )
-
-
 def test_every_golden_value_is_met_in_eager_and_sdpa() -> None:
-    done = run(TINY)
+    done = script(CHECK, str(TINY), "tiny")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 beyond tolerance" in done.stdout
     for group in ("eager stage1", "sdpa stage1", "eager critic", "sdpa gradients total"):
@@ -32,7 +26,7 @@ def test_a_wrong_and_an_unknown_value_fail_the_check(tmp_path: Path) -> None:
     values["stage1.novelty"] = values["stage1.loss"].clone()
     (folder / "tiny_io.safetensors").unlink()
     save_file(values, folder / "tiny_io.safetensors")
-    done = run(folder)
+    done = script(CHECK, str(folder), "tiny")
     assert done.returncode == 1
     assert "stage1.text_feat" in done.stdout and "stage1.novelty" in done.stdout
     named = [line for line in done.stdout.splitlines() if line.startswith("BEYOND TOLERANCE")]
@@ -40,6 +34,6 @@ def test_a_wrong_and_an_unknown_value_fail_the_check(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_golden_values_fails_the_check(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = script(CHECK, str(tmp_path), "tiny")
     assert done.returncode == 1
     assert "nothing to compare" in done.stdout

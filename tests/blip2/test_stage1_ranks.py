@@ -8,9 +8,9 @@ import torch
 import torch.distributed as dist
 from tiny_blip2 import shake, tiny_size
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
+import forked
 from lskd.blip2.negatives import Kin, keys
 from lskd.blip2.objectives import Batch, Losses, StudentObjective
 from lskd.blip2.stage1 import new_student
@@ -120,7 +120,7 @@ def work(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
-    spawn(work, args=(str(folder),), nprocs=2)  # type: ignore[no-untyped-call]  # torch's own
+    forked.together(work, str(folder))
     return folder
 
 

@@ -1,9 +1,6 @@
 """A killed training goes on, and ends in the same bits as one that nobody disturbed."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,19 +8,9 @@ from typing import Any
 import torch
 import toys
 
+from forked import begun
 from lskd.blip2 import files
 
-TRAIN = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from typing import Any
-import toys
-
-said = []
-toys.House(Path({root!r})).distil(said, **{changes!r})
-print(*said, sep="\\n")
-"""
 CHANGES: dict[str, Any] = {
     "steps": 24,
     "save_every": 4,
@@ -33,20 +20,19 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def train(root: Path) -> "subprocess.Popen[str]":
-    script = TRAIN.format(tests=str(Path(__file__).parent), root=str(root), changes=CHANGES)
-    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+def train(root: Path) -> None:
+    toys.House(root).distil([], **CHANGES)
 
 
 def test_a_killed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
-    process = train(tmp_path)
+    process = begun(train, tmp_path)
     while not list(tmp_path.glob("distil/training/*/checkpoints/00000012.pt")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (house.folder / "student").exists()
 
     said: list[str] = []

@@ -1,7 +1,5 @@
 """The stage `generative`: what it trains, what it leaves out and says why, and how it goes on."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,21 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import generative_students
+from forked import begun
 from lskd.distil import note
 from lskd.distil.generative.stage import STAGE
 from lskd.distil.generative.student import GenerativeStudent
 from lskd.types import GenerativeStudent as Row
 from lskd.types import Reject
-
-TRAIN = """
-import sys
-sys.path[:0] = {paths!r}
-from pathlib import Path
-import generative_house
-
-hall = generative_house.Hall(Path({root!r}), Path({base!r}))
-hall.train(**{changes!r})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -112,19 +101,19 @@ def test_what_was_kept_trains_to_the_same_bits_as_what_is_kept_elsewhere(
     assert not (other.folder / "sights").exists()
 
 
+def train(root: Path, base: Path, changes: dict[str, Any]) -> None:
+    Hall(root, base).train(**changes)
+
+
 def test_a_killed_training_ends_in_the_same_bits(base: Path, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"steps": 60, "save_every": 4, "prefixes": 0.3, "accumulate": 2}
     hall = generative_house.hall(tmp_path / "killed", base)
-    here = Path(__file__).parent
-    script = TRAIN.format(
-        paths=[str(here), str(here.parent)], root=str(hall.root), base=str(base), changes=changes
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    process = begun(train, hall.root, base, changes)
     while not list(hall.folder.glob("training/*/checkpoints/00000012.pt")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     assert not hall.student.exists()
     said: list[str] = []
     hall.train(said, **changes)

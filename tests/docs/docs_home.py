@@ -8,11 +8,9 @@ import contextlib
 import csv
 import importlib
 import json
-import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ import generative_students
 import house
 import launched
 from chat.server import Server
+from forked import at_work
 from lskd.cli import app
 from lskd.run import load
 from lskd.types import Sample
@@ -118,21 +117,11 @@ class Home:
 
     def served(self, *words: str, **variables: str) -> str:
         """Start a command that serves, wait for its first line, end it, and return that line."""
-        started = subprocess.Popen(
-            [sys.executable, "-m", "lskd", *words],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "200", **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with started:
-            assert started.stdout is not None and started.stderr is not None
-            line = started.stdout.readline()
-            started.send_signal(signal.SIGINT)
-            _, said = started.communicate(timeout=60)
-        assert line, said
-        assert started.returncode == 130, said
+        with at_work(*words, folder=self.folder, **variables) as started:
+            line = started.line()
+            started.signal(signal.SIGINT)
+            done = started.ended(60)
+        assert done.returncode == 130, done.stderr
         return line
 
     def launched(self, *words: str, launcher: tuple[str, ...]) -> str:

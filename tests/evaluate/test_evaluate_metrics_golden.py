@@ -1,27 +1,20 @@
 """The script that checks golden files: on the authors' values, on others, and on broken copies."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import script
+
 SCRIPT = Path(__file__).parents[1] / "golden" / "metrics.py"
 
 
 def run(folder: Path, *more: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(SCRIPT), str(folder), *more],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = script(SCRIPT, str(folder), *more)
     assert not done.stderr
     return done.returncode, done.stdout
 

@@ -20,11 +20,11 @@ import pytest
 from typer.testing import CliRunner
 
 import house
+from forked import TESTS
 from lskd.cli import app
 from lskd.execute import Selection, execute
 from lskd.progress import Lines
 from lskd.run import load
-from test_cli import TESTS
 
 PAGE = resource.getpagesize()
 

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from faults.matrix import FAULTS, page
-from test_cli import TESTS
+from forked import TESTS
 
 
 def test_the_page_of_faults_is_made_from_the_rows() -> None:

@@ -16,11 +16,11 @@ import pytest
 
 import house
 from chat.server import Server
+from forked import TESTS, lskd
 from lskd.chat.paid import spent_so_far
 from lskd.run import load
 from lskd.types import Reply
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
-from test_cli import TESTS, lskd
 from test_paid import tables, teacher
 
 skip_without_ray()

@@ -13,8 +13,8 @@ from typing import Any
 import generative_students
 import house
 from faults.machine import House, Result
+from forked import TESTS
 from lskd.run import load
-from test_cli import TESTS
 
 RUN = ("run", "small.toml")
 RECIPE = ("captioner", "said/captioner.toml")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from forked import lskd
 from lskd.cluster import read_cluster
 from lskd.errors import UserError
 from lskd.fingerprint import all_models
 from lskd.forecast import forecast
 from lskd.run import load
 from lskd.runfile import wrong_models
-from test_cli import lskd
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import lskd
 from lskd import exchange, progress, table
 from lskd.errors import UserError
 from lskd.evaluate import trial
@@ -33,7 +34,6 @@ from lskd.reproduce.page import Facts
 from lskd.reproduce.paper import reported
 from lskd.run import load
 from lskd.types import Comparison, Example, Preference, Score, Triple
-from test_cli import lskd
 
 RUNS = Path(__file__).parents[2] / "runs"
 LAB = RUNS / "lab"

@@ -19,9 +19,9 @@ import pytest
 
 import house
 from buckets import disk
+from forked import TESTS
 from lskd.run import load
 from lskd.types import Image, Triple
-from test_cli import TESTS
 
 pytestmark = pytest.mark.check
 DATASET = "datasets/tester/photos"

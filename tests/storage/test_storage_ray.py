@@ -11,10 +11,10 @@ import pytest
 import buckets
 import house
 from buckets import bucket, environment, machine
+from forked import TESTS, lskd
 from lskd.run import load
 from lskd.types import Concepts, Image, Narratives
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
-from test_cli import TESTS, lskd
 
 skip_without_ray()
 pytestmark = pytest.mark.timeout(1200)

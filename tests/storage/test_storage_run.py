@@ -16,10 +16,10 @@ import house
 from buckets import lskd, machine
 from chat.server import Server
 from clouds import KINDS, Place
+from forked import TESTS
 from lskd.run import Run, load
 from lskd.stages import STAGES
 from lskd.storage.address import on
-from test_cli import TESTS
 from test_paid import teacher
 
 # Libraries ask again several times, and wait ever longer, before they tell of an outage.

@@ -1,17 +1,16 @@
 """`lskd studio`, as people type it."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 from house_of_studio import run_of
 
+from forked import Started, at_work
 from lskd.runfile import RUN_FILE
 
 HERE = Path(__file__).parents[1]
@@ -25,17 +24,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.own
 
 
-def command(folder: Path, *options: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    environment.pop("LSKD_STUDIO_TOKEN", None)
-    return subprocess.Popen(
-        [sys.executable, "-m", "lskd", "studio", str(folder), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=HERE,
-    )
+@pytest.fixture(autouse=True)
+def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LSKD_STUDIO_TOKEN", raising=False)
+
+
+def studio(folder: Path, *options: str) -> AbstractContextManager[Started]:
+    return at_work("studio", folder, *options, folder=HERE)
 
 
 def free_port() -> int:
@@ -56,29 +51,24 @@ def answered(address: str) -> httpx.Response:
 
 
 def test_the_printed_address_opens_the_studio_and_ctrl_c_ends_it(folder: Path) -> None:
-    started = command(folder, "--port", str(free_port()))
-    assert started.stdout is not None and started.stderr is not None
-    with started:
-        line = started.stdout.readline()
+    with studio(folder, "--port", str(free_port())) as started:
+        line = started.line()
         assert line.startswith("studio: http://127.0.0.1:")
         page = answered(line.split()[1])
         assert page.status_code == 200 and "Explore" in page.text
         assert (folder / "studio" / "people.sqlite").exists()
-        started.send_signal(signal.SIGINT)
-        assert started.wait(30) == 130
-        assert "Traceback" not in started.stderr.read()
+        started.signal(signal.SIGINT)
+        done = started.ended(30)
+    assert done.returncode == 130 and "Traceback" not in done.stderr
 
 
 def test_the_owners_address_has_the_token(folder: Path) -> None:
-    started = command(folder, "--port", str(free_port()), "--token", "a-secret-of-the-owner")
-    assert started.stdout is not None
-    with started:
-        address = started.stdout.readline().split()[1]
+    token = ("--token", "a-secret-of-the-owner")
+    with studio(folder, "--port", str(free_port()), *token) as started:
+        address = started.line().split()[1]
         assert address.endswith("/enter/a-secret-of-the-owner")
         assert answered(address).status_code == 200
         assert answered(address.replace("of-the-owner", "of-nobody")).status_code == 403
-        started.send_signal(signal.SIGINT)
-        started.communicate(timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +83,10 @@ def test_the_owners_address_has_the_token(folder: Path) -> None:
 def test_what_is_wrong_is_told_in_one_line(
     folder: Path, options: tuple[str, ...], told: str
 ) -> None:
-    out, error = command(folder, *options).communicate(timeout=60)
-    assert out == "" and error.startswith("error: ") and told in error
-    assert error.count("\n") == 1
+    with studio(folder, *options) as started:
+        done = started.ended(60)
+    assert done.stdout == "" and done.stderr.startswith("error: ") and told in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_port_that_is_taken_is_told(folder: Path) -> None:
@@ -103,7 +94,8 @@ def test_a_port_that_is_taken_is_told(folder: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        started = command(folder, "--port", str(port))
-        _, error = started.communicate(timeout=60)
-    assert started.returncode == 2
-    assert f"cannot listen on 127.0.0.1 port {port}" in error and "Traceback" not in error
+        with studio(folder, "--port", str(port)) as started:
+            done = started.ended(60)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,6 +1,5 @@
 """Several processes train as one does, and the model of the paper trains on them."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from toy_task import RECIPE, ROWS, Mortal, Toy, equal, train, weights
 
+from forked import together
 from lskd.blip2.negatives import keys
 from lskd.blip2.objectives import Batch, Losses, StudentObjective
 from lskd.blip2.size import QFormerSize, Size, VisionSize
@@ -25,8 +25,6 @@ from lskd.training.task import StepLosses
 SHARED = replace(RECIPE, batch=12, accumulate=2)
 # Of rounding in a small gradient AdamW makes a part of a step, on some processors a tenth of it.
 GENTLE = replace(SHARED, learning_rate=1e-3)
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["lskd.training.loop", "torch._dynamo", "toy_task"])
 TEXTS = [(2, *range(5 + row, 8 + row + row % 3), 3) for row in range(ROWS)]
 
 
@@ -131,18 +129,8 @@ def see_errors(rank: int, folder: Path) -> None:
     torch.save(said, folder / f"errors{rank}.pt")
 
 
-def together(folder: Path, job: Callable[[int, Path], None]) -> None:
-    """Do a job in two processes."""
-    processes = [FORKS.Process(target=work, args=(rank, folder, job)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
-
-
 def test_two_processes_share_the_rows_of_one_and_learn_the_same(tmp_path: Path) -> None:
-    together(tmp_path, train_toy)
+    together(work, tmp_path, train_toy)
     rows, learned, said = zip(
         *(torch.load(tmp_path / f"toy{rank}.pt", weights_only=True) for rank in range(2)),
         strict=True,
@@ -167,14 +155,14 @@ def test_two_processes_share_the_rows_of_one_and_learn_the_same(tmp_path: Path) 
 def test_two_processes_that_are_stopped_end_in_the_weights_of_two_that_are_not(
     tmp_path: Path,
 ) -> None:
-    together(tmp_path, stop_and_go_on)
+    together(work, tmp_path, stop_and_go_on)
     for rank in range(2):
         whole, again = torch.load(tmp_path / f"stopped{rank}.pt", weights_only=True)
         assert equal(whole, again)
 
 
 def test_a_student_learns_on_two_processes_what_it_learns_on_one(tmp_path: Path) -> None:
-    together(tmp_path, train_student)
+    together(work, tmp_path, train_student)
     two, other = (
         torch.load(tmp_path / f"student{rank}.pt", weights_only=True) for rank in range(2)
     )
@@ -206,7 +194,7 @@ def test_a_student_with_dropout_that_was_stopped_ends_in_the_same_weights(tmp_pa
 
 
 def test_what_processes_cannot_share_is_an_error_on_each(tmp_path: Path) -> None:
-    together(tmp_path, see_errors)
+    together(work, tmp_path, see_errors)
     for rank in range(2):
         odd, own = torch.load(tmp_path / f"errors{rank}.pt", weights_only=True)
         assert "batch = 7 cannot be shared by 2 processes" in odd

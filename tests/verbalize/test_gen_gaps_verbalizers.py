@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import house
 import tiny_writers
-from launched import lskd_twice
+from forked import lskd_twice
 from lskd.cli import app
 from lskd.execute import Selection, execute
 from lskd.progress import Lines

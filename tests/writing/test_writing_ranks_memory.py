@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from typer.testing import CliRunner
 
+from forked import lskd
 from lskd.cli import app
 from lskd.errors import UserError
 from lskd.writing.activations import Load, kept
@@ -324,17 +322,6 @@ def test_a_row_of_a_packed_run_is_a_group_of_neighbours_about_a_view_or_two(
     assert (load["side"], load["views"], load["rows"]) == (side, views, side * views)
 
 
-def lskd(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lskd", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.timeout(900)
 def test_the_command_tells_it_of_a_run_and_of_a_checkpoint(
     folders: dict[str, Path], tmp_path: Path
@@ -344,7 +331,7 @@ def test_the_command_tells_it_of_a_run_and_of_a_checkpoint(
     given["student.checkpoint"] = str(folders["t5"])
     for name, value in given.items():
         words += ["--set", f"generative.{name}={value}"]
-    done = lskd(tmp_path, *words, "--ranks", "2")
+    done = lskd(*words, "--ranks", "2", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ranks"] == 2
@@ -353,10 +340,10 @@ def test_the_command_tells_it_of_a_run_and_of_a_checkpoint(
     keys = {"checkpoint": str(folders["t5"]), "recompute": True}
     expected = needed(USE, keys, Load(8, 4, 64, 5), ranks=2)
     assert found["total"] == expected.total
-    shown = lskd(tmp_path, "memory", "--checkpoint", str(folders["llama"]), "--bits", "4")
+    shown = lskd("memory", "--checkpoint", str(folders["llama"]), "--bits", "4", folder=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "frozen weights, 4 bits" in shown.stdout and "activations" in shown.stdout
-    wrong = lskd(tmp_path, *words, "--ranks", "3")
+    wrong = lskd(*words, "--ranks", "3", folder=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "batch = 8 cannot be shared by 3 processes" in wrong.stderr
-    assert "one of both" in lskd(tmp_path, "memory").stderr
+    assert "one of both" in lskd("memory", folder=tmp_path).stderr
