@@ -1,7 +1,6 @@
 """The cache of a frozen tower's features: equal to what it replaces, and never stale."""
 
-import subprocess
-import sys
+import resource
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch
 import toys
 from torch import Tensor
 
+from forked import begun
 from lskd.blip2.features import FeatureCache, Limits, Storage, key
 from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.pixels import Eye
@@ -146,29 +146,18 @@ def test_a_view_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
         filled(tmp_path, Tower(), views[:3], "float32")(views)
 
 
-FULL = """
-import resource, sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import test_distil_features as here
-
-folder = Path({folder!r})
-views, tower = here.some_views(folder), here.Tower()
-resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))  # nine of twelve blocks
-try:
-    here.filled(folder, tower, views, "float32")
-except here.UserError as error:
-    print(error)
-"""
+def fill_a_disk(folder: Path) -> None:
+    views, tower = some_views(folder), Tower()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))  # nine of twelve blocks
+    with pytest.raises(UserError, match="is kept, and the same command goes on") as found:
+        filled(folder, tower, views, "float32")
+    assert "\n" not in str(found.value)
 
 
 def test_a_full_disk_is_one_clear_line_and_what_was_written_is_kept(tmp_path: Path) -> None:
-    script = FULL.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert "what was finished is kept, and the same command goes on" in done.stdout
-    assert done.stdout.count("\n") == 1
+    limited = begun(fill_a_disk, tmp_path)  # the limit is for a whole process, and for good
+    limited.join()
+    assert limited.exitcode == 0
     views, again = some_views(tmp_path), Tower()
     cache = filled(tmp_path, again, views, "float32")
     assert again.seen == views[9:]
