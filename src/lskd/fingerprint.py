@@ -3,7 +3,8 @@
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,27 @@ def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
     for model in all_models(settings):
         for key, value in effective_model(model).items():
             for name in value if isinstance(value, list) else [value]:
-                if key != "use" and isinstance(name, str) and name and Path(name).exists():
+                if key != "use" and isinstance(name, str) and is_here(name):
                     yield f"{key}={name}", Path(name), path_digest(Path(name))
+
+
+def file_digests(files: Iterable[Path]) -> dict[str, str]:
+    """Return the digest of each file by its name, that of a second "x.jsonl" by "x.jsonl (2)"."""
+    found: dict[str, str] = {}
+    seen = Counter[str]()
+    for file in files:
+        seen[file.name] += 1
+        again = f" ({seen[file.name]})" if seen[file.name] > 1 else ""
+        found[f"{file.name}{again}"] = file_digest(file)
+    return found
+
+
+def is_here(name: str) -> bool:
+    """Return whether a text names a file or folder; one too long for a name names none."""
+    try:
+        return bool(name) and Path(name).exists()
+    except OSError:
+        return False
 
 
 def path_digest(path: Path) -> str:

@@ -27,7 +27,7 @@ from lskd.fingerprint import (
     checkpoints,
     difference,
     effective,
-    file_digest,
+    file_digests,
     versions,
 )
 from lskd.pace import pace
@@ -210,7 +210,7 @@ class Run:
         return {
             "settings": effective(settings),
             "seed": self.seed,
-            "files": {file.name: file_digest(file) for file in stage.files(settings)},
+            "files": file_digests(stage.files(settings)),
             "checkpoints": {
                 key: digest
                 for key, path, digest in checkpoints(settings)

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import PIL.Image
 import pytest
 from pictures_to_audit import CHANGES, clouds, jpeg, shapes
@@ -276,3 +277,14 @@ def test_a_benchmark_is_read_from_its_folder_and_its_bad_rows_are_told(imported:
     assert told.exit_code == 0, told.stderr
     assert "1 items, 6 examples" in told.stdout and "q7" in told.stdout
     assert "1 rows of aokvqa make no item" in told.stderr
+
+
+def test_a_picture_of_the_corpus_may_lie_at_a_place(tmp_path: Path) -> None:
+    data, other = jpeg(clouds(1)), jpeg(clouds(1), quality=60)
+    fsspec.filesystem("memory").pipe("/audited/one.jpg", other)
+    there = replace(
+        example("away", saved(tmp_path / "b.jpg", other)), path="memory://audited/one.jpg"
+    )
+    found = audit([item("item-0", saved(tmp_path / "a.jpg", data))], [[there]])
+    assert [(leak.kind, leak.example_id) for leak in found.leaks] == [("near", "away")]
+    assert not found.faults

@@ -220,6 +220,14 @@ def test_several_regions_of_one_tag_become_several_words() -> None:
     )
 
 
+def test_regions_that_a_reader_lists_become_words_with_and_between_them() -> None:
+    made = item(choices=("[0] , [3] are here , [x] .", "[3] , [0] , [3] wave"))
+    words = Protocol(question=False, names="words", phrase="{label}")
+    assert told(made, words) == ["person and car are here , [x] .", "car and person wave"]
+    tags = Protocol(question=False, names="tags and words")
+    assert told(made, tags)[0] == "person [1] , car [2] are here , [x] ."
+
+
 def test_a_region_that_the_item_lacks_is_refused() -> None:
     with pytest.raises(UserError, match=r"vcr one: region \[7\] is named, known are: \[0\]"):
         panels([item(choices=("It is [7] .",))], Protocol())

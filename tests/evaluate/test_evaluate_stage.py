@@ -18,12 +18,15 @@ from lskd.evaluate import summary, work
 from lskd.evaluate.benchmark import Found, Options
 from lskd.evaluate.benchmarks import named
 from lskd.evaluate.outcome import slicings
-from lskd.evaluate.predictions import Contender
+from lskd.evaluate.predictions import Contender, digest
+from lskd.evaluate.protocol import Protocol
 from lskd.evaluate.stage import Settings
 from lskd.evaluate.statistics import interval
 from lskd.evaluate.trial import read as trials_of
 from lskd.evaluate.work import evaluate
 from lskd.runfile import checked, wrong_models
+from lskd.stage import Model
+from lskd.storage.address import located
 from lskd.types import Image, Item, Outcome, Prediction
 
 
@@ -123,6 +126,42 @@ def test_a_run_that_extends_another_takes_its_predictions(home: Path) -> None:
     evaluate(chosen, context(home / "child", parents=[home / "parent"]))
     assert len(asked(log)) == 12
     assert list((home / "child/predictions").rglob("*.parquet"))
+
+
+def test_a_run_at_a_place_asks_nothing_twice_and_its_children_take_its_answers(home: Path) -> None:
+    log = home / "log.txt"
+    chosen = settings(world(home, "aokvqa"), {"lot": lot(log=str(log))})
+    run, child = (located(f"memory://evaluated/{name}") for name in ("run", "child"))
+    first = evaluate(chosen, context(run / "evaluate"))
+    assert evaluate(chosen, context(run / "evaluate")).answers == first.answers
+    found = evaluate(chosen, context(child / "evaluate", parents=[run / "evaluate"]))
+    assert found.answers == first.answers
+    assert len(asked(log)) == 12
+
+
+def test_labels_are_asked_with_the_statement_even_without_the_question(home: Path) -> None:
+    model = lot() | {"protocol": {"question": False}}
+    found = evaluate(settings(world(home, "snli_ve"), {"lot": model}), context(home / "out"))
+    ((said,),) = found.answers.values()
+    assert len(set(said.values())) == len(said) == 6  # the lot tells texts apart by their words
+    assert any("question = false, but the question stays" in note for note in found.notes)
+
+
+def test_what_differs_from_the_usual_protocol_is_told(home: Path) -> None:
+    asked = {"words": 10, "names": "words", "answer_text": "Q: {question} A: {choice}"}
+    models = {"plain": lot(), "other": lot() | {"protocol": asked}}
+    found = evaluate(settings(world(home, "aokvqa"), models), context(home / "out"))
+    plain, other = (one.asked for one in found.models)
+    assert plain == "itm, with the question, pointed regions drawn"
+    assert other == (
+        'itm, with the question, pointed regions drawn; answer_text = "Q: {question} A: {choice}"; '
+        'words = 10; names = "words"'
+    )
+
+
+def test_an_answer_is_kept_by_a_model_whose_keys_are_longer_than_a_file_name() -> None:
+    model = Model.model_validate({"use": "evaluate_world:Constant", "prompt": "look " * 100})
+    assert digest(model, Protocol())
 
 
 @pytest.mark.parametrize(
@@ -227,6 +266,16 @@ def test_leaks_give_both_figures(home: Path) -> None:
         ("aokvqa", ""): 10,
     }
     assert "Without what a training corpus touches" in (home / "out/summary.md").read_text()
+
+
+def test_leaks_of_one_benchmark_tell_nothing_of_another(home: Path) -> None:
+    leak_file.write(home / "leaks.jsonl", [Leak("vcr", "val-2", "rationale", "e", "near", 0.1)])
+    where = world(home, "vcr", "aokvqa")
+    chosen = settings(where, {"lot": lot()}, leaks="leaks.jsonl")
+    found = evaluate(chosen, context(home / "out"))
+    assert {one.benchmark for one in of(found, "lot", audited=True)} == {"vcr"}
+    (told,) = [note for note in found.notes if note.startswith("aokvqa")]
+    assert told == "aokvqa: no file of leaks names an item: it is clean, or was not audited"
 
 
 def test_a_benchmark_that_is_all_leaked_has_no_clean_figure(home: Path) -> None:

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import PIL.Image
@@ -19,7 +18,7 @@ from lskd.audit.image_hash import Hashes, grey_square, hashes, is_plain
 from lskd.audit.near_image import Gallery
 from lskd.audit.near_text import LIKE, TextTable
 from lskd.errors import UserError
-from lskd.picture import image_id
+from lskd.picture import image_id, read
 from lskd.types import Example, Item, Reject
 
 Kind = Literal["copy", "near", "text"]
@@ -192,7 +191,7 @@ def said_in(example: Example) -> list[str]:
 def _see(name: str, path: str) -> Hashes | Reject:
     """Return the codes of a picture, or why it has none."""
     try:
-        data = Path(path).read_bytes()
+        data = read(path, name)
         if image_id(data) != name:
             return Reject(path, "its file has changed since it was first read", name)
         grey = grey_square(data)

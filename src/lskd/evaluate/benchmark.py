@@ -56,6 +56,7 @@ class Benchmark:
 
     `source` is the public address of the files, `images` says which pictures belong to them and
     where these are to lie. `splits` are those that the reader knows, in the authors' words.
+    `labels` says that the choices are names of classes, which tell nothing without the question.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Benchmark:
     images: str
     splits: tuple[str, ...]
     read: Callable[[Path, Options], Found]
+    labels: bool = False
 
 
 def file_in(folder: Path, names: tuple[str, ...], what: str) -> Path:

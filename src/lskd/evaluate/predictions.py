@@ -8,7 +8,6 @@ the model's keys, the bytes of the files that these name and the protocol, the s
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,14 @@ from lskd.errors import UserError
 from lskd.evaluate import protocol as asking
 from lskd.evaluate.stage import Entry
 from lskd.evaluate.trial import Key, Trial, key
-from lskd.fingerprint import CARD, effective, effective_model
+from lskd.fingerprint import CARD, effective, effective_model, is_here
 from lskd.protocols import Panel, Scorer
 from lskd.stage import Context, Model
+from lskd.storage import files
 from lskd.types import Item, Prediction
 
 PREDICTIONS = "predictions"
+WORDING = 2  # one more whenever the same protocol makes other texts
 
 Scores = Mapping[Key, tuple[float, ...]]
 
@@ -51,7 +52,6 @@ class Contender:
 
     def __init__(self, name: str, model: Model, protocol: asking.Protocol, context: Context):
         self.name, self.model, self.protocol, self.context = name, model, protocol, context
-        self.folder = f"{name}-{digest(model, protocol)}"
         self.scorer: Scorer | None = None
 
     def answers(self, trial: Trial) -> Answers:
@@ -61,12 +61,14 @@ class Contender:
         is no number, and for a file of predictions that is not of these items.
         """
         scores: dict[Key, tuple[float, ...]] = {}
+        protocol = self._protocol(trial)
+        folder = f"{self.name}-{digest(self.model, protocol)}"
         longer, shards = 0, trial.shards()
         for number, (shard, items) in enumerate(shards.items(), start=1):
-            inner = Path(PREDICTIONS, self.folder, trial.folder, f"{shard}.parquet")
+            inner = Path(PREDICTIONS, folder, trial.folder, f"{shard}.parquet")
             file = self.context.folder / inner
-            if not file.exists() and not self._inherited(inner):
-                self._ask(items, file)
+            if not files.exists(file) and not self._inherited(inner):
+                self._ask(items, protocol, file)
                 self.context.say(f"{self.name}: {trial.name} {number} of {len(shards)} shards")
             scores |= fitting(items, table.read(Prediction, file), file)
             longer += _longer(file)
@@ -75,22 +77,25 @@ class Contender:
     def _inherited(self, inner: Path) -> bool:
         """Take a shard from a run that this one extends, if one has it."""
         for parent in self.context.parents:
-            if (parent / inner).exists():
+            if files.exists(parent / inner):
                 for file in (_told(parent / inner), parent / inner):
-                    if file.exists():
+                    if files.exists(file):
                         own = self.context.folder / inner.with_name(file.name)
                         with table.draft(own) as unfinished:
-                            shutil.copyfile(file, unfinished)
+                            unfinished.write_bytes(files.read_bytes(file))
                 return True
         return False
 
-    def _ask(self, items: Sequence[Item], file: Path) -> None:
+    def _protocol(self, trial: Trial) -> asking.Protocol:
+        return asking.of_labels(self.protocol) if trial.benchmark.labels else self.protocol
+
+    def _ask(self, items: Sequence[Item], protocol: asking.Protocol, file: Path) -> None:
         if self.scorer is None:
             self.scorer = self.context.build(Scorer, self.model)
-        panels = asking.panels(items, self.protocol)
+        panels = asking.panels(items, protocol)
         fits = self.scorer.fits(panels)
         assert len(fits) == len(items)
-        chosen = [asking.chosen(fit, self.protocol) for fit in fits]
+        chosen = [asking.chosen(fit, protocol) for fit in fits]
         for item, scores in zip(items, chosen, strict=True):
             if any(map(math.isnan, scores)):
                 raise UserError(
@@ -108,7 +113,12 @@ class Contender:
         )
 
     def _notes(self, trial: Trial, longer: int) -> Iterator[str]:
-        cut = asking.cuts(trial.items, self.protocol)
+        if self._protocol(trial) != self.protocol:
+            yield (
+                f"{self.name} on {trial.name}: question = false, but the question stays: the "
+                "choices are labels, and it holds the statement that they are about"
+            )
+        cut = asking.cuts(trial.items, self._protocol(trial))
         if cut.shortened:
             yield (
                 f"{self.name} on {trial.name}: words = {self.protocol.words} cuts {cut.shortened} "
@@ -135,8 +145,9 @@ def digest(model: Model, protocol: asking.Protocol) -> str:
     """Return a hash of all that decides what a model says: its keys, files and protocol."""
     decisive = {
         "model": effective_model(model),
-        "files": {str(path): _content(path) for path in sorted(_files(effective_model(model)))},
+        "files": {str(path): _content(path) for path in sorted(_named(effective_model(model)))},
         "protocol": effective(protocol),
+        "wording": WORDING,
         "lskd": ".".join(__version__.split(".")[:2]),
     }
     text = json.dumps(decisive, sort_keys=True, default=str)
@@ -149,13 +160,13 @@ def contender(name: str, entry: Entry, context: Context) -> Contender:
     return Contender(name, entry.model, entry.protocol, context)
 
 
-def _files(keys: Mapping[str, Any]) -> Iterator[Path]:
+def _named(keys: Mapping[str, Any]) -> Iterator[Path]:
     """Yield the local files and folders that a model's keys name, its parts' included."""
     for name, value in keys.items():
         if isinstance(value, Mapping):
-            yield from _files(value)
+            yield from _named(value)
         for one in value if isinstance(value, list) else [value]:
-            if name != "use" and isinstance(one, str) and one and Path(one).exists():
+            if name != "use" and isinstance(one, str) and is_here(one):
                 yield Path(one)
 
 
@@ -179,4 +190,4 @@ def _told(file: Path) -> Path:
 
 def _longer(file: Path) -> int:
     told = _told(file)
-    return int(json.loads(told.read_text(encoding="utf-8"))["longer"]) if told.exists() else 0
+    return int(json.loads(files.read_bytes(told))["longer"]) if files.exists(told) else 0

@@ -20,6 +20,7 @@ from lskd.stage import Section
 from lskd.types import Image, Item, Region
 
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
+_SEVERAL = re.compile(r"\[[0-9]+\](?: , \[[0-9]+\])+")  # as the readers write them
 _CHOICE = "{choice}"
 
 
@@ -30,9 +31,10 @@ class Protocol(Section):
     the likelihood of a model that writes.
 
     Texts: with `question`, the templates `answer_text` and `rationale_text` (where the right answer
-    is given), else, and for items that ask no question, those named `*_alone`. `{choice}` comes
-    last. `lower` makes texts lower-case; `words` cuts a text after so many, apart by blanks, not
-    counting the template's own before its first part. A cut can take the choice away: see `cuts`.
+    is given), else, and for items that ask no question, those named `*_alone`. Where the choices
+    are labels, as in SNLI-VE, the question always stays: see `of_labels`. `{choice}` comes last.
+    `lower` makes texts lower-case; `words` cuts a text after so many, apart by blanks, not counting
+    the template's own before its first part. A cut can take the choice away: see `cuts`.
 
     Regions: those that an item points to and those that its texts name are drawn, in that order,
     "all" others after them (until `most` are drawn, though none of the first is left out), or
@@ -83,6 +85,14 @@ class Cuts:
     texts: int
     shortened: int
     alike: int
+
+
+def of_labels(protocol: Protocol) -> Protocol:
+    """Return how choices are asked that are labels: with the question, which holds the statement.
+
+    Without it every item would have the same texts.
+    """
+    return protocol.model_copy(update={"question": True})
 
 
 def panels(items: Sequence[Item], protocol: Protocol) -> list[Panel]:
@@ -209,6 +219,8 @@ def _renamed(text: str, order: Sequence[Region], protocol: Protocol) -> str:
     def written(found: re.Match[str]) -> str:
         return " and ".join(map(name, marking.named(found[0]))) or found[0]
 
+    if protocol.names == "words":
+        text = _SEVERAL.sub(written, text)
     return _BRACKETS.sub(written, text)
 
 

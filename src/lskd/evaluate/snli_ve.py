@@ -173,4 +173,5 @@ BENCHMARK = Benchmark(
     images="Flickr30k (to be asked for at its authors'), as flickr30k_images/",
     splits=SPLITS,
     read=read,
+    labels=True,
 )

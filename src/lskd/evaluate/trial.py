@@ -19,6 +19,7 @@ from lskd.errors import UserError
 from lskd.evaluate import benchmarks
 from lskd.evaluate.benchmark import Benchmark
 from lskd.evaluate.stage import Source
+from lskd.storage import files
 from lskd.types import Item, Reject
 
 SHARD = 256  # items; a kill loses the answers to as many at most
@@ -34,7 +35,7 @@ class Trial:
 
     `items` stand image by image, so that a view is in one shard and encoded once. `digest` is a
     hash of all that they say, their pictures included. `leaked` are the items, by id and task, that
-    a training corpus touches; None where that was not looked for.
+    a training corpus touches; None where no file of leaks names one: it may not have been audited.
     """
 
     benchmark: Benchmark
@@ -94,16 +95,19 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
         else:
             of_image = _by_image(got.items).values()
             items = tuple(item for group in of_image for item in group)
-            own = touched(leak for leak in found if leak.benchmark == name)
+            own = [leak for leak in found if leak.benchmark == name]
+            notes = got.notes
+            if leaks and not own:
+                notes = (*notes, "no file of leaks names an item: it is clean, or was not audited")
             trials.append(
                 Trial(
                     benchmark,
                     items[0].split,
                     items,
                     got.faults,
-                    got.notes,
+                    notes,
                     _digest(items),
-                    own if leaks else None,
+                    touched(own) if own else None,
                 )
             )
     if wrong:
@@ -126,7 +130,7 @@ def keep(trial: Trial, folder: Path) -> None:
     """Write the items as they are asked, candidates included, so that others can check a result."""
     for shard, items in trial.shards().items():
         file = folder / ITEMS / trial.folder / f"{shard}.parquet"
-        if not file.exists():
+        if not files.exists(file):
             table.write(Item, file, items)
 
 

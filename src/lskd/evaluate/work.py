@@ -4,6 +4,7 @@ In: the stage's settings and its folder. Out: an `Evaluation`, and in the folder
 predictions, `summary.md`, `.csv` and `.json`, and `evaluation.html`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from lskd.evaluate.calibration import Calibration
 from lskd.evaluate.figures import Figure, calibrations, figures, people
 from lskd.evaluate.predictions import Answers, Scores, contender
 from lskd.evaluate.presets import Figures
+from lskd.evaluate.protocol import Protocol
 from lskd.evaluate.stage import Entry, Settings
 from lskd.evaluate.trial import Trial
 from lskd.stage import Context
@@ -143,6 +145,10 @@ def _entrant(name: str, entry: Entry) -> Entrant:
     how = entry.protocol
     shown = "no regions drawn" if how.drawn == "none" else f"{how.drawn} regions drawn"
     asked = f"{how.score}, {'with' if how.question else 'without'} the question, {shown}"
+    told = ("score", "question", "drawn")
+    usual = Protocol()
+    other = [(n, value) for n, value in how if n not in told and value != getattr(usual, n)]
+    asked = "; ".join([asked, *(f"{n} = {json.dumps(value)}" for n, value in other)])
     return Entrant(name, entry.title or name, asked, entry.figures)
 
 
