@@ -51,6 +51,27 @@ def test_a_text_file_lists_pictures_beside_it(home: Path) -> None:
     assert names(images("images.source=pictures/some.txt")) == ["002.png", "000.png"]
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("pictures/**.png", r"images.source 'pictures/\*\*.png': .*stands for folders"),
+        ("pictures/latin.txt", "latin.txt is not UTF-8 text"),
+        ("broken.parquet", "broken.parquet is a broken Parquet file"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_told_in_one_line(
+    home: Path, source: str, told: str
+) -> None:
+    (home / "pictures" / "latin.txt").write_bytes("caf\u00e9.png\n".encode("latin-1"))
+    rows = [{"image": (home / "pictures" / f"00{n}.png").read_bytes() * 50} for n in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), home / "broken.parquet", use_dictionary=False)
+    data = bytearray((home / "broken.parquet").read_bytes())
+    data[4:40] = bytes(36)
+    (home / "broken.parquet").write_bytes(data)
+    with pytest.raises(UserError, match=told):
+        images(f"images.source={source}")
+
+
 def test_a_list_of_sources_names_each_picture_once(home: Path) -> None:
     run = images('images.source=["pictures/002.png", "pictures"]')
     assert names(run) == ["002.png", "000.png", "001.png"]
@@ -231,13 +252,13 @@ def test_exif_orientation_is_honoured(home: Path) -> None:
     assert blue > 200 > 60 > red
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16", "1"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16", "I;16B", "1"])
 def test_pictures_of_every_mode_become_rgb(mode: str) -> None:
     data = io.BytesIO()
-    deep = mode == "I;16"
-    picture = PIL.Image.new("I;16" if deep else "L", (8, 8), 200 * 256 if deep else 200)
+    deep = mode.startswith("I;16")
+    picture = PIL.Image.new(mode if deep else "L", (8, 8), 200 * 256 if deep else 200)
     picture = picture if deep else picture.convert(mode)
-    picture.save(data, "TIFF" if mode in ("CMYK", "I;16") else "PNG")
+    picture.save(data, "TIFF" if deep or mode == "CMYK" else "PNG")
     pixels = decode(data.getvalue())
     assert (pixels.mode, pixels.size) == ("RGB", (8, 8))
     value = pixels.getpixel((4, 4))

@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 import house
 from lskd.errors import UserError
 from lskd.execute import Selection, execute
+from lskd.fingerprint import file_digests
 from lskd.hold import locked
 from lskd.plan import plan
-from lskd.progress import Lines
+from lskd.progress import LineBar, Lines
 from lskd.run import load
 from lskd.stages import STAGES
 from lskd.types import (
@@ -338,3 +340,55 @@ def test_stages_import_no_other_stage() -> None:
                 other = (node.module or "").split(".")[1]
                 own = other == home or (home, other) in ALLOWED
                 assert own or other not in closed, f"{file}: {home} imports {other}"
+
+
+def test_a_child_goes_on_by_its_folder_as_by_its_file_and_has_the_same_parents(home: Path) -> None:
+    house.run(SMALL)
+    (home / "child.toml").write_text('extends = "small.toml"\n[generate]\nstyles = ["id"]\n')
+    by_file = house.run(Path("child.toml"))
+    by_folder = load(by_file.own)
+    assert by_folder.parents == by_file.parents == (Path("out/small"),)
+    assert by_folder.folders == by_file.folders
+    generate = next(stage for stage in STAGES if stage.name == "generate")
+    assert by_folder.context(generate).parent_journals == by_file.context(generate).parent_journals
+    (home / "grandchild.toml").write_text('extends = "out/child"\n[corpus]\nthreshold = 0.5\n')
+    assert load(Path("grandchild.toml")).parents == (Path("out/child"), Path("out/small"))
+
+
+def test_two_inputs_of_one_name_and_large_ones_count_by_their_content(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "predictions.jsonl" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("1" * (2 << 20))
+    before = file_digests(files)
+    for file in files:
+        whole = file.read_text()
+        file.write_text("2" * (2 << 20))
+        assert file_digests(files) != before
+        file.write_text(whole)
+    assert file_digests(files) == before
+
+
+@pytest.mark.parametrize("text", ['images = "photos"', "[[images]]", "[[models]]"])
+def test_what_should_be_a_section_and_is_none_is_told(home: Path, text: str) -> None:
+    (home / "flat.toml").write_text(text + "\n")
+    with pytest.raises(UserError, match=r"flat.toml: .*expected a section, as "):
+        load(Path("flat.toml"))
+    with pytest.raises(UserError, match="expected a section, as "):
+        (home / "child.toml").write_text('extends = "small.toml"\n' + text + "\n")
+        load(Path("child.toml"))
+
+
+def test_a_prompt_that_is_written_out_in_the_run_file_is_told(home: Path) -> None:
+    words = "Write questions. " * 30
+    with pytest.raises(UserError, match="no prompt 'Write questions"):
+        house.run(SMALL, f'generate.id_prompt="{words}"')
+
+
+def test_progress_is_told_where_the_first_shards_have_no_image(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long_ago = time.monotonic() - 100
+    bar = LineBar(Lines("plain"), "parse", 10, long_ago, long_ago)
+    bar.tick(0)
+    assert "0 of 10 images" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from lskd.errors import UserError
 from lskd.stage import Model, Section, WithoutEffect, models_of, named, parts_of
 
-SMALL = 1 << 20
+SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
 CARD = "README.md"  # what a card tells of a folder of weights decides nothing
 

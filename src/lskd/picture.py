@@ -37,7 +37,9 @@ def decode(data: bytes) -> PIL.Image.Image:
         opened.load()
         upright = PIL.ImageOps.exif_transpose(opened)
     if upright.mode.startswith("I;16") or upright.mode == "I":
-        return upright.point(lambda value: value / 256).convert("L").convert("RGB")
+        # Of the modes of 16 bits `point` knows those of this machine's order alone.
+        deep = upright.convert("I") if upright.mode == "I;16B" else upright
+        return deep.point(lambda value: value / 256).convert("L").convert("RGB")
     if "A" in upright.getbands() or "transparency" in upright.info:
         layer = upright.convert("RGBA")
         white = PIL.Image.new("RGBA", layer.size, "white")

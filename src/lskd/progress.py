@@ -119,7 +119,9 @@ class LineBar:
             return
         self.told = now
         rate = self.done / (now - self.started)
-        left = "" if self.total is None else f", {(self.total - self.done) / rate:.0f} s left"
+        left = ""
+        if self.total is not None and rate > 0:  # shards may have no image at all
+            left = f", {(self.total - self.done) / rate:.0f} s left"
         of = "" if self.total is None else f" of {self.total}"
         text = f"{self.done}{of} images, {rate:.1f} images/s{left}"
         numbers = {"done": self.done, "total": self.total, "images_per_second": round(rate, 3)}

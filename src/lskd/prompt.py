@@ -12,6 +12,7 @@ from string import Template
 from typing import Literal
 
 from lskd.errors import UserError
+from lskd.fingerprint import is_here
 from lskd.types import Box, Concepts, Dialogue, Image, Narratives, Region, Regions, Style
 
 Descriptor = Literal["concepts", "narratives", "regions", "dialogue"]
@@ -87,13 +88,13 @@ def prompt_file(package: str, name: str) -> Path:
     Raises UserError that lists the known names.
     """
     folder = Path(str(importlib.resources.files(package))) / "prompts"
-    own = folder / f"{name}.txt"
-    if own.exists():
-        return own
-    if Path(name).is_file():
+    own = {file.stem: file for file in folder.glob("*.txt")}
+    if name in own:
+        return own[name]
+    if is_here(name) and Path(name).is_file():
         return Path(name)
-    known = ", ".join(sorted(file.stem for file in folder.glob("*.txt")))
-    raise UserError(f"no prompt {name!r}; known: {known}, or the path of a text file of yours")
+    known = ", ".join(sorted(own))
+    raise UserError(f"no prompt {name!r:.80}; known: {known}, or the path of a text file of yours")
 
 
 def filled(file: Path, **values: str | int) -> str:

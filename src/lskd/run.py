@@ -189,7 +189,14 @@ class Run:
         given = {"examples": shown(self.examples)} if self.examples else {}
         stand_in = {"substituted": dict(self.substituted)} if self.substituted else {}
         return tomli_w.dumps(
-            {"seed": self.seed, **given, "read_from": elsewhere, **stand_in, **sections}
+            {
+                "seed": self.seed,
+                **given,
+                "parents": [shown(root) for root in self.parents],
+                "read_from": elsewhere,
+                **stand_in,
+                **sections,
+            }
         )
 
     @cached_property
@@ -315,12 +322,13 @@ def load(
     own = out or Path("out") / file.stem
     folders = {stage.name: own / stage.name for stage in STAGES}
     folders |= {stage: located(name) for stage, name in sections.get("read_from", {}).items()}
-    roots = []
+    # A run's own folder has no `extends`, but names its parents; else they come with theirs below.
+    roots = [located(root) for root in sections.get("parents", ())] if len(chain) == 1 else []
     for parent, bare in chain[1:]:
         root = parent.parent if parent.name == RUN_FILE else Path("out") / parent.stem
-        roots.append(root)
         recorded = root / RUN_FILE
         theirs = read_sections(recorded)[0][1] if recorded.exists() else bare
+        roots += [root, *map(located, theirs.get("parents", []))]
         alike = theirs.get("seed", 0) == seed and theirs.get("examples") == sections.get("examples")
         same = unchanged(settings, checked(parent, theirs), alike)
         inherited = theirs.get("read_from", {})
@@ -334,7 +342,7 @@ def load(
         seed=seed,
         settings=settings,
         folders=folders,
-        parents=tuple(roots),
+        parents=tuple(dict.fromkeys(root for root in roots if root != own)),
         examples=given,
         substituted=substituted(file, sections),
         planned=planned(file, sections),

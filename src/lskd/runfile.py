@@ -20,7 +20,7 @@ from lskd.storage.mirror import opened
 from lskd.types import Example
 
 RUN_FILE = "run.toml"
-TOP = ("extends", "seed", "models", "read_from", "examples", "substituted", "plan")
+TOP = ("extends", "seed", "models", "read_from", "parents", "examples", "substituted", "plan")
 
 
 def parse_set(change: str) -> tuple[list[str], Any]:
@@ -141,6 +141,10 @@ def checked(
         for name in sections
         if name not in (*names, *TOP)
     ]
+    flat = [name for name in (*names, "models") if not isinstance(sections.get(name, {}), Mapping)]
+    if flat:
+        told = ", ".join(f"{name} = {sections[name]!r:.60}" for name in flat)
+        raise UserError(f"{file}: {told}: expected a section, as [{flat[0]}] with keys below it")
     models = sections.get("models", {})
     found: dict[str, BaseModel] = {}
     for stage in STAGES if "examples" not in sections else after_the_corpus():

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from lskd.errors import UserError
 from lskd.picture import read_away
 from lskd.storage.address import is_url, on, told
 from lskd.storage.listing import beside, files_at
+from lskd.textfile import text_of
 
 SUFFIXES = frozenset(".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .jfif".split())
 PACKAGE = "package:"
@@ -60,7 +62,7 @@ def spelled(path: str) -> str:
 
 def listed(file: Path) -> list[Path]:
     """Return the paths that a text file lists, a line each, relative to the file."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = text_of(file).splitlines()
     return [file.parent / line.strip() for line in lines if line.strip()]
 
 
@@ -81,7 +83,10 @@ def expand(name: str) -> list[Path]:
     elif any(sign in name for sign in "*?["):
         anchor = Path(path.anchor or ".")
         pattern = path.relative_to(path.anchor) if path.anchor else path
-        found = sorted(file for file in anchor.glob(str(pattern)) if file.is_file())
+        try:
+            found = sorted(file for file in anchor.glob(str(pattern)) if file.is_file())
+        except ValueError as error:
+            raise UserError(f"images.source {name!r}: {error}; ** stands for folders") from error
     else:
         raise UserError(f"images.source {name!r}: no such file or folder")
     if not found:
@@ -155,12 +160,23 @@ def opened_parquet(file: str) -> pq.ParquetFile:
         raise UserError(f"{file} is not a Parquet file: {error}") from error
 
 
+def _batches(opened: pq.ParquetFile, column: str, file: str) -> Iterator[list[Any]]:
+    """Yield the values of a column in groups; raises UserError for a page that is broken."""
+    try:
+        for batch in opened.iter_batches(batch_size=32, columns=[column]):
+            yield batch.column(0).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the disk's or the place's own
+            raise
+        raise UserError(f"{file} is a broken Parquet file: {error}") from error
+
+
 def _rows_of(file: str) -> Iterator[Found]:
     opened = opened_parquet(file)
     column = image_column(opened.schema_arrow, file)
     position = 0
-    for batch in opened.iter_batches(batch_size=32, columns=[column]):
-        for value in batch.column(0).to_pylist():
+    for values in _batches(opened, column, file):
+        for value in values:
             data = value.get("bytes") if isinstance(value, dict) else value
             inner = value.get("path") if isinstance(value, dict) else None
             path = f"{file}#{position}"

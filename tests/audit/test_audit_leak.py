@@ -6,12 +6,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import fsspec
 import PIL.Image
 import pytest
 from pictures_to_audit import CHANGES, clouds, jpeg, shapes
 from typer.testing import CliRunner
 
+from buckets import fsspec
 from lskd import table
 from lskd.audit import leak_file
 from lskd.audit.leak import KINDS, Leak, audit, said_by, touched

@@ -104,6 +104,12 @@ def test_a_key_never_shows(secret: str, before: str, after: str) -> None:
     assert secret not in key.hide(before + secret + after).replace("[key]", "")
 
 
+@pytest.mark.parametrize("placeholder", ["x", "none", "token", ""])
+def test_a_placeholder_for_a_key_changes_no_reply(placeholder: str) -> None:
+    said = '{"prompt_tokens": 3, "text": "none of six boxes"}'
+    assert Key(placeholder, "NAME").hide(said) == said
+
+
 def test_prices_are_for_a_million_tokens() -> None:
     endpoint = Endpoint(model="m", input_price=2.5, output_price=10)
     assert Budget(endpoint).price(1_000_000, 100_000) == pytest.approx(3.5)

@@ -155,6 +155,9 @@ def with_endpoint_keys(kind: type[T]) -> type[T]:
     return kind
 
 
+SECRET = 8  # characters; no provider's key is shorter
+
+
 class Key:
     """A secret that shows itself only in the header of a request."""
 
@@ -172,8 +175,11 @@ class Key:
         return {"Authorization": f"Bearer {self._text}"} if self._text else {}
 
     def hide(self, text: str) -> str:
-        """Return what a server said without the secret, should it have echoed it."""
-        return text.replace(self._text, "[key]") if self._text else text
+        """Return what a server said without the secret, should it have echoed it.
+
+        A word as "none" or "x", for servers that want any key, is no secret: replies hold it.
+        """
+        return text.replace(self._text, "[key]") if len(self._text) >= SECRET else text
 
 
 def read_key(endpoint: Endpoint) -> Key:

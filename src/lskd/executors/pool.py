@@ -149,7 +149,8 @@ class Pool:
         if outcome.finished is None or outcome.made is None:
             self._loaded(flight, outcome)
             return None
-        self._room[flight.worker] += 1
+        if flight.worker in self._room:  # it may be lost since it finished this one
+            self._room[flight.worker] += 1
         self._losses.clear()  # where others are finished, that a shard is to blame is not known
         self._job.context.tick(outcome.made.images)
         self._job.watch.ended(flight.shard, outcome.made, outcome.took)

@@ -81,7 +81,7 @@ def cache() -> Cache:
     told = os.environ.get("LSKD_CACHE_GB", str(GIGABYTES))
     try:
         limit = int(float(told) * 1e9)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # as "inf"
         raise UserError(f"LSKD_CACHE_GB={told!r}: a number of gigabytes, as 10") from error
     home = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(home) if home else Path.home() / ".cache") / "lskd" / "images"
