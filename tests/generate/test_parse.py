@@ -71,6 +71,10 @@ def test_plain_blocks_become_triples_in_order() -> None:
         "Q: Why [0]?\nA: So.\nR: It is.",
         "- question: Why [0]?\n- answer: So.\n- rationale: It is.",
         "### Question: Why [0]?\n### Answer: So.\n### Rationale: It is.",
+        "**Question: Why [0]?**\n**Answer: So.**\n_Rationale: It is._",
+        "```\nQuestion: Why [0]?\nAnswer: So.\nRationale: It is.\n```",
+        "---\n**Triple 1**\nQuestion: Why [0]?\n\nAnswer: So.\n\nRationale:\n\nIt is.\n\n---",
+        "### 1.\nQuestion: Why [0]?\nAnswer: So.\nRationale: It is.\n### 2.",
         '```json\n{"triples": [' + OBJECT + "]}\n```",
         '{"Question": "Why [0]?", "Answer": "So.", "Rationale": "It is."}',
         f"[{OBJECT}]",
@@ -178,6 +182,59 @@ def test_a_repetition_within_an_image_is_rejected_even_turns_later() -> None:
     assert isinstance(again, Reject) and again.reason == "duplicate"
 
 
+INDENTED = json.dumps(
+    {"triples": [json.loads(OBJECT), json.loads(OBJECT) | {"answer": "No."}]}, indent=2
+)
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["Here they are:\n```json\n{}\n```", "Here they are:\n{}", "Sure! {}\n\nAnything else?"],
+)
+def test_json_is_read_wherever_it_stands(around: str) -> None:
+    rows = parsed(around.replace("{}", INDENTED))
+    found = [(r.question, r.answer, r.rationale) for r in rows if isinstance(r, Triple)]
+    assert found == [("Why [0]?", "So.", "It is."), ("Why [0]?", "No.", "It is.")]
+    assert set(reasons(rows)) == {"", "not a triple"}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        INDENTED.replace('"It is."\n', '"It is.",\n'),  # a comma too many
+        INDENTED.replace("It is", 'It "is'),
+        INDENTED[: INDENTED.index("It is.") + 6],
+    ],
+)
+def test_json_that_cannot_be_read_is_never_taken_for_text_with_parts(spoilt: str) -> None:
+    assert set(reasons(parsed(spoilt))) == {"not a triple"}
+
+
+def test_a_remark_behind_the_last_triple_is_no_part_of_its_rationale() -> None:
+    rows = parsed(block("Why [0]?") + "Let me know if you need more triples!")
+    assert reasons(rows) == ["", "not a triple"]
+    assert isinstance(rows[0], Triple) and rows[0].rationale == "R."
+
+
+def test_what_a_model_thinks_before_it_writes_is_no_triple() -> None:
+    thought = "<think>\n" + block("Is [0] fine?") + "</think>"
+    rows = parsed(f"{thought}\n{block('Why [0]?')}")
+    assert reasons(rows) == ["not a triple", ""]
+    assert isinstance(rows[0], Reject) and rows[0].text == thought
+
+
+def test_half_a_surrogate_pair_in_json_can_be_written(tmp_path: Path) -> None:
+    rows = parsed(OBJECT.replace("Why", "Why \\ud83d"))
+    table.write(Triple, tmp_path / "triples.parquet", [r for r in rows if isinstance(r, Triple)])
+    (back,) = table.read(Triple, tmp_path / "triples.parquet")
+    assert back.question == "Why \ufffd [0]?"
+
+
+def test_a_number_of_thousands_of_digits_is_no_region() -> None:
+    rows = parsed(block(f"Why [{'1' * 5000}]?"))
+    assert reasons(rows) == ["brackets without a region's number"]
+
+
 def test_text_around_triples_is_kept() -> None:
     rows = parsed("Sure! Here they are:\n\n" + block("Why [0]?"))
     assert reasons(rows) == ["not a triple", ""]
@@ -249,8 +306,10 @@ def test_a_phrase_that_fits_no_single_region_is_rejected(phrase: str, reason: st
 
 
 def letters(text: str) -> str:
-    """Return the characters that may not be lost: all but blanks, JSON's frame and code fences."""
-    return re.sub(r'```(?:json)?|"triples":|[\s,\[\]{}`]', "", text)
+    """Return what may not be lost: words, without what headings, frames and fences are made of."""
+    heads = r'```[a-z]*|"triples":|(?:triple|example|set)?[ \t]*#?[0-9]+'
+    words = re.sub(heads, "", text, flags=re.IGNORECASE)
+    return re.sub(r"[\s,\[\]{}`*_#=.():-]", "", words)
 
 
 CHUNKS = st.sampled_from(
@@ -275,6 +334,11 @@ CHUNKS = st.sampled_from(
         "I'm sorry",
         "why [a large brown dog in the middle]",
         "\\u0000",
+        "\\ud83d",
+        "\n---\n",
+        "\n**Triple 2**\n",
+        "\n**Question: ",
+        "</think>",
         "\n\n",
     ]
 )
@@ -287,7 +351,7 @@ ANYTHING = st.lists(CHUNKS | st.text(max_size=12), max_size=14).map("".join)
 @example("Question: " * 500, "description", "length")
 def test_no_reply_crashes_the_parser_or_loses_text(text: str, style: Style, finish: str) -> None:
     found = pieces(text)
-    assert letters("".join(piece.text for piece in found)) == letters(text)
+    assert letters("\n".join(piece.text for piece in found)) == letters(text)
     rows = parsed(text, style, finish)
     assert len(rows) == max(1, len(found))
     for row, piece in zip(rows, found, strict=False):

@@ -1,13 +1,14 @@
 """Stage `parse`: a reply becomes triples. What cannot be used is kept with its reason, never lost.
 
-A reply is JSON (whole, fenced or cut off) or text with "Question:", "Answer:" and "Rationale:".
-`pieces` cuts it up so that every character lands in a piece; `parse` judges the pieces.
+A reply is JSON (alone, fenced, among other text or cut off) or text with "Question:", "Answer:" and
+"Rationale:". `pieces` cuts it up so that every word lands in a piece but headings as "Triple 2";
+`parse` judges the pieces.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import PositiveInt
 
@@ -18,15 +19,25 @@ from lskd.stage import Context, Section, Shard, Stage, Worker
 from lskd.types import Image, Mention, Record, Region, Regions, Reject, Reply, Style, Triple
 
 PARTS = ("question", "answer", "rationale")
-# "Question:", "**Answer 2**:", "3. Rationale -" and the like, at the start of a line.
+# "Question:", "**Answer 2**:", "3. _Rationale_:" and the like, at the start of a line. None has
+# quotes, as keys of JSON have: what cannot be read as JSON is no text with parts.
 MARKER = re.compile(
-    r"^[ \t]*(?:[-*•>#]+[ \t]*)?(?:\(?\d+[.)][ \t]*)?[*_`\"']*"
-    r"(?P<part>question|answer|rationale|q|a|r)[ \t]*#?\d*[*_`\"']*[ \t]*[:：][*_`\"']*[ \t]*",
+    r"^[ \t]*(?:[-•>#]+[ \t]*|\*[ \t]+)?(?:\(?\d+[.)][ \t]*)?(?P<opened>[*_`]*)"
+    r"(?P<part>question|answer|rationale|q|a|r)[ \t]*#?\d*"
+    r"(?P<closed>[*_`]*[ \t]*[:：][*_`]*)[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
+# Lines that say nothing: rules, fences, and headings such as "**Triple 2**" or "### 2.".
+HEADING = re.compile(
+    r"^[ \t]*(?:[-*_=]{3,}|```[a-z]*|"
+    r"[#*_]*[ \t]*(?:(?:triple|example|set)[ \t]*)?#?[0-9]{1,3}[.):]?[*_:]*)[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+BLANK = re.compile(r"\n[ \t]*\r?\n")
+THOUGHTS = "</think>"
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NUMBERS = re.compile(
-    r"\s*(?:regions?\s+)?#?\d+(?:\s*(?:,|and|&|,\s*and)\s*#?\d+)*\s*", re.IGNORECASE
+    r"\s*(?:regions?\s+)?#?\d{1,6}(?:\s*(?:,|and|&|,\s*and)\s*#?\d{1,6})*\s*", re.IGNORECASE
 )
 REFUSAL = re.compile(
     r"\b(?:i(?:'|’)?m (?:so |very |truly )?sorry|i apologi[sz]e|as an ai\b|"
@@ -35,7 +46,7 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 ENDS = (".", "!", "?", '"', "'", ")", "]", "”", "’")
-FENCE = re.compile(r"\A\s*```[a-z]*\s*\n|\n\s*```\s*\Z", re.IGNORECASE)
+FRAME = re.compile(r'"triples"\s*:|```[a-z]*', re.IGNORECASE)
 
 
 class Settings(Section):
@@ -65,15 +76,15 @@ class Piece:
 
 
 def pieces(text: str) -> list[Piece]:
-    """Cut a reply into pieces that together hold all of its text."""
-    bare = FENCE.sub("", text)
-    found = list(json_pieces(bare) if bare.lstrip()[:1] in ("{", "[") else text_pieces(text))
-    if not any(len(piece.missing) < len(PARTS) for piece in found):
-        found = list(text_pieces(text))
+    """Cut a reply into pieces that together hold all of its words; headings are left out."""
+    thoughts, end, said = text.rpartition(THOUGHTS)
+    found = [Piece(f"{thoughts}{end}".strip())] if end else []
+    read = list(json_pieces(said)) if "{" in said else []
+    if not any(len(piece.missing) < len(PARTS) for piece in read):
+        read = list(text_pieces(said))
+    found += read
     if found:
-        final = found.pop()
-        parts = (final.question, final.answer, final.rationale)
-        found.append(Piece(final.text, *parts, last=True))
+        found[-1] = replace(found[-1], last=True)
     return found
 
 
@@ -101,57 +112,87 @@ def json_pieces(text: str) -> Iterator[Piece]:
 
 def object_piece(text: str, value: dict[str, object]) -> Piece:
     """Return the piece of one JSON object; a part that is not text counts as missing."""
-    question, answer, rationale = (value.get(part) for part in PARTS)
-    return Piece(
-        text,
-        question.strip() if isinstance(question, str) else "",
-        answer.strip() if isinstance(answer, str) else "",
-        rationale.strip() if isinstance(rationale, str) else "",
+    return of_parts(
+        text, {part: whole(said) for part in PARTS if isinstance(said := value.get(part), str)}
     )
 
 
+def of_parts(text: str, parts: Mapping[str, str]) -> Piece:
+    """Return a piece with the parts that there are."""
+    question, answer, rationale = (parts.get(part, "") for part in PARTS)
+    return Piece(text, question, answer, rationale)
+
+
+def whole(text: str) -> str:
+    """Return a text of JSON without blanks around it; half a surrogate pair becomes "\ufffd"."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()
+
+
 def rest(text: str) -> Iterator[Piece]:
-    """Yield text between triples, unless it is only the frame of a JSON list."""
-    frame = re.sub(r'"triples"\s*:', "", text)
-    if frame.strip(" \t\r\n,[]{}"):
-        yield Piece(text.strip(" \t\r\n,"))
+    """Yield what stands between the objects of JSON, unless it is only the frame of a list."""
+    if FRAME.sub("", text).strip(" \t\r\n,[]{}"):
+        yield from text_pieces(text.strip(" \t\r\n,"))
 
 
 def text_pieces(text: str) -> Iterator[Piece]:
-    """Yield a piece for each run of marked parts that begins with a question, and text between."""
+    """Yield a piece for each run of marked parts that begins with a question, and text between.
+
+    The last part of a run ends with its paragraph: what follows is a remark, not the teacher's
+    rationale.
+    """
     marks = list(MARKER.finditer(text))
-    opening = text[: marks[0].start()] if marks else text
-    if opening.strip():
-        yield Piece(opening.strip())
+    yield from remark(text[: marks[0].start()] if marks else text)
     parts: dict[str, str] = {}
     start = 0
     for number, mark in enumerate(marks):
-        part = next(name for name in PARTS if name.startswith(mark["part"].lower()[:1]))
-        # A part that is there already, or comes before its turn, begins a new piece.
-        if parts and (part == "question" or part in parts):
-            yield marked_piece(text[start : mark.start()], parts)
-            parts = {}
+        part = part_of(mark)
         if not parts:
             start = mark.start()
-        end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
-        parts[part] = text[mark.end() : end].strip()
-    if parts:
-        yield marked_piece(text[start:], parts)
+        after = marks[number + 1] if number + 1 < len(marks) else None
+        end = after.start() if after else len(text)
+        # A part that is there already, or comes before its turn, begins a new piece.
+        done = after is None or part_of(after) == "question" or part_of(after) in {*parts, part}
+        stop = paragraph(text, mark.end(), end) if done else end
+        parts[part] = unmarked(mark, text[mark.end() : stop].strip())
+        if done:
+            yield of_parts(text[start:stop].strip(), parts)
+            yield from remark(text[stop:end])
+            parts = {}
 
 
-def marked_piece(text: str, parts: Mapping[str, str]) -> Piece:
-    """Return the piece of a run of marked parts."""
-    question, answer, rationale = (parts.get(part, "") for part in PARTS)
-    return Piece(text.strip(), question, answer, rationale)
+def part_of(mark: re.Match[str]) -> str:
+    """Return which part a marker begins."""
+    return next(name for name in PARTS if name.startswith(mark["part"].lower()[:1]))
+
+
+def paragraph(text: str, start: int, end: int) -> int:
+    """Return where the first paragraph between two places ends: at a blank line or a heading."""
+    begin = start + len(text[start:end]) - len(text[start:end].lstrip())
+    blank, heading = BLANK.search(text, begin, end), HEADING.search(text, begin + 1, end)
+    return min(found.start() if found else end for found in (blank, heading))
+
+
+def unmarked(mark: re.Match[str], said: str) -> str:
+    """Return a part's text without the end of an emphasis that its marker began: "*A: …*"."""
+    opened = mark["opened"]
+    closed = not opened or any(sign in mark["closed"] for sign in opened)
+    return said if closed else said.removesuffix(opened).rstrip()
+
+
+def remark(text: str) -> Iterator[Piece]:
+    """Yield text that is no part of a triple, unless it is blank or only heads one."""
+    if HEADING.sub("", text).strip():
+        yield Piece(text.strip())
 
 
 def canonical(piece: Piece) -> Piece:
     """Return a piece whose tags are written as "[2]" or "[0, 2]", however the teacher did."""
 
     def rewritten(tag: re.Match[str]) -> str:
-        numbers = re.findall(r"\d+", tag[1])
-        tidy = ", ".join(str(int(number)) for number in numbers)
-        return f"[{tidy}]" if NUMBERS.fullmatch(tag[1]) else tag[0]
+        if not NUMBERS.fullmatch(tag[1]):
+            return tag[0]
+        tidy = ", ".join(str(int(number)) for number in re.findall(r"\d+", tag[1]))
+        return f"[{tidy}]"
 
     question, answer, rationale = (BRACKETS.sub(rewritten, getattr(piece, p)) for p in PARTS)
     return Piece(piece.text, question, answer, rationale, piece.last)
@@ -279,4 +320,5 @@ STAGE = Stage(
     reads=(Image, Regions, Reply),
     writes=(Triple, Reject),
     each=each,
+    version=2,
 )
