@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from lab_house import RUN
 
+from lskd import progress
+from lskd.errors import UserError
 from lskd.evaluate.benchmarks import named
 from lskd.evaluate.predictions import Scores
 from lskd.evaluate.trial import Trial
 from lskd.evaluate.work import Evaluation
-from lskd.lab.bars import Bar, Seed, judged
+from lskd.lab.bars import Bar, Seed, bars, judged
+from lskd.lab.course import Course
 from lskd.lab.measures import Filtering, Measure
+from lskd.lab.world import World
 from lskd.types import Item
 
 ITEMS = 200
@@ -140,6 +146,25 @@ def test_a_bar_is_judged_on_the_median_of_the_seeds() -> None:
         pointing = by_claim(judged(seeds))["student above base, with swaps"]
         assert pointing.met is met
         assert sorted(pointing.seeds)[1] == pointing.found.value
+
+
+def course(file: Path, tmp_path: Path) -> Course:
+    return Course(file, tmp_path, tmp_path, 0, ())
+
+
+def test_a_run_file_without_controls_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    nothing = World(tmp_path, 0, ())
+    asked = course(RUN.parent / "lab" / "demo.toml", tmp_path)
+    with pytest.raises(UserError, match=r"no control .*demo/controls/.*\.toml: the bars are"):
+        bars(asked, (0,), nothing, progress.display("plain"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_even_number_of_seeds_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    nothing = World(tmp_path, 0, ())
+    with pytest.raises(UserError, match="seeds 0,1: a bar is judged on the middle one"):
+        bars(course(RUN, tmp_path), (0, 1), nothing, progress.display("plain"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_held_out_must_keep_half_of_the_gain() -> None:

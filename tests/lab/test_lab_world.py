@@ -187,3 +187,15 @@ def test_a_folder_that_is_no_world_or_a_broken_one_is_named(tmp_path: Path) -> N
     (tmp_path / world.SCENES).write_text('{"file": 1}\n')
     with pytest.raises(UserError, match="is broken"):
         world.read(tmp_path)
+
+
+def test_a_seed_whose_world_would_share_scenes_with_pre_training_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="seed = 601: expected 0 to 600"):
+        world.make(tmp_path / "w", Numbers(8, 4, 4), 601, lambda count: None)
+    # The farthest scenes of a world: those of its last split, after so many attempts.
+    last = (world.LARGEST * 3 + 2) * world.SPAN + world.SPAN
+    for attempt in range(4):
+        first = 2 * world.SPAN + attempt * world.ATTEMPT
+        reached = last + attempt * world.ATTEMPT
+        for others in (world.IMAGINED, world.PRETRAINING):
+            assert reached <= others or first >= others + world.SPAN

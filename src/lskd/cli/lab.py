@@ -209,14 +209,14 @@ def people(
 def pretrain(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the base model is to lie.")],
     start: Annotated[
-        Path | None, typer.Option(help="Begin with the vision tower of another base model.")
+        Path | None, typer.Option(help="Begin with all weights of another base model.")
     ] = None,
     scenes: Annotated[int | None, typer.Option(min=64)] = None,
     patch_steps: Annotated[int | None, typer.Option(min=1)] = None,
     caption_steps: Annotated[int | None, typer.Option(min=1)] = None,
     seed: int = 0,
 ) -> None:
-    """Train the lab's base model from nothing: patches first, then captions.
+    """Train the lab's base model from nothing: patches, tints, captions, then statements.
 
     It ships with lskd, so nobody has to. The same command goes on where it was stopped.
     """

@@ -8,10 +8,11 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lskd.errors import UserError
 from lskd.evaluate.work import Evaluation
 from lskd.lab import measures
 from lskd.lab.annotators import Annotators
-from lskd.lab.course import Course, control, take
+from lskd.lab.course import Course, control, control_of, take
 from lskd.lab.jobs import ahead
 from lskd.lab.measures import Measure
 from lskd.lab.world import World
@@ -49,8 +50,14 @@ def bars(
 ) -> list[Bar]:
     """Take the course for each seed and each control, as far as that is missing, and measure.
 
-    With `jobs` above 1, so many are made at a time.
+    With `jobs` above 1, so many are made at a time. Raises UserError, before anything is made, for
+    an even number of seeds and for a run file without controls.
     """
+    if len(seeds) % 2 == 0:
+        told = ",".join(map(str, seeds))
+        raise UserError(f"seeds {told}: a bar is judged on the middle one: give an odd number")
+    for name in CONTROLS:
+        control_of(name, course)
     if jobs > 1:
         ahead(course, seeds, CONTROLS, jobs)
     found: list[Seed] = []

@@ -20,6 +20,7 @@ from lskd.lab.rehearsal import FILE, FOLDER
 from lskd.lab.world import Numbers, World
 from lskd.progress import Display
 from lskd.run import Run, load
+from lskd.textfile import text_of
 
 WORLD, JUDGMENTS = "world", "judgments.parquet"
 REHEARSAL = f"{FOLDER}/{FILE}"
@@ -107,10 +108,23 @@ def take(course: Course, scenes: World, annotators: Annotators, display: Display
     return run
 
 
+def control_of(name: str, course: Course) -> dict[str, Any]:
+    """Return the sections of a control.
+
+    Raises UserError if there is none beside the course's run file.
+    """
+    given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
+    if not given.is_file():
+        raise UserError(
+            f"no control {given}: the bars are measured on a run file that has its controls "
+            "beside it, as runs/lab.toml has them in runs/lab/controls"
+        )
+    return tomllib.loads(text_of(given))
+
+
 def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     """Run a control: a child of the finished run of a seed, with the settings of its file."""
-    given = course.file.parent / course.file.stem / "controls" / f"{name}.toml"
-    own = tomllib.loads(given.read_text(encoding="utf-8"))
+    own = control_of(name, course)
     out = course.home / "controls" / name
     file = out / f"{name}.toml"
     with table.draft(file) as unfinished:

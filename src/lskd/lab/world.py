@@ -36,6 +36,10 @@ SPAN = 1_000_000  # seeds of a split
 REHEARSED = 800  # pictures at most
 PRETRAINING = 9_000_000_000  # the first seed of the scenes of pre-training, above all of a world's
 IMAGINED = 8_000_000_000  # and of the scenes of which mistakes and inventions are taken
+# A scene of "held" may take three attempts, each this further on: to this seed none of a world's
+# numbers is one of those above.
+ATTEMPT = 3_000_000_000
+LARGEST = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def stage(folder: Path, seed: int, split: Split, number: int) -> Staged:
     attempt = 0
     while True:
         allowed = anything if split == "held" else shown
-        scene, rendered = staged(base + attempt * SPAN * 3000, allowed=allowed)
+        scene, rendered = staged(base + attempt * ATTEMPT, allowed=allowed)
         if split != "held" or any(is_held_out(scene, n) for n in range(len(scene.entities))):
             break
         attempt += 1
@@ -111,10 +115,12 @@ def make(
 ) -> World:
     """Make a world in a folder, or return the one that is there if it is just that.
 
-    Raises UserError if the folder holds another one.
+    Raises UserError if the folder holds another one, and for a seed that is too large.
     """
     from lskd.lab import gold, rehearsal
 
+    if not 0 <= seed <= LARGEST:
+        raise UserError(f"seed = {seed}: expected 0 to {LARGEST}; beyond, worlds share scenes")
     note = _note(numbers, seed)
     if (folder / NOTE).is_file():
         found = json.loads((folder / NOTE).read_text(encoding="utf-8"))
