@@ -109,6 +109,19 @@ def test_a_critic_starts_from_a_student_with_fresh_ratings(tmp_path: Path) -> No
     torch.testing.assert_close(judged(critic), judged(student), atol=1e-5, rtol=1e-5)
 
 
+def test_a_student_that_starts_from_a_critic_compares_in_the_width_of_blip_2(
+    tmp_path: Path,
+) -> None:
+    critic = shake(new_critic(tiny_size()))
+    weights.save(critic, tmp_path / "critic")
+    size = files.read_size(tmp_path / "critic")
+    student = new_student(size)
+    loaded = weights.load(student, tmp_path / "critic", fresh=("contrast", "language"))
+    assert "contrast.text.weight" in loaded.fresh
+    assert size.embedding == student.contrast.text.out_features == 256
+    torch.testing.assert_close(judged(student), judged(critic), atol=1e-5, rtol=1e-5)
+
+
 def test_a_part_that_a_model_lacks_cannot_be_fresh(tmp_path: Path) -> None:
     weights.save(new_student(tiny_size()), tmp_path / "student.pth")
     with pytest.raises(

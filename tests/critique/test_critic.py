@@ -192,6 +192,14 @@ def test_the_stage_says_how_good_the_critic_is(learned: World) -> None:
     assert "in [corpus] keeps" in said
 
 
+def test_the_threshold_that_is_told_keeps_what_is_told_of_it(learned: World) -> None:
+    (line,) = [line for line in learned.house.said if line.startswith("threshold = ")]
+    curve = json.loads((learned.house.folder / "critic" / "curve.json").read_text())
+    threshold = float(line.split()[2])
+    kept = max(point["kept"] for point in curve["points"] if point["value"] >= threshold)
+    assert kept == curve["wished"]["kept"]
+
+
 @pytest.mark.parametrize(("qa", "rationale"), [(False, False), (True, False), (False, True)])
 def test_each_loss_can_be_switched_off(small: World, qa: bool, rationale: bool) -> None:
     small.fit(**BRIEF)

@@ -15,6 +15,7 @@ from lskd.critique.metrics import (
     calibration_error,
     confusion,
     curve,
+    in_digits,
     interval,
     macro,
     probability,
@@ -96,6 +97,22 @@ def test_a_threshold_reaches_its_precision_and_keeps_the_most(
     assert found.kept == max(point.kept for point in reached)
     # What the corpus stage does with the number keeps the same triples.
     assert sum(score >= found.value for score in scores) / len(rows) == found.kept
+
+
+@given(st.lists(st.floats(0, 1), min_size=1), st.data())
+def test_a_threshold_in_few_digits_keeps_the_same_triples(
+    scores: list[float], data: st.DataObject
+) -> None:
+    points = curve(scores, [True] * len(scores))
+    point = data.draw(st.sampled_from(points))
+    said = in_digits(point, points)
+    assert sum(score >= float(said) for score in scores) / len(scores) == point.kept
+    assert 0 <= float(said) <= 1
+
+
+def test_a_threshold_has_three_digits_and_more_only_where_scores_lie_close() -> None:
+    points = curve([0.87654, 0.8712, 0.8711], [True] * 3)
+    assert [in_digits(point, points) for point in points] == ["0.876", "0.8712", "0.871"]
 
 
 @pytest.mark.parametrize(

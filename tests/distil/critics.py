@@ -37,8 +37,19 @@ class ColourBlind:
             )
         return answers
 
-    @staticmethod
-    def true(triple: Triple, said: dict[int, str]) -> bool:
+    def true(self, triple: Triple, said: dict[int, str]) -> bool:
         """Return whether each named region has the colour that the answer ends with."""
         colour = triple.answer.rstrip(".").split()[-1]
         return all(colour in said[number] for number in triple.region_ids)
+
+
+class Pedant(ColourBlind):
+    """Accepts only texts of one form: those that have no rationale, or those that have one."""
+
+    def __init__(self, diary: str, rationale: bool) -> None:
+        super().__init__(diary)
+        self.rationale = rationale
+
+    def true(self, triple: Triple, said: dict[int, str]) -> bool:
+        """Return whether a triple has a rationale, or has none, as is wanted."""
+        return bool(triple.rationale) is self.rationale

@@ -201,7 +201,8 @@ def lessons(
     ledger.write(folder / "examples.jsonl", [example])
     swaps = None
     if known is not None:
-        ledger.write(folder / "swaps.jsonl", [SwapsOf(example.id, known)])
+        bare = tuple(replace(one, rationale="") for one in known)
+        ledger.write(folder / "swaps.jsonl", [SwapsOf(example.id, known, bare)])
         swaps = Ledger(SwapsOf, folder / "swaps.jsonl")
     variety = Variety(0.5, None, "plain", 0.0, 1.0, None, 0)
     return Lessons(
@@ -300,6 +301,28 @@ def test_swaps_that_a_critic_rejected_are_drawn_and_are_the_only_ones(tmp_path: 
     assert all(none.take(0, seed).wrong == () for seed in range(20))
     half = lessons(tmp_path, example, (), swaps=1.0, checked=0.5)
     assert 20 < sum(half.take(0, seed).wrong != () for seed in range(100)) < 80
+
+
+@pytest.mark.parametrize("views", [None, 2])
+def test_a_swap_is_drawn_only_in_the_form_that_a_critic_rejected(
+    tmp_path: Path, views: int | None
+) -> None:
+    example = ask_of(4, "[0]?", "yes", "so [0]")
+    rows = lessons(tmp_path, example, (), swaps=1.0, views=views)
+    # With its rationale the third region is wrong, without it the fourth.
+    full, bare = Swapped("[2]?", "yes", "so [2]"), Swapped("[3]?", "yes", "")
+    ledger.write(tmp_path / "swaps.jsonl", [SwapsOf(example.id, (full,), (bare,))])
+    rows.swaps = Ledger(SwapsOf, tmp_path / "swaps.jsonl")
+    for said, meant in ((True, 2), (False, 3)):
+        taken = [rows.take(0, seed, said) for seed in range(60)]
+        assert any(lesson.wrong for lesson in taken)
+        assert views is not None or all(lesson.wrong for lesson in taken)
+        for lesson in taken:
+            boxes = {one.id: one.box for one in lesson.view.regions}
+            for text in lesson.wrong:
+                (wrong,) = marking.named(text)
+                assert boxes[wrong] == example.regions[meant].box
+                assert (" R so " in text) is said
 
 
 def test_fixed_views_are_few_and_do_not_change(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from lskd.distil.swaps import Swapped, SwapsOf
 from lskd.errors import UserError
 
 words = st.text(max_size=12)
-rows = st.lists(
-    st.builds(SwapsOf, words, st.lists(st.builds(Swapped, words, words, words)).map(tuple))
-)
+swaps = st.lists(st.builds(Swapped, words, words, words)).map(tuple)
+rows = st.lists(st.builds(SwapsOf, words, swaps, swaps))
 
 
 @given(rows, rows)
@@ -37,7 +36,7 @@ def test_what_is_written_is_read_by_number(
 
 def test_half_a_line_is_cut_off_and_written_anew(tmp_path: Path) -> None:
     file = tmp_path / "rows"
-    first, second = SwapsOf("a", ()), SwapsOf("b", (Swapped("q", "a", "r"),))
+    first, second = SwapsOf("a", (), ()), SwapsOf("b", (Swapped("q", "a", "r"),), ())
     ledger.append(file, [first, second])
     part = tmp_path / "rows.part"
     part.write_bytes(part.read_bytes()[:-4])  # as a kill or a full disk leaves it
@@ -51,7 +50,7 @@ def test_half_a_line_is_cut_off_and_written_anew(tmp_path: Path) -> None:
 def test_a_broken_or_absent_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         Ledger(SwapsOf, tmp_path / "rows")
-    ledger.write(tmp_path / "rows", [SwapsOf("a", ())])
+    ledger.write(tmp_path / "rows", [SwapsOf("a", (), ())])
     with (tmp_path / "rows").open("ab") as opened:
         opened.write(b"more")
     with pytest.raises(UserError, match="is broken: remove it"):
@@ -62,7 +61,7 @@ def test_a_broken_or_absent_file_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_where_few_bytes_are_missing_is_told_and_nothing_is_broken(
     tmp_path: Path, grown: bool
 ) -> None:
-    some = [SwapsOf("a", ())] * 3
+    some = [SwapsOf("a", (), ())] * 3
 
     def make(file: Path) -> None:
         if not grown:

@@ -16,6 +16,7 @@ from lskd.blip2 import files, weights
 from lskd.blip2.stage1 import new_student
 from lskd.distil.note import read
 from lskd.distil.student import Student
+from lskd.distil.work import fingerprint_of
 from lskd.errors import UserError
 from lskd.types import Box
 
@@ -172,6 +173,26 @@ def test_long_texts_are_counted(tmp_path: Path) -> None:
     said: list[str] = []
     toys.house(tmp_path).distil(said, tokens=20)
     assert any("examples are longer than `tokens`" in line for line in said)
+
+
+def test_a_student_is_another_where_what_its_swap_critic_reads_has_changed(tmp_path: Path) -> None:
+    house, diary = toys.house(tmp_path), tmp_path / "diary"
+    critic = {"use": "critics:ColourBlind", "diary": str(diary)}
+    settings = toys.settings(tmp_path, swaps=1.0, swap_critic=critic)
+    diary.write_text("one")
+    first = fingerprint_of(settings, 0, house.tables)
+    assert fingerprint_of(settings, 0, house.tables) == first
+    diary.write_text("another")
+    assert fingerprint_of(settings, 0, house.tables) != first
+
+
+def test_a_rationale_that_is_never_said_makes_no_text_too_long(tmp_path: Path) -> None:
+    house = toys.house(tmp_path)
+    for rationales, longer in ((0.5, 12), (0.0, 0)):
+        said: list[str] = []
+        house.distil(said, tokens=24, rationales=rationales)
+        told = [line.split()[0] for line in said if "are longer than `tokens`" in line]
+        assert told == ([str(longer)] if longer else [])
 
 
 def test_a_fixed_set_of_views_is_seen_once(tmp_path: Path) -> None:

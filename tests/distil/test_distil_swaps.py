@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import toys
-from critics import ColourBlind
+from critics import ColourBlind, Pedant
 
 from lskd import marking
 from lskd.distil import ledger
@@ -34,7 +34,9 @@ def found(rows: Ledger[SwapsOf]) -> list[SwapsOf]:
 def test_candidates_differ_and_leave_the_words_alone(tmp_path: Path) -> None:
     examples = corpus(tmp_path, 2)
     swaps = candidates(examples[0], LOOK)
-    assert len(swaps) == len(set(swaps)) == 2  # one of three regions is named: two others
+    # One of three regions is named: two others, each with its rationale and without.
+    assert len(swaps) == len(set(swaps)) == 4
+    assert [bool(one.rationale) for one in swaps] == [True, True, False, False]
     (right,) = examples[0].region_ids
     for one in swaps:
         (wrong,) = marking.named(one.question)
@@ -42,6 +44,33 @@ def test_candidates_differ_and_leave_the_words_alone(tmp_path: Path) -> None:
         restored = marking.renumber(one.answer, {wrong: right})
         assert restored == examples[0].answer
     assert candidates(examples[2], LOOK) == []  # it names its regions by phrase
+
+
+def test_a_text_is_a_candidate_once_and_never_where_it_is_the_true_one(tmp_path: Path) -> None:
+    example = corpus(tmp_path, 2)[0]
+    alike = candidates(replace(example, rationale=""), LOOK)
+    assert len(alike) == len(set(alike)) == 2
+    plain = replace(example, question="What is it?", answer="A square.")
+    assert all(one.rationale for one in candidates(plain, LOOK))
+
+
+@pytest.mark.parametrize("rationale", [True, False])
+def test_a_swap_is_false_without_its_rationale_if_it_is_so_in_both_forms(
+    tmp_path: Path, rationale: bool
+) -> None:
+    # What is false without a rationale is false with it; a critic may never have met one without.
+    examples, context = corpus(tmp_path, 3), toys.House(tmp_path).context()
+    critic = Pedant(str(tmp_path / "diary"), rationale)
+    rows = found(judged(examples, critic, LOOK, tmp_path, context))
+    assert all(row.bare == () for row in rows)
+    assert any(row.full for row in rows) is not rationale
+
+
+def test_swaps_that_were_judged_in_one_form_alone_are_not_taken(tmp_path: Path) -> None:
+    examples, context = corpus(tmp_path, 2), toys.House(tmp_path).context()
+    (tmp_path / "swaps.jsonl.part").write_text('{"example_id": "old", "rejected": []}\n')
+    rows = judged(examples, ColourBlind(str(tmp_path / "diary")), LOOK, tmp_path, context)
+    assert [row.example_id for row in found(rows)] == [examples[n].id for n in range(6)]
 
 
 def test_only_swaps_that_the_critic_rejects_are_kept(tmp_path: Path) -> None:
@@ -56,11 +85,12 @@ def test_only_swaps_that_the_critic_rejects_are_kept(tmp_path: Path) -> None:
         assert swaps.example_id == example.id
         descriptions = {region.id: region.description for region in example.regions}
         colour = example.answer.rstrip(".").split()[-1]
-        for one in swaps.rejected:
+        for one in (*swaps.full, *swaps.bare):
             (named,) = marking.named(one.answer)
             assert colour not in descriptions[named]
-        kept += len(swaps.rejected)
-        dropped += len(candidates(example, LOOK)) - len(swaps.rejected)
+        assert swaps.bare == tuple(replace(one, rationale="") for one in swaps.full)
+        kept += 2 * len(swaps.full)
+        dropped += len(candidates(example, LOOK)) - 2 * len(swaps.full)
     assert kept > 0 and dropped > 0
     assert f"swap_critic rejects {kept} swapped texts of 24 examples" in said
     # The triples of a picture are judged together: it is looked at once.
@@ -89,7 +119,7 @@ def test_the_stage_asks_the_critic_and_trains_on_what_it_rejects(tmp_path: Path)
     critic = {"use": "critics:ColourBlind", "diary": str(tmp_path / "diary")}
     house.distil(said, swaps=1.0, swap_critic=critic)
     (told,) = [line for line in said if line.startswith("swap_critic rejects")]
-    assert 8 <= int(told.split()[2]) <= 16 and told.endswith("swapped texts of 12 examples")
+    assert 16 <= int(told.split()[2]) <= 32 and told.endswith("swapped texts of 12 examples")
     assert (house.folder / "student" / "student.toml").exists()
 
 

@@ -1,6 +1,7 @@
 """What is given and what is learnt: prompts, random prefixes, views that examples share."""
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +163,18 @@ def test_a_control_is_not_shown_what_is_named(kept: Ledger[Example], control: st
 
 
 words = some.sampled_from(["why", "is", "[0]", "[0, 2]", "[1] and", "[the red cup]", "so", "a"])
+STRAY = some.sampled_from(["]", "[", "a]", "][0,", "2]", "[]"])
+
+
+@given(
+    text=some.lists(words | STRAY, min_size=1, max_size=30).map(" ".join), seed=some.integers(0, 99)
+)
+def test_a_random_prefix_cuts_no_tag_whatever_brackets_stand_beside_it(
+    text: str, seed: int
+) -> None:
+    said = cut(text, random.Random(seed))
+    tags = re.compile(r"\[[^\[\]]*\]")
+    assert tags.findall(said.prompt) + tags.findall(said.target) == tags.findall(text)
 
 
 @given(text=some.lists(words, min_size=1, max_size=30).map(" ".join), seed=some.integers(0, 99))

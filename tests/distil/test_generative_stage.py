@@ -149,6 +149,23 @@ def test_a_whole_text_that_is_too_long_to_be_cut_at_random_is_left_out(tmp_path:
     assert left_out == ["wordy"]
 
 
+def test_a_rationale_that_is_never_asked_for_is_held_against_no_room(tmp_path: Path) -> None:
+    opt = generative_students.write_base(tmp_path / "opt", "opt")
+    hall = Hall(tmp_path / "run", opt)
+    examples = toys.examples(tmp_path / "pictures", 2)
+    wordy = replace(examples[0], id="wordy", rationale="so " * 200)
+    # Its answer can be asked for, but before its rationale no room is left for all of it.
+    near = replace(examples[1], id="near", answer="red " * 40, rationale="so " * 30)
+    hall.fill([*examples, wordy, near])
+    said: list[str] = []
+    rows = hall.train(said, rationales=1.0)
+    assert [row.source for row in rows if isinstance(row, Reject)] == ["wordy"]
+    assert any("their prompts lose their beginning" in line for line in said)
+    said.clear()
+    assert not [row for row in hall.train(said, rationales=0.0) if isinstance(row, Reject)]
+    assert not any("their prompts lose their beginning" in line for line in said)
+
+
 def test_prompts_that_lose_their_beginning_are_counted_and_told(tmp_path: Path) -> None:
     opt = generative_students.write_base(tmp_path / "opt", "opt")
     hall = Hall(tmp_path / "run", opt)

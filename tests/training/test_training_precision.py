@@ -8,6 +8,7 @@ import pytest
 import torch
 from toy_task import RECIPE, Toy, equal, train, weights
 
+from lskd.errors import UserError
 from lskd.training.precision import INSTRUCTIONS, bf16, named
 from lskd.training.recipe import Precision
 
@@ -42,6 +43,20 @@ def test_auto_ends_in_the_weights_of_the_precision_that_it_names(tmp_path: Path)
     assert not equal(found["bf16"], found["float32"])
     said = json.loads((tmp_path / "auto/beginning.json").read_text(encoding="utf-8"))
     assert said["precision"] == taken
+
+
+def test_a_training_goes_on_only_in_the_precision_that_auto_stood_for(tmp_path: Path) -> None:
+    taken = named("auto", CPU)
+    other: Precision = "float32" if taken == "bf16" else "bf16"
+    auto = replace(RECIPE, precision="auto")
+    train(Toy(), auto, tmp_path / "auto")
+    train(Toy(), replace(RECIPE, precision=taken), tmp_path / "auto")
+    with pytest.raises(UserError, match=rf"made with precision = {taken} \(now {other}\)"):
+        train(Toy(), replace(RECIPE, precision=other), tmp_path / "auto")
+    # As where it was begun on a device that had the other.
+    train(Toy(), replace(RECIPE, precision=other), tmp_path / "other")
+    with pytest.raises(UserError, match=rf"made with precision = {other} \(now {taken}\)"):
+        train(Toy(), auto, tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", INSTRUCTIONS[:2])

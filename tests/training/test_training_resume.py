@@ -134,6 +134,20 @@ def test_the_latest_two_checkpoints_are_kept_and_a_broken_one_is_passed_over(
     assert equal(weights(again.model), expected)
 
 
+def test_a_new_checkpoint_outlives_later_ones_that_cannot_be_read(tmp_path: Path) -> None:
+    expected = uninterrupted(RECIPE, tmp_path)
+    for step in checkpoint.steps(tmp_path):
+        file = checkpoint.path_of(tmp_path, step)
+        file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(Stop):
+        train(Mortal(7 * RECIPE.accumulate, stop), RECIPE, tmp_path)
+    assert checkpoint.steps(tmp_path) == [5]
+    again, said = Toy(), list[str]()
+    fit(again, ROWS, RECIPE, tmp_path, said.append, lambda _: None)
+    assert said[0] == "going on after step 5 of 12"
+    assert equal(weights(again.model), expected)
+
+
 def test_a_line_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         train(Mortal(7 * RECIPE.accumulate, stop), RECIPE, tmp_path)

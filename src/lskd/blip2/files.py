@@ -94,7 +94,8 @@ def read_size(folder: Path) -> Size:
             positions=qformer.max_position_embeddings,
             cross_every=qformer.cross_attention_frequency,
         ),
-        config.get("image_text_hidden_size", 256),
+        # A critic's folder says 0: it compares nothing.
+        config.get("image_text_hidden_size") or 256,
     )
 
 

@@ -7,6 +7,7 @@ cannot be measured is None.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
 from statistics import NormalDist
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from lskd.errors import UserError
 
 BINS = 15
+DIGITS = 17  # that many tell all probabilities apart but the least
 COLDEST, HOTTEST = 1e-3, 1e3  # bounds of a temperature
 
 
@@ -145,6 +147,20 @@ def threshold_for(
             f"the best of {len(labels)} judged triples is {best:.3f}"
         )
     return reached[-1]
+
+
+def in_digits(point: Threshold, points: Sequence[Threshold]) -> str:
+    """Return a threshold in as few digits, three or more, as keep the same of a curve's triples.
+
+    It is rounded down, and stays above the next lower score.
+    """
+    lower = max((one.value for one in points if one.value < point.value), default=-math.inf)
+    for digits in range(3, DIGITS):
+        step = Decimal(1).scaleb(-digits)
+        rounded = Decimal(repr(point.value)).quantize(step, ROUND_FLOOR)
+        if float(rounded) > lower:
+            return str(rounded)
+    return repr(point.value)
 
 
 def interval(right: int, number: int, confidence: float) -> tuple[float, float]:

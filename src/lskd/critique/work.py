@@ -17,6 +17,7 @@ from lskd.critique import base, curve, note
 from lskd.critique.digest import Digests
 from lskd.critique.evaluation import Evaluation, Judged, evaluate
 from lskd.critique.fit import MODEL
+from lskd.critique.metrics import in_digits
 from lskd.critique.note import About, Rating
 from lskd.critique.rows import Row, Rows
 from lskd.critique.settings import Settings
@@ -179,6 +180,6 @@ def _tell(found: Evaluation, context: Context) -> None:
     if found.wished is not None:
         wished = found.wished
         context.say(
-            f"threshold = {wished.value:.3f} in [corpus] keeps {wished.kept:.0%}, of which people "
-            f"accept {wished.precision:.0%} ({wished.low:.0%} to {wished.high:.0%})"
+            f"threshold = {in_digits(wished, found.points)} in [corpus] keeps {wished.kept:.0%}, "
+            f"of which people accept {wished.precision:.0%} ({wished.low:.0%} to {wished.high:.0%})"
         )

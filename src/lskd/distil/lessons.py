@@ -63,6 +63,7 @@ class Lesson:
 
 # Which swapped texts a view has room for: those that a critic has rejected, or any.
 Swap = Literal["checked", "any"]
+_UNASKED = SwapsOf("", (), ())  # where there is no critic
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Lessons:
             return self._rehearse(rng)
         example, known = self.examples[row], self._known(row)
         if self.variety.views is None:
-            plan = self._plan(example, known, rng)
+            plan = self._plan(example, known.said(rationale), rng)
         else:
             plan = self._fixed(example, known, rng.randrange(self.variety.views))
         drawn = rng.random() < self.variety.rationales
@@ -141,13 +142,13 @@ class Lessons:
         one = self.rehearsal[rng.randrange(len(self.rehearsal))]
         return Lesson(View(one.image, ()), one.text, one.wrong)
 
-    def _known(self, row: int) -> tuple[Swapped, ...]:
-        return self.swaps[row].rejected if self.swaps is not None else ()
+    def _known(self, row: int) -> SwapsOf:
+        return self.swaps[row] if self.swaps is not None else _UNASKED
 
-    def _fixed(self, example: Example, known: tuple[Swapped, ...], number: int) -> "_Plan":
-        return self._plan(
-            example, known, random.Random(f"{self.variety.seed}/{example.id}/{number}")
-        )
+    def _fixed(self, example: Example, known: SwapsOf, number: int) -> "_Plan":
+        # Whether the rationale is said is not yet known: it hangs on the row and not on the view.
+        rng = random.Random(f"{self.variety.seed}/{example.id}/{number}")
+        return self._plan(example, known.said(None), rng)
 
     def _plan(self, example: Example, known: tuple[Swapped, ...], rng: random.Random) -> "_Plan":
         """Draw a view, with room for a swap if there is to be one."""
@@ -166,7 +167,7 @@ class Lessons:
         self,
         example: Example,
         plan: "_Plan",
-        known: tuple[Swapped, ...],
+        known: SwapsOf,
         rationale: bool,
         rng: random.Random,
     ) -> list[str]:
@@ -174,7 +175,7 @@ class Lessons:
         most = self.variety.swapped
         if plan.swap == "checked":
             drawn = frozenset(plan.shown.old)
-            fitting = [one for one in known if numbers(one) <= drawn]
+            fitting = [one for one in known.said(rationale) if numbers(one) <= drawn]
             chosen = rng.sample(fitting, min(most, len(fitting)))
             wrong = (renumbered(_with(example, one), plan.shown) for one in chosen)
             return [self._say(one, rationale) for one in wrong]

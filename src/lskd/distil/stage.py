@@ -42,14 +42,14 @@ class Settings(Cached):
 
     Beyond the paper: a share `swaps` of rows has its text held against its view with the ids
     swapped, in up to `swap_texts` ways. If there is a `swap_critic`, it looks at `swap_candidates`
-    of these for each example beforehand; a share `swap_checked` of the swaps is then of those that
-    it gives less than `swap_threshold`. A share `misnamed` of rows has its text also held against
-    its view with one region called by a number that is not drawn: from that a student learns
-    soonest what a number is. A share `rehearsed` of all rows is of the file `rehearsal`: texts
-    about whole pictures, so that the student does not forget what its base could
-    (`lskd.distil.rehearsal` tells its form). `loss_weights` are those of ITC, ITM and ITG. A
-    `control` learns the same texts without the pointing: its regions are not drawn, or texts name
-    them by each other's numbers.
+    of these for each example beforehand, with and without the rationale; a share `swap_checked` of
+    the swaps is then of those that it gives less than `swap_threshold`, as they are said. A share
+    `misnamed` of rows has its text also held against its view with one region called by a number
+    that is not drawn: from that a student learns soonest what a number is. A share `rehearsed` of
+    all rows is of the file `rehearsal`: texts about whole pictures, so that the student does not
+    forget what its base could (`lskd.distil.rehearsal` tells its form). `loss_weights` are those of
+    ITC, ITM and ITG. A `control` learns the same texts without the pointing: its regions are not
+    drawn, or texts name them by each other's numbers.
 
     The rest is as in `lskd.training.settings.Cached`, `lskd.resources.Resources` and
     `lskd.blip2.objectives.StudentObjective`.

@@ -21,7 +21,7 @@ from lskd.distil.note import About
 from lskd.distil.stage import Settings, files
 from lskd.distil.swaps import Look, SwapsOf, judged
 from lskd.distil.task import Pupil, StudentTask
-from lskd.fingerprint import effective, file_digest
+from lskd.fingerprint import checkpoints, effective, file_digest
 from lskd.protocols import Critic
 from lskd.stage import Context, Parts
 from lskd.table import Tables
@@ -72,6 +72,7 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
         "settings": effective(settings),
         "seed": seed,
         "examples": tables.digest((Example,)),
+        "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
         "files": [file_digest(file) for file in files(settings)],
         "lskd": ".".join(__version__.split(".")[:2]),
     }
@@ -151,7 +152,10 @@ def _cut(settings: Settings, begun: Base) -> Callable[[Sequence[Example]], int]:
     """Return what counts the examples whose texts have more tokens than the student will read."""
 
     def count(some: Sequence[Example]) -> int:
-        texts = [settings.wording.text(e.question, e.answer, e.rationale) for e in some]
+        said = settings.rationales > 0
+        texts = [
+            settings.wording.text(e.question, e.answer, e.rationale if said else None) for e in some
+        ]
         return sum(length > settings.tokens for length in begun.tokenizer.lengths(texts))
 
     return count

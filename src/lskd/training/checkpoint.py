@@ -18,7 +18,7 @@ from lskd.checkpoints.written import write_pickle
 from lskd.errors import UserError
 from lskd.training import memory, sharding
 from lskd.training.average import Average
-from lskd.training.recipe import Recipe
+from lskd.training.recipe import Precision, Recipe
 
 KEPT = 2
 # Settings of a recipe that leave the weights as they are, so that they may change in between.
@@ -35,10 +35,13 @@ class Trained:
     average: Average | None
 
 
-def made_with(recipe: Recipe, count: int) -> str:
-    """Return what a checkpoint must have been made with to be gone on from, as JSON text."""
+def made_with(recipe: Recipe, count: int, precision: Precision) -> str:
+    """Return what a checkpoint must have been made with to be gone on from, as JSON text.
+
+    `precision` is the recipe's, or what "auto" stands for: on another device that may be another.
+    """
     given = {name: value for name, value in asdict(recipe).items() if name not in FREE}
-    return json.dumps({"rows": count, **given})
+    return json.dumps({"rows": count, **given, "precision": precision})
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -52,13 +55,16 @@ def steps(folder: Path) -> list[int]:
     return sorted((int(path.stem) for path in found if path.stem.isdigit()), reverse=True)
 
 
-def content_of(step: int, trained: Trained, recipe: Recipe, count: int) -> dict[str, Any]:
-    """Return what a checkpoint holds; all processes must ask for it, as each may have a share."""
+def content_of(step: int, trained: Trained, made: str) -> dict[str, Any]:
+    """Return what a checkpoint holds; all processes must ask for it, as each may have a share.
+
+    `made` is what it was `made_with`.
+    """
     optimiser = trained.optimiser.state_dict()
     state = {number: sharding.wholes(one) for number, one in optimiser["state"].items()}
     return {
         "step": step,
-        "made_with": made_with(recipe, count),
+        "made_with": made,
         "weights": sharding.wholes({n: weight.detach() for n, weight in trained.weights.items()}),
         "buffers": trained.buffers,
         "optimiser": {**optimiser, "state": state},
@@ -67,7 +73,7 @@ def content_of(step: int, trained: Trained, recipe: Recipe, count: int) -> dict[
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint, then remove all but the latest two.
+    """Write a checkpoint, then remove all but the latest two up to it.
 
     Raises UserError if there is no room; those that were written before are kept.
     """
@@ -75,8 +81,13 @@ def save(folder: Path, content: dict[str, Any]) -> None:
     for unfinished in path_of(folder, step).parent.glob(".*.draft"):
         unfinished.unlink(missing_ok=True)  # of a process that was killed as it wrote
     write_pickle(path_of(folder, step), content)
-    for old in steps(folder)[KEPT:]:
-        path_of(folder, old).unlink(missing_ok=True)
+    # Later ones could not be read, or training would have gone on from there: they would outlive
+    # each new one.
+    found = steps(folder)
+    kept = [one for one in found if one <= step][:KEPT]
+    for one in found:
+        if one not in kept:
+            path_of(folder, one).unlink(missing_ok=True)
 
 
 def restore(folder: Path, trained: Trained, made: str, tell: Callable[[str], None]) -> int:
@@ -88,7 +99,7 @@ def restore(folder: Path, trained: Trained, made: str, tell: Callable[[str], Non
         path = path_of(folder, step)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
             if memory.ended(error):
                 raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]

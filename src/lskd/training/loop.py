@@ -154,7 +154,7 @@ def _restore(
     run: Run, folder: Path, tell: Callable[[str], None], tick: Callable[[int], None]
 ) -> int:
     """Put back the latest checkpoint and return its step, 0 if there is none."""
-    made = checkpoint.made_with(run.recipe, run.count)
+    made = checkpoint.made_with(run.recipe, run.count, run.precision)
     done = checkpoint.restore(folder, run.trained, made, tell)
     found = run.accelerator.gather(torch.tensor([done], device=run.accelerator.device))
     if len(set(found.tolist())) > 1:
@@ -211,7 +211,8 @@ def _keep(run: Run, folder: Path, number: int, history: History | None) -> None:
 
     Processes that have no history only give their shares of it.
     """
-    content = checkpoint.content_of(number, run.trained, run.recipe, run.count)
+    made = checkpoint.made_with(run.recipe, run.count, run.precision)
+    content = checkpoint.content_of(number, run.trained, made)
     if history is None:
         return
     history.settle()

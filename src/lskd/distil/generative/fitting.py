@@ -35,15 +35,18 @@ class Fitting:
         pointing: Callable[[], Pointing],
         prompts: Prompts,
         prefixes: bool,
+        rationales: bool,
     ) -> None:
         """Keep what gives the writer, which is asked for when the first examples come.
 
-        `prefixes` says whether whole texts are cut at random, too.
+        `prefixes` says whether whole texts are cut at random, `rationales` whether rationales are
+        asked for, too.
         """
         self.writer = writer
         self.pointing = pointing
         self.prompts = prompts
         self.prefixes = prefixes
+        self.rationales = rationales
         self.doubts: dict[str, None] = {}  # warnings about pictures, each once, in order
         self._sights: list[Sight] = []
 
@@ -109,7 +112,7 @@ class Fitting:
         """Return the lines of examples, and which example each is of."""
         lines, owners = [], []
         for number, example in enumerate(some):
-            for said in lines_of(example, self.prompts, self.prefixes):
+            for said in lines_of(example, self.prompts, self.prefixes, self.rationales):
                 size = example.width, example.height
                 places = tuple(augmentation.visible(example).values())
                 prompt = self.pointing().prompt(said.prompt, places, size)

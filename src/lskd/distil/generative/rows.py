@@ -148,17 +148,20 @@ class Rows:
         return (answer, Said(before, example.rationale))
 
 
-def lines_of(example: Example, prompts: Prompts, prefixes: bool) -> tuple[Said, ...]:
+def lines_of(
+    example: Example, prompts: Prompts, prefixes: bool, rationales: bool
+) -> tuple[Said, ...]:
     """Return the longest that can be asked of an example.
 
-    Its answer, its rationale and, if there are random `prefixes`, all behind its first word.
+    Its answer, its rationale if `rationales` are asked for and, if there are random `prefixes`, all
+    behind its first word.
     """
     asked = [Said(prompts.answer(example.question), example.answer)]
     if prefixes:
         text = prompts.wording.text(example.question, example.answer, example.rationale)
         first, _, rest = text.strip().partition(" ")
         asked.append(Said(first, rest) if rest.strip() else Said("", text.strip()))
-    if example.rationale.strip():
+    if rationales and example.rationale.strip():
         before = prompts.rationale(example.question, example.answer)
         asked.append(Said(before, example.rationale))
     return tuple(asked)
@@ -172,8 +175,12 @@ def cut(text: str, rng: random.Random) -> Said:
     words = text.split()
     depth, ends = 0, []
     for end, word in enumerate(words[:-1], start=1):
-        depth += word.count("[") - word.count("]")
-        if depth <= 0:
+        for mark in word:
+            if mark == "[":
+                depth += 1
+            elif mark == "]":
+                depth = max(0, depth - 1)  # a stray one closes no tag, nor one that comes later
+        if not depth:
             ends.append(end)
     near = [end for end in ends if end <= max(1, len(words) // 2)] or ends[:1]
     if not near:

@@ -58,7 +58,9 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     fingerprint = fingerprint_of(settings, context.seed, tables)
     folder = context.folder / TRAINING / fingerprint
     pointing = functools.cache(lambda: _pointing(settings, base()))
-    fitting = Fitting(base, pointing, settings.prompts, settings.prefixes > 0)
+    fitting = Fitting(
+        base, pointing, settings.prompts, settings.prefixes > 0, settings.rationales > 0
+    )
     choice = Choice(settings.split, fitting.cut, LOSE, fitting.faults)
     with processes.first():
         kept = examples.prepared(tables, folder, choice, context)
