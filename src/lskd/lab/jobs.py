@@ -34,8 +34,9 @@ def ahead(course: Course, seeds: Sequence[int], controls: Sequence[str], jobs: i
 
 def side_by_side(jobs: int) -> ProcessPoolExecutor:
     """Return processes that torch works in, `jobs` at a time, each on its share of processors."""
-    # A new interpreter each: a fork of one whose torch has threads would hang.
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,))
+    # A new interpreter for each job: a fork of one whose torch has threads would hang, and one that
+    # had made five students held 3 GB, where one needs less than one.
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,), max_tasks_per_child=1)
 
 
 def _begin(jobs: int) -> None:
