@@ -223,6 +223,11 @@ def test_what_a_model_thinks_before_it_writes_is_no_triple() -> None:
     assert isinstance(rows[0], Reject) and rows[0].text == thought
 
 
+def test_a_reply_that_was_cut_while_the_model_thought_is_cut_off() -> None:
+    rows = parsed("<think>\n" + block("Is [0] fine?") + block("Why [1]?"), finish="length")
+    assert reasons(rows) == ["cut off"]
+
+
 def test_half_a_surrogate_pair_in_json_can_be_written(tmp_path: Path) -> None:
     rows = parsed(OBJECT.replace("Why", "Why \\ud83d"))
     table.write(Triple, tmp_path / "triples.parquet", [r for r in rows if isinstance(r, Triple)])
@@ -339,6 +344,7 @@ CHUNKS = st.sampled_from(
         "\n**Triple 2**\n",
         "\n**Question: ",
         "</think>",
+        "<think>",
         "\n\n",
     ]
 )

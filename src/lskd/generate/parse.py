@@ -34,7 +34,6 @@ HEADING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 BLANK = re.compile(r"\n[ \t]*\r?\n")
-THOUGHTS = "</think>"
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NUMBERS = re.compile(
     r"\s*(?:regions?\s+)?#?\d{1,6}(?:\s*(?:,|and|&|,\s*and)\s*#?\d{1,6})*\s*", re.IGNORECASE
@@ -77,12 +76,15 @@ class Piece:
 
 def pieces(text: str) -> list[Piece]:
     """Cut a reply into pieces that together hold all of its words; headings are left out."""
-    thoughts, end, said = text.rpartition(THOUGHTS)
+    thoughts, end, spoken = text.rpartition("</think>")
+    said, begun, unfinished = spoken.partition("<think>")  # cut off while it still thought
     found = [Piece(f"{thoughts}{end}".strip())] if end else []
     read = list(json_pieces(said)) if "{" in said else []
     if not any(len(piece.missing) < len(PARTS) for piece in read):
         read = list(text_pieces(said))
     found += read
+    if begun:
+        found.append(Piece(f"{begun}{unfinished}".strip()))
     if found:
         found[-1] = replace(found[-1], last=True)
     return found
