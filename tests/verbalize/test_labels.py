@@ -198,7 +198,10 @@ def test_the_official_list_of_open_images_is_read_whole(shared: Path) -> None:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without talking; counts what it served; cuts off files named in `cut`."""
+    """Serves a folder without talking; counts what it served.
+
+    Files named in `cut` end before their length, those in `broken` within a piece.
+    """
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]  # set by `mirror`
@@ -207,6 +210,12 @@ class Quiet(SimpleHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b"/m/01,Cat\n")
+            return
+        if self.path.lstrip("/") in self.server.broken:  # type: ignore[attr-defined]  # as above
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ff\r\n/m/01,Cat\n")
             return
         super().do_GET()
 
@@ -221,6 +230,7 @@ def mirror(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         server.asked = []  # type: ignore[attr-defined]  # read by Quiet
         server.cut = set()  # type: ignore[attr-defined]  # read by Quiet
+        server.broken = set()  # type: ignore[attr-defined]  # read by Quiet
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
@@ -276,6 +286,28 @@ def test_a_list_that_is_not_there_is_told_in_one_line(
 ) -> None:
     with pytest.raises(UserError, match=f"cannot fetch .*{PLACES}: .*File not found"):
         download(tmp_path / "kept", address(mirror))
+
+
+def test_a_list_whose_sender_says_its_length_in_pieces_and_stops_is_told_in_one_line(
+    tmp_path: Path, mirror: ThreadingHTTPServer
+) -> None:
+    mirror.broken = {PLACES}  # type: ignore[attr-defined]  # read by Quiet
+    with pytest.raises(UserError, match=f"cannot fetch .*{PLACES}: .*IncompleteRead"):
+        download(tmp_path / "kept", address(mirror))
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["http://127.0.0.1:port/", "http://127.0.0.1:9/ a"])
+def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(UserError, match=r"cannot fetch http"):
+        download(tmp_path / "kept", wrong)
+
+
+@pytest.mark.parametrize("place", ["file", "file/lists"])
+def test_a_file_in_the_place_of_the_folder_is_told_in_one_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(UserError, match=f"cannot write .*{place}: "):
+        download(tmp_path / place, "http://127.0.0.1:9")
 
 
 def test_a_host_that_is_down_is_told_in_one_line(tmp_path: Path) -> None:

@@ -133,6 +133,31 @@ def test_answers_come_in_the_order_of_the_questions(
     assert server.tally().last["temperature"] == 0.0
 
 
+def test_a_reply_that_was_cut_within_its_thoughts_is_an_empty_text_and_a_warning(
+    vision: Ask, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    thought = answer("<think> Okay, the user wants a view. There is a c", "length")
+    server.misbehave(Misbehaviour(answer=thought, times=99))
+    one = picture(tmp_path)
+    assert vision().narrate([one], 1, 0.0) == [()]
+    assert vision().describe([one], [[region(0, Box(20, 20, 120, 120))]]) == [("",)]
+    assert vision().answer([one], ["Who?"]) == [""]
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 3
+    assert all(
+        "1 of 1 calls" in told and "but blanks or thoughts (finish 'length')" in told
+        for told in warnings
+    )
+
+
+def test_a_narrative_that_was_cut_is_one_without_the_sentences_of_its_thoughts(
+    vision: Ask, server: Server, tmp_path: Path
+) -> None:
+    server.misbehave(Misbehaviour(answer=answer("<think>A man. Or?</think> a wide vi", "length")))
+    assert vision().narrate([picture(tmp_path)], 1, 0.0) == [("a wide vi",)]
+
+
 def test_a_question_that_poses_as_an_order_stays_in_the_users_turn(
     vision: Ask, server: Server, tmp_path: Path
 ) -> None:
@@ -199,6 +224,20 @@ def test_a_scaled_picture_fits(width: int, height: int, longest: int) -> None:
 def test_a_cut_text_loses_only_its_end(text: str) -> None:
     assert text.startswith(whole_sentences(text))
     assert "\n" not in one_line(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("<think>red?</think> Blue\nsky", "Blue sky"),
+        ("red?</think> Blue", "Blue"),  # where the prompt has the sign that thoughts begin
+        ("<think> Okay, the user wants", ""),
+        ("<think>red?</think> <think> or blue", ""),
+        ("Blue", "Blue"),
+    ],
+)
+def test_thoughts_are_no_part_of_a_line_whether_they_ended_or_not(text: str, kept: str) -> None:
+    assert one_line(text) == kept
 
 
 def test_whole_sentences_end_where_one_ends() -> None:

@@ -112,6 +112,13 @@ def test_meteor_takes_the_reference_that_agrees_best_and_knows_stems() -> None:
     assert none == 0
 
 
+def test_meteor_weighs_recall_nine_times_as_its_authors_did_in_2005() -> None:
+    precision, recall, chunks, agreed = 2 / 3, 1.0, 1, 2
+    fit = 10 * precision * recall / (recall + 9 * precision)
+    wanted = fit * (1 - 0.5 * (chunks / agreed) ** 3)
+    assert agreement.meteor(["two dogs running"], [["two dogs"]]) == pytest.approx([wanted])
+
+
 def test_distinct_n_grams_are_counted_over_all_texts() -> None:
     assert diversity.distinct(["a cup", "a dog"], 1) == 3 / 4
     assert diversity.distinct(["a cup", "a dog", "a dog"], 2) == 2 / 3

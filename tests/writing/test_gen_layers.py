@@ -1,5 +1,6 @@
 """All layers of a language model are trained instead of adapters: what is learnt, kept and told."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lskd.errors import UserError
 from lskd.writing import note
 from lskd.writing.activations import Load
 from lskd.writing.chat import USE, ChatWriter
+from lskd.writing.chat_model import Trains
 from lskd.writing.memory import needed
 from lskd.writing.writer import Decoding, Line
 
@@ -44,13 +46,26 @@ def test_layers_alone_are_learnt_kept_and_come_back(tmp_path: Path, family: str)
     assert not any("embed_tokens" in name or "lm_head" in name for name in changed)
     writer.save(tmp_path / "kept")
     told = note.read(tmp_path / "kept")
-    assert told.keys == {"checkpoint": str(folder), "trains": "layers"}
+    assert told.keys == {"checkpoint": str(folder.resolve()), "trains": "layers"}
     again = note.opened(tmp_path / "kept", device="cpu")
     assert again.likelihoods(sights, LINES) == writer.likelihoods(sights, LINES)
     lines = [Line(line.view, line.prompt) for line in LINES]
     assert again.write(sights, lines, Decoding(tokens=4)) == writer.write(
         sights, lines, Decoding(tokens=4)
     )
+
+
+@pytest.mark.parametrize("trains", ["layers", "adapters"])
+def test_what_was_trained_in_one_folder_is_opened_from_another(
+    tmp_path: Path, trains: Trains
+) -> None:
+    written(tmp_path, "internvl")
+    with contextlib.chdir(tmp_path):
+        ChatWriter("internvl", device="cpu", trains=trains).save(Path("kept"))
+    (tmp_path / "elsewhere").mkdir()
+    with contextlib.chdir(tmp_path / "elsewhere"):
+        writer = note.opened(tmp_path / "kept", device="cpu")
+    assert isinstance(writer, ChatWriter) and writer.family == "internvl"
 
 
 def test_layers_are_learnt_in_full_precision(tmp_path: Path) -> None:

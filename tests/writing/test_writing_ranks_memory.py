@@ -240,6 +240,17 @@ def test_the_estimate_of_minigpt4_has_vicuna_behind_the_tower_of_the_blip2(
     assert 0.98e9 < tower < 0.99e9  # ViT-g without its last layer
 
 
+def test_a_folder_whose_name_has_a_point_is_no_file_of_lavis(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    vicuna, blip2 = write_vicuna(tmp_path / "vicuna"), tmp_path / "blip2-opt-2.7b"
+    shutil.copytree(folders["t5"], blip2)
+    keys = {"checkpoint": str(vicuna), "projection": "none.pth"}
+    minigpt4 = "lskd.writing.minigpt4:MiniGPT4Writer"
+    found = needed(minigpt4, {**keys, "blip2": str(blip2)}, LOAD)
+    assert found.held == needed(minigpt4, {**keys, "blip2": str(folders["t5"])}, LOAD).held
+
+
 CHATS = (write_smolvlm, write_llava_onevision, write_qwen2_vl, write_gemma3, write_internvl)
 
 

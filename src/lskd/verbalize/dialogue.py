@@ -30,6 +30,7 @@ from lskd.types import (
     Reject,
     Reply,
 )
+from lskd.verbalize.replies import spoken
 
 SCHEMA = json.dumps(
     {
@@ -44,6 +45,7 @@ SCHEMA = json.dumps(
     }
 )
 BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):]|Q\d*[.:])\s*")
+FENCED = re.compile(r"```[^`\n]*\n(.*?)```", re.DOTALL)
 REPLY_TOKENS = 30
 
 
@@ -89,13 +91,15 @@ def conversation(seen: Descriptors, settings: Settings, turn: int, count: int) -
 
 def questions_in(text: str) -> list[str]:
     """Return the questions of a reply, JSON or a line each; lines that ask nothing are left out."""
+    said = spoken(text)
+    fenced = FENCED.search(said)
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = json.loads(fenced[1] if fenced else said)
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, Mapping):
         found = found.get("questions")
-    lines = found if isinstance(found, list) else text.splitlines()
+    lines = found if isinstance(found, list) else said.splitlines()
     clean = [BULLET.sub("", line).strip() for line in lines if isinstance(line, str)]
     return [line for line in clean if line.endswith("?")]
 

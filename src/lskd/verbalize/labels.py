@@ -7,6 +7,7 @@ descriptions, with or without a header) and plain text with one label a line.
 
 import csv
 import hashlib
+import http.client
 import os
 import re
 import urllib.request
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from lskd.errors import UserError
+from lskd.errors import UserError, cannot_write
 
 Kind = Literal["places", "objects", "concepts"]
 
@@ -127,9 +128,13 @@ def download(folder: Path, mirror: str | None = None) -> tuple[Path, ...]:
     by their own names, for those who cannot reach the authors' hosts. Each file is checked, then
     renamed into place, so what is there is whole.
 
-    Raises UserError if a file cannot be fetched or is not what it should be.
+    Raises UserError if a file cannot be fetched or is not what it should be, and if there can be no
+    such folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     paths = tuple(folder / source.name for source in SOURCES)
     for source, path in zip(SOURCES, paths, strict=True):
         if path.exists() and _faults(source, path) is None:
@@ -152,7 +157,8 @@ def _fetch(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=SECONDS) as response:
             data: bytes = response.read(LARGEST + 1)
             length = response.headers.get("Content-Length")
-    except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+    # URLError and HTTPError are OSErrors.
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(f"cannot fetch {url}: {reason}; or copy the file by hand") from error
     if len(data) > LARGEST:

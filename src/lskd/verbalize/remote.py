@@ -1,7 +1,8 @@
 """A vision-language model behind the OpenAI protocol describes images and regions and answers.
 
 In: pictures. Out: texts. Each image travels as JPEG in one call of its own, through the client,
-journal and budget of `lskd.chat`; a call that fails for good leaves an empty text and a warning.
+journal and budget of `lskd.chat`; a call that fails for good, or brings nothing but thoughts,
+leaves an empty text and a warning.
 """
 
 import io
@@ -90,7 +91,9 @@ class RemoteVision:
                 what = f"narrative-{sample}"
                 talks.append(talk(picture, what, self._narrative, shown, tokens, temperature))
         told = [
-            one_line(whole_sentences(reply.text) if reply.finish == "length" else reply.text)
+            whole_sentences(one_line(reply.text))
+            if reply.finish == "length"
+            else one_line(reply.text)
             for reply in self._replies(talks)
         ]
         groups = (told[start : start + count] for start in range(0, len(told), count))
@@ -131,9 +134,9 @@ class RemoteVision:
         return [one_line(reply.text) for reply in self._replies(talks)]
 
     def _replies(self, talks: Sequence[Conversation]) -> list[Reply]:
-        """Return the one reply of each conversation, and warn of those that failed."""
+        """Return the one reply of each conversation, and warn of those that brought no text."""
         replies = [reply for (reply,) in self._model.converse(talks)]
-        failed = [reply for reply in replies if reply.error is not None]
+        failed = [reply for reply in replies if not one_line(reply.text)]
         if failed:
             log.warning(
                 "%d of %d calls to %s brought no text; the first: %s: %s",
@@ -141,7 +144,7 @@ class RemoteVision:
                 len(talks),
                 self._model.endpoint,
                 failed[0].id,
-                failed[0].error,
+                failed[0].error or f"nothing but blanks or thoughts (finish {failed[0].finish!r})",
             )
         return replies
 

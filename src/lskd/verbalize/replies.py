@@ -7,9 +7,14 @@ line, or whole sentences.
 import re
 
 
+def spoken(text: str) -> str:
+    """Return a reply without the thoughts that some models tell before it, "" if it is no more."""
+    return text.rpartition("</think>")[2].partition("<think>")[0]
+
+
 def one_line(text: str) -> str:
-    """Return a reply as one line, without the thoughts that some models tell before it."""
-    return " ".join(text.rpartition("</think>")[2].split())
+    """Return a reply as one line, without thoughts."""
+    return " ".join(spoken(text).split())
 
 
 def whole_sentences(text: str) -> str:

@@ -42,7 +42,7 @@ from lskd.writing.chat_model import (
 from lskd.writing.chat_module import ChatModule
 from lskd.writing.decode import Asked, ends_of, generated
 from lskd.writing.masks import check_asked
-from lskd.writing.note import Key, Note, check_base, without_none
+from lskd.writing.note import Key, Note, check_base, lasting, without_none
 from lskd.writing.packing import BLANK
 from lskd.writing.pictures import Pictures
 from lskd.writing.readers import reader_of
@@ -107,7 +107,7 @@ class ChatWriter:
         self.batch = batch
         adapters: dict[str, Key] = {"rank": rank, "alpha": alpha, "dropout": dropout, "seed": seed}
         keys = without_none(
-            checkpoint=checkpoint,
+            checkpoint=lasting(checkpoint),
             revision=commit_of(checkpoint, revision),
             context=context,
             bits=bits,

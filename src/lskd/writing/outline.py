@@ -13,6 +13,7 @@ import torch
 import transformers
 from torch import nn
 
+from lskd.blip2 import files
 from lskd.checkpoints.checkpoint import DTYPES, Checkpoint, config_of
 from lskd.errors import UserError
 from lskd.stage import named
@@ -92,7 +93,7 @@ def _minigpt4_config(checkpoint: Checkpoint, keys: Mapping[str, Any]) -> Any:
             f"{checkpoint.name} is a {text.model_type} model; needed is {minigpt4.WANTED}"
         )
     config = library.Blip2Config()  # its tower and Q-Former are those of LAVIS
-    if "blip2" in keys and not Path(keys["blip2"]).suffix:
+    if "blip2" in keys and Path(keys["blip2"]).suffix not in files.LAVIS:
         config = config_of(Checkpoint(keys["blip2"], device="cpu"))
     if keys.get("image") is not None:
         config.vision_config.image_size = keys["image"]

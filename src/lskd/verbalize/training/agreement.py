@@ -1,9 +1,9 @@
 """How a text agrees with what people said of the same place: CIDEr-D and METEOR.
 
 CIDEr-D is that of its authors' own code, as pycocoevalcap packs it (10 is a text that is each
-reference); METEOR is NLTK's, of 2007, with its synonyms where NLTK's WordNet is installed and
-without them elsewhere. Neither needs Java or a network. Words are those of NLTK's Treebank
-tokenizer in lower case, without punctuation, as the authors of both cut them.
+reference); METEOR is NLTK's, of 2005 (Banerjee and Lavie), with its synonyms where NLTK's WordNet
+is installed and without them elsewhere. Neither needs Java or a network. Words are those of NLTK's
+Treebank tokenizer in lower case, without punctuation, as the authors of both cut them.
 """
 
 import math

@@ -172,11 +172,10 @@ def _varied(
 ) -> dict[str, list[float]]:
     """Return how the likeliest texts and the samples agree, and how different samples are."""
     rare = diversity.rarity(references)
-    flat = [text for drawn in samples for text in drawn]
-    said = [texts for drawn, texts in zip(samples, references, strict=True) for _ in drawn]
-    each = iter(agreement.cider(flat, said))
+    # Rank by rank: were references repeated, how rare a word is would depend on how many are drawn.
+    ranks = [agreement.cider(drawn, references) for drawn in zip(*samples, strict=True)]
     return _agreeing(texts, samples, references) | {
-        "sampled_cider": [_mean(next(each) for _ in drawn) for drawn in samples],
+        "sampled_cider": [_mean(place) for place in zip(*ranks, strict=True)],
         "distinct_1": [diversity.distinct(drawn, 1) for drawn in samples],
         "distinct_2": [diversity.distinct(drawn, 2) for drawn in samples],
         "self_bleu": [diversity.self_bleu(drawn) for drawn in samples],

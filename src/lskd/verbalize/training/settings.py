@@ -105,8 +105,8 @@ class Settings(Training):
     the style `marking`; with `drawn` false it never sees which region is meant, as a control.
     Boxes narrower than `smallest` pixels, as the writer sees them, are left out. Texts are written
     with `beams`, or sampled from the fewest tokens that make `top_p`, up to `tokens` new tokens.
-    What the frozen tower saw is kept in memory up to `sights_gb` GB. The rest is as in
-    `lskd.training.settings.Training`.
+    What the frozen tower saw is kept in memory up to `sights_gb` GB; with 0 a training that was
+    stopped ends in the same bits. The rest is as in `lskd.training.settings.Training`.
     """
 
     writer: Annotated[Model, Trainable]

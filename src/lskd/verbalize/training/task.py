@@ -30,7 +30,11 @@ View = tuple[str, Box | None]  # of an image, by its id
 
 
 class Eye:
-    """Sees places as a writer does, and remembers what it saw as long as there is room."""
+    """Sees places as a writer does, and remembers what it saw as long as there is room.
+
+    What is remembered is not looked at again, so that the others are looked at in smaller batches,
+    and their last bits may differ from those that an eye without a memory sees.
+    """
 
     def __init__(
         self, writer: Writer, style: MarkStyle, drawn: bool, gigabytes: float, workers: int

@@ -108,7 +108,7 @@ def make(settings: Settings, kind: Kind, folder: Path, say: Callable[[str], None
         if not processes.leads():
             return Made(made, ())
         say(f"the {kind} is in {made} already")
-        writer = opened(made)
+        writer = again(made, settings)
     else:
         writer = named(settings.writer.use)(**settings.writer.keys)
         _train(writer, found.learnt, settings, about, folder, say)
@@ -141,6 +141,17 @@ def about_of(settings: Settings, kind: Kind) -> About:
         fingerprint=_fingerprint(settings, prompt),
         corpora=tuple(settings.corpora),
         steps=settings.steps,
+    )
+
+
+def again(made: Path, settings: Settings) -> Writer:
+    """Load the writer that was trained, in the recipe's precision, on its device, by its batch.
+
+    A writer's own note has none of these.
+    """
+    keys = settings.writer.keys
+    return opened(
+        made, **{name: keys[name] for name in ("device", "dtype", "batch") if name in keys}
     )
 
 
