@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lskd import table
 from lskd.annotations import Annotations, Content, files_named, read
 from lskd.annotations.stream import members
 from lskd.errors import UserError
@@ -256,6 +257,37 @@ def test_a_moved_picture_is_found_by_its_name_unless_the_named_file_is_there(
     PIL.Image.new("RGB", (100, 80)).save(tmp_path / "train" / "a.jpg")
     assert boxes_of(said, tmp_path / "flat" / "a.jpg") == (0, [])
     assert said.unmatched([tmp_path / "flat" / "a.jpg"]) == ("train/a.jpg",)
+
+
+def test_a_picture_whose_name_has_no_ending_is_found_by_its_name(tmp_path: Path) -> None:
+    said = read([written(tmp_path, coco(annotation(1), names=("train/a",)))])
+    assert boxes_of(said, tmp_path / "flat" / "a") == (1, [])
+    assert said.unmatched([tmp_path / "flat" / "a"]) == ()
+
+
+def test_half_a_surrogate_pair_in_a_file_becomes_text_that_a_table_can_hold(
+    tmp_path: Path,
+) -> None:
+    whole = coco(
+        annotation(1),
+        annotation(1, caption="a \ud83d\ude00 and \udc00g"),
+        annotation(1, caption="", source="\ud83d"),
+    )
+    whole["categories"] = [{"id": 1, "name": "do\ud800g"}]
+    content, rejects = asked(tmp_path, whole)
+    assert [place.text for place in content.places] == ["do\ufffdg"]
+    assert content.captions == ("a \U0001f600 and \ufffdg",)
+    assert reasons(rejects) == ["empty caption"]
+    table.write(Reject, tmp_path / "00000.parquet", rejects)
+
+
+def test_names_with_half_a_surrogate_pair_are_told_in_text_that_a_table_can_hold(
+    tmp_path: Path,
+) -> None:
+    names = ("\ud800/a.jpg", "\ud801/a.jpg")
+    _, rejects = asked(tmp_path, coco(annotation(1), names=names))
+    assert "annotated under 2 names" in rejects[0].reason
+    table.write(Reject, tmp_path / "00000.parquet", rejects)
 
 
 def test_what_matches_no_picture_can_be_counted(tmp_path: Path) -> None:

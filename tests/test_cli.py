@@ -151,6 +151,7 @@ def test_mark_draws_boxes_in_both_styles(done: Path) -> None:
         (("run", "small.toml", "--until", "score", "--only", "score"), "give one of them"),
         (("run", "small.toml", "--set", 'models.eyes={use="x" y}'), "is not a TOML value"),
         (("mark", "small.toml", "--box", "1,2,3,4", "--out", "y.png"), "not an image"),
+        (("mark", "huge.ppm", "--box", "1,2,3,4", "--out", "y.png"), "cannot read huge.ppm"),
         (("mark", "000.png", "--box", "nan,2,3,4", "--out", "y.png"), "finite numbers"),
         (("import", "lck", "rows.jsonl", "--out", "y"), "has no row of that form"),
         (("run", "small.toml", "--log", "x"), "one of auto, plain, json"),
@@ -164,6 +165,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     house.build(tmp_path, 1)
     house.picture(tmp_path / "000.png", 0)
     (tmp_path / "rows.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "huge.ppm").write_bytes(b"P6 20000 20000 255\n")
     with contextlib.chdir(tmp_path):
         result = CliRunner().invoke(app, args)
     assert result.exit_code == 2, result.stderr

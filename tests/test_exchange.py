@@ -63,6 +63,36 @@ def test_styles_and_naming_can_be_chosen(done: Path, tmp_path: Path) -> None:
     assert "[0]" not in said and "<image>" in said
 
 
+@pytest.mark.parametrize(
+    ("form", "option"),
+    [
+        *((form, ("--naming", "box")) for form in ("hf", "lck", "coco")),
+        *((form, ("--images", ".")) for form in ("hf", "llava", "swift", "trl", "coco")),
+    ],
+)
+def test_an_option_that_does_not_fit_the_format_is_refused(
+    done: Path, tmp_path: Path, form: str, option: tuple[str, str]
+) -> None:
+    refused = lskd(
+        "export", "small.toml", "--to", form, "--out", tmp_path / "x", *option, folder=done
+    )
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    assert f"error: {form}: " in refused.stderr and f"leave out {option[0]}" in refused.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("form", "name"), [("lck", "lck.jsonl"), ("coco", "instances.json")])
+def test_a_style_can_be_chosen_in_formats_that_are_no_conversations(
+    done: Path, tmp_path: Path, form: str, name: str
+) -> None:
+    out = tmp_path / form
+    chosen = lskd(
+        "export", "small.toml", "--to", form, "--out", out, "--styles", "description", folder=done
+    )
+    assert chosen.returncode == 0 and "0 rows, 0 rejected" in chosen.stderr
+    assert (out / name).exists()
+
+
 def test_a_corpus_goes_out_as_lck_and_comes_back_equal(done: Path, tmp_path: Path) -> None:
     lskd("export", "small.toml", "--to", "lck", "--out", tmp_path / "lck", folder=done)
     imported = lskd(

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, get_args
 
-from lskd import table
+from lskd import imported, table
 from lskd.corpora import llava as llava_instruct
 from lskd.corpora import sherlock, visualcomet
 from lskd.corpora.source import Source
@@ -26,6 +26,7 @@ from lskd.types import Example, Reject
 Format = Literal["hf", "llava", "swift", "trl", "lck", "coco"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 FOREIGN = ("lck", "sherlock", "visualcomet", "llava")
+UNSPOKEN = ("hf", "lck", "coco")  # no conversations: texts stay as they are
 SHARD = 4096
 
 
@@ -57,13 +58,14 @@ class Corpus:
 def corpus(where: Path, changes: Sequence[str]) -> Corpus:
     """Return the corpus of a run (its file or folder), or one that was imported into a folder.
 
-    Raises UserError if there are no examples.
+    Raises UserError if there are no examples, or not all of an import's.
     """
     where = opened(where)
-    imported = where / "corpus"
-    there = imported.is_dir() or files.names(imported / "example", ".parquet")
+    folder = where / "corpus"
+    there = folder.is_dir() or files.names(folder / "example", ".parquet")
     if there and not (where / "run.toml").exists():
-        found = Corpus(Tables({"corpus": imported}, {Example: "corpus"}), None)
+        imported.check_whole(folder)
+        found = Corpus(Tables({"corpus": folder}, {Example: "corpus"}), None)
     else:
         run = load(where, changes)
         found = Corpus(run.tables, run)
@@ -78,8 +80,12 @@ def write(
     """Write a corpus in a format, `root` being what LCK's image names are relative to.
 
     With a URL as `out` it is written in its working folder, and published when it is whole. Raises
-    UserError for an unknown format, naming the known ones.
+    UserError for an unknown format, naming the known ones, and for what the format has no use for.
     """
+    if talk.naming == "box" and form in UNSPOKEN:
+        raise UserError(f"{form}: regions are a column of their own; leave out --naming")
+    if root is not None and form != "lck":
+        raise UserError(f"{form}: images are named as the format wants them; leave out --images")
     folder = opened(out)
     written = write_here(source, form, folder, look, talk, root)
     push(folder)
@@ -101,9 +107,10 @@ def write_here(
         case "trl":
             return trl.write(rows, out, look, talk)
         case "lck":
-            return lck.write(rows, out, root)
+            return lck.write(rows, out, root, talk.styles)
         case "coco":
-            return coco.write(rows, out, "none" if look.pictures == "none" else "plain")
+            pictures: Literal["plain", "none"] = "none" if look.pictures == "none" else "plain"
+            return coco.write(rows, out, pictures, talk.styles)
         case _:
             raise UserError(f"no format is called {form!r}; known: {', '.join(FORMATS)}")
 
@@ -112,33 +119,35 @@ def read(form: str, source: Source, out: Path) -> Imported:
     """Read a foreign corpus into `out`/corpus, where `lskd export` and a run's `examples` find it.
 
     Rows that cannot be read become Reject rows beside the examples. Raises UserError for an unknown
-    format, an unreadable file, or a folder that already holds a corpus.
+    format, an unreadable file, or a folder that already holds a corpus. What is not read to its end
+    is no corpus, and the same call begins anew.
     """
     read_in = foreign(form, source)
     file, folder = source.file, opened(out) / "corpus"
-    if folder.exists() or files.names(folder / "example", ".parquet"):
-        raise UserError(
-            f"{shown(folder)} is there already: give another folder with --out, or remove it"
-        )
-    found = {Example: 0, Reject: 0}
-    for number, rows in enumerate(iter(lambda: list(islice(read_in, SHARD)), [])):
-        good = [row for row in rows if isinstance(row, Example)]
-        bad = [row for row in rows if isinstance(row, Reject)]
-        if number == 0 and not good:
-            raise UserError(f"{file} has no row of that form; the first: {bad[0].reason}")
-        table.write(Reject, folder / "reject" / f"{number:05d}.parquet", bad)
-        table.write(Example, folder / "example" / f"{number:05d}.parquet", good)
-        found[Example] += len(good)
-        found[Reject] += len(bad)
-    if not found[Example]:
+    imported.check_free(folder)
+    first = list(islice(read_in, SHARD))
+    if not first:
         raise UserError(f"{file} is empty")
+    reasons = [row.reason for row in first if isinstance(row, Reject)]
+    if len(reasons) == len(first):
+        raise UserError(f"{file} has no row of that form; the first: {reasons[0]}")
+    found = {Example: 0, Reject: 0}
+    later = iter(lambda: list(islice(read_in, SHARD)), [])
+    with imported.filled(folder) as draft:
+        for number, rows in enumerate(chain([first], later)):
+            good = [row for row in rows if isinstance(row, Example)]
+            bad = [row for row in rows if isinstance(row, Reject)]
+            table.write(Reject, draft / "reject" / f"{number:05d}.parquet", bad)
+            table.write(Example, draft / "example" / f"{number:05d}.parquet", good)
+            found[Example] += len(good)
+            found[Reject] += len(bad)
     return Imported(folder, found[Example], found[Reject])
 
 
 def foreign(form: str, source: Source) -> Iterator[Example | Reject]:
     """Return what a foreign corpus has, row by row.
 
-    Raises UserError for an unknown format, naming the known ones, and for what LCK has no use for.
+    Raises UserError for an unknown format, naming the known ones, and for what it has no use for.
     """
     match form:
         case "lck":
@@ -148,6 +157,8 @@ def foreign(form: str, source: Source) -> Iterator[Example | Reject]:
                     "--prefix and --split, and give --images once"
                 )
             return lck.read(source.file, next(iter(source.images), None))
+        case "sherlock" | "visualcomet" if source.prefix:
+            raise UserError(f"{form}: rows name whole files; leave out --prefix")
         case "sherlock":
             return sherlock.examples(source)
         case "visualcomet":

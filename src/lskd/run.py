@@ -30,6 +30,7 @@ from lskd.fingerprint import (
     file_digests,
     versions,
 )
+from lskd.imported import check_whole
 from lskd.pace import pace
 from lskd.runfile import (
     RUN_FILE,
@@ -352,11 +353,12 @@ def load(
 def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:
     """Return the folder that a run file takes its examples from, or None if it makes them.
 
-    Raises UserError if there are no examples in it.
+    Raises UserError if there are no examples in it, or not all of an import's.
     """
     if "examples" not in sections:
         return None
     folder = opened(str(sections["examples"]))
+    check_whole(folder / "corpus")
     if not files.names(folder / "corpus" / "example", ".parquet"):
         raise UserError(
             f"{file}: examples = {str(folder)!r}: no examples there; `lskd import` makes such a "

@@ -1,6 +1,8 @@
 """`lskd import` of every foreign corpus, and its examples where an export and a run find them."""
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner, Result
 
+from forked import at_work
 from lskd import exchange, table
 from lskd.cli import app
 from lskd.types import Example, Reject
@@ -107,6 +110,8 @@ def test_json_lines_and_a_split_of_ones_own_are_read(tmp_path: Path) -> None:
         (["llava", "--split", "dev"], "no split 'dev'"),
         (["lck", "--split", "val"], "leave out --prefix and --split"),
         (["lck", "--images", "a", "--images", "b"], "give --images once"),
+        (["sherlock", "--prefix", "a_"], "sherlock: rows name whole files; leave out --prefix"),
+        (["visualcomet", "--prefix", "a_"], "visualcomet: rows name whole files; leave out"),
         (["odd"], f"cannot import 'odd'; known: {', '.join(exchange.FOREIGN)}"),
         (["sherlock"], "has no row of that form; the first: 'inputs' is no JSON object"),
     ],
@@ -119,3 +124,28 @@ def test_a_mistake_is_one_line_and_makes_no_folder(
     told = ran("import", args[0], file, *args[1:], "--out", tmp_path / "out")
     assert told.exit_code == 2 and message in told.stderr
     assert told.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
+def test_an_import_that_is_ended_leaves_no_part_of_a_corpus_and_the_same_command_makes_it_whole(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    rows, options = llava(tmp_path)
+    count = 3 * exchange.SHARD
+    many = (json.dumps({**rows[0], "id": str(one)}) + "\n" for one in range(count))
+    (tmp_path / "train.jsonl").write_text("".join(many))
+    words = ("import", "llava", "train.jsonl", *options, "--out", "out")
+    with at_work(*words, folder=tmp_path) as started:
+        while not list((tmp_path / "out").glob(".*/corpus/example/*.parquet")):
+            assert started.process.is_alive(), started.streams[1].read_text()
+            time.sleep(0.005)
+        started.signal(number)
+        ended = started.ended()
+    assert ended.returncode == {signal.SIGINT: 130}.get(number, -number), ended.stderr
+    assert not (tmp_path / "out" / "corpus").exists()
+    exported = ran("export", tmp_path / "out", "--to", "lck", "--out", tmp_path / "lck")
+    assert exported.exit_code == 2 and exported.stderr.startswith("error: ")
+    again = ran(*words[:2], tmp_path / "train.jsonl", *options, "--out", tmp_path / "out")
+    assert again.stdout == f"{tmp_path / 'out' / 'corpus'}: {count} examples, 0 rejects\n"
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["corpus"]
+    assert len(list((tmp_path / "out/corpus/example").iterdir())) == 3

@@ -70,6 +70,20 @@ def test_each_inference_is_an_example_worded_by_its_relation(tmp_path: Path) -> 
     assert all(fault(one) is None for one in kept)
 
 
+def test_rows_of_an_earlier_release_keep_their_intents(tmp_path: Path) -> None:
+    house(tmp_path)
+    older = row()
+    older["xIntent"] = older.pop("intent")
+    only = {key: value for key, value in older.items() if key not in ("before", "after")}
+    kept, rejects = read(tmp_path, older, only)
+    assert rejects == []
+    assert [json.loads(one.extra)["relation"] for one in kept] == [
+        *("intent", "before", "after"),
+        "intent",
+    ]
+    assert kept[3].answer == "[1] wanted to ask [0] on a date"
+
+
 def test_all_boxes_of_the_metadata_are_regions(tmp_path: Path) -> None:
     house(tmp_path)
     regions = read(tmp_path, row())[0][0].regions

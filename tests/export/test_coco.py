@@ -63,6 +63,13 @@ def test_triples_know_the_annotations_that_they_name(tmp_path: Path) -> None:
     assert one["regions"][1] == two["regions"][1]
 
 
+def test_only_the_styles_that_are_asked_for_are_written(tmp_path: Path) -> None:
+    written = coco.write(some(tmp_path / "photos"), tmp_path / "out", styles=("id",))
+    said = json.loads((tmp_path / "out/instances.json").read_text())
+    assert (written.rows, written.left_out) == (2, 2)
+    assert {triple["style"] for triple in said["lskd"]["triples"]} == {"id"}
+
+
 def test_marked_pictures_are_not_offered_for_annotation(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'plain' or 'none'"):
         coco.write([], tmp_path / "out", pictures="marked")  # type: ignore[arg-type]  # a user's slip

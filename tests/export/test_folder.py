@@ -1,5 +1,6 @@
 """How an export takes its place: whole or not at all, and never over what is not its own."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -121,8 +122,8 @@ def test_a_killed_export_shows_nothing_and_the_next_one_is_whole(tmp_path: Path)
         for _ in range(4):
             assert process.stdout.readline() == b"one more\n"
         process.kill()
-    there = {entry.name for entry in (tmp_path / "out").iterdir()}
-    assert there == {f".unfinished-{process.pid}"}
+    (there,) = (tmp_path / "out").iterdir()
+    assert there.match(f".unfinished-*-{process.pid}")
     assert content(tmp_path / "out")
     llava.write(some(tmp_path / "photos"), tmp_path / "out")
     llava.write(some(tmp_path / "photos"), tmp_path / "fresh")
@@ -139,6 +140,29 @@ def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> Non
         "data/train-00000-of-00001.parquet",
         "data/validation-00000-of-00001.parquet",
     ]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / f"out/.unfinished-0badcafe-{os.getpid()}"
+    left.mkdir(parents=True)
+    (left / ".lock").touch()
+    older = tmp_path / f"out/.unfinished-{os.getpid()}"
+    older.mkdir()
+    lck.write(some(tmp_path / "photos"), tmp_path / "out")
+    assert sorted(content(tmp_path / "out")) == [".lskd-export.json", "lck.jsonl"]
+    assert not left.exists() and not older.exists()
+
+
+def test_a_draft_that_another_host_writes_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "out/.unfinished-0badcafe-99999999"  # no process of this host
+    other.mkdir(parents=True)
+    (other / "half.jsonl").write_text("half")
+    with (other / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lck.write(some(tmp_path / "photos"), tmp_path / "out")
+        assert (other / "half.jsonl").exists()
+    lck.write(some(tmp_path / "photos"), tmp_path / "out")
+    assert not other.exists()
 
 
 def test_a_file_in_place_of_the_folder_is_said_in_one_line(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from export.examples import (
 from lskd.export import hf
 from lskd.export.pictures import Look
 from lskd.marking import colour, mark
+from lskd.picture import image_id
 from lskd.types import Box, Region
 
 
@@ -192,6 +193,19 @@ def test_what_cannot_be_shown_is_a_reject_with_its_reason_and_the_rest_is_writte
             assert reason in reject["reason"]
             assert good.rationale in reject["text"]
         assert len(loaded(out, tmp_path / f"cache_{rows}")) == 1
+
+
+def test_a_picture_that_is_cut_short_is_a_reject_and_the_rest_is_written(tmp_path: Path) -> None:
+    whole = saved(tmp_path, "whole.jpg", painted(100, 80, 3))
+    good, file = about(whole)[0], tmp_path / "cut.jpg"
+    file.write_bytes(whole.read_bytes()[:-200])
+    cut = replace(good, id="cut", path=str(file), image_id=image_id(file.read_bytes()))
+    for rows in ("triple", "image"):
+        out = tmp_path / rows
+        written = hf.write([cut, good], out, rows="image" if rows == "image" else "triple")
+        assert (written.rows, written.rejected) == (1, 1)
+        (reject,) = lines(out / "rejects.jsonl")
+        assert reject["source"] == "cut" and "broken image" in reject["reason"]
 
 
 def test_only_the_styles_that_are_asked_for_are_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.examples import lines, painted, saved, some
+from lskd import table
 from lskd.errors import UserError
 from lskd.export import lck
 from lskd.picture import image_id
@@ -406,6 +407,43 @@ def test_a_line_that_is_no_unicode_is_a_reject(tmp_path: Path, root: Path) -> No
     assert reject.text == '{"image": "\\xff"}'
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"answer": ["\ud83d"]}, {"x\udc00": 1}, {"image": "\ud83d.png"}],
+    ids=["text", "key", "image"],
+)
+def test_half_a_surrogate_pair_in_a_list_is_a_reject(
+    tmp_path: Path, root: Path, changed: dict[str, Any]
+) -> None:
+    file = tmp_path / "corpus.json"
+    file.write_text(json.dumps([a_row(**changed), a_row()]))
+    reject, example = lck.read(file, root)
+    assert isinstance(reject, Reject) and isinstance(example, Example)
+    assert reject.reason == "not Unicode text"
+    assert json.loads(reject.text) == a_row(**changed)
+    table.write(Reject, tmp_path / "00000.parquet", [reject])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"answer": '["\\ud83d"]'},
+        {"answer": "['\\ud83d']"},
+        {"qar": '{"answer": "\\ud83d"}', "answer": None},
+        {"references": [{"name": "4", "boxes": [[1, 2, 3, 4]], "obj_guess": "a"}], "region": [4]}
+        | {"lskd": '{"regions": [["\\ud83d", 1]]}', "answer": ["So"], "rationale": ["So"]},
+    ],
+    ids=["json", "python", "qar", "region"],
+)
+def test_half_a_surrogate_pair_in_the_text_of_a_list_is_a_reject(
+    tmp_path: Path, root: Path, changed: dict[str, Any]
+) -> None:
+    (reject,) = lck.read(written_rows(tmp_path, [a_row(**changed)]), root)
+    assert isinstance(reject, Reject)
+    assert reject.reason == "not Unicode text"
+    table.write(Reject, tmp_path / "00000.parquet", [reject])
+
+
 def test_a_file_that_is_a_json_list_is_read_too(tmp_path: Path, root: Path) -> None:
     file = tmp_path / "corpus.json"
     file.write_text(json.dumps([a_row(), 7], indent=1), encoding="utf-8-sig")
@@ -421,6 +459,12 @@ def test_a_missing_file_and_a_broken_list_are_said_in_one_line(tmp_path: Path) -
     (tmp_path / "broken.json").write_text("[{")
     with pytest.raises(UserError, match="neither JSON lines nor a JSON list"):
         list(lck.read(tmp_path / "broken.json"))
+
+
+def test_only_the_styles_that_are_asked_for_are_written(tmp_path: Path) -> None:
+    written = lck.write(some(tmp_path / "photos"), tmp_path / "out", styles=("description",))
+    assert (written.rows, written.left_out) == (2, 2)
+    assert {row["lskd"]["style"] for row in lines(tmp_path / "out/lck.jsonl")} == {"description"}
 
 
 def test_what_a_row_cannot_say_is_a_reject_not_a_lie(tmp_path: Path) -> None:

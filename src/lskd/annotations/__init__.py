@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from lskd.annotations.entry import Entry, Place
+from lskd.annotations.entry import Entry, Place, unicode
 from lskd.annotations.formats import KNOWN, coco_images, parsed, stem
 from lskd.errors import UserError
 from lskd.types import Box, Labelled, Reject
@@ -50,7 +50,8 @@ class Annotations:
         """
         names, certain = self._names(path)
         if not certain:
-            reason = f"annotated under {len(names)} names, none of them its own: {', '.join(names)}"
+            said = unicode(", ".join(names))
+            reason = f"annotated under {len(names)} names, none of them its own: {said}"
             return Content((), ()), (Reject(str(path), reason, path.name),)
         rejects: list[Reject] = []
         entries = list(self._entries(names, path, rejects))
@@ -92,7 +93,7 @@ class Annotations:
             return exact, True
         alike = [
             name
-            for last in (path.name, path.stem)
+            for last in dict.fromkeys((path.name, path.stem))  # one where there is no ending
             for name in self.by_last_part.get(last, [])
             # Where there is a file of just this name, the name is that file's.
             if not any((above / name).is_file() for above in path.parents)

@@ -29,7 +29,10 @@ def export_corpus(
     ] = "marked",
     style: Annotated[str, typer.Option(help="The style of the marks: release or clear.")] = "clear",
     naming: Annotated[
-        str, typer.Option(help="tag leaves [2] in texts; box writes coordinates instead.")
+        str,
+        typer.Option(
+            help="llava, swift, trl: tag leaves [2] in texts; box writes coordinates instead."
+        ),
     ] = "tag",
     styles: Annotated[str, typer.Option(help="Triples by id, by description, or both.")] = "both",
     images: Annotated[
@@ -148,7 +151,7 @@ def mark(
             raise UserError(f"cannot read {image}: not an image that Pillow knows") from error
         except OSError as error:
             raise UserError(f"cannot read {image}: {error.strerror or error}") from error
-        except (SyntaxError, ValueError) as error:
+        except picture.UNREADABLE as error:
             raise UserError(f"cannot read {image}: {error}") from error
         write_picture(lambda: marking.mark(pixels, regions, chosen), out)
         sys.stdout.write(f"{out}\n")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from lskd.corpora.source import Source, beside, blank, read, split_of, untagged
 from lskd.evaluate.rows import Row, Wrong, several, text
 from lskd.evaluate.scene import Scene, Scenes
-from lskd.evaluate.visualcomet import PROMPTS, tagged
+from lskd.evaluate.visualcomet import PROMPTS, keys_of, tagged
 from lskd.marking import named
 from lskd.types import Example, Reject
 
@@ -33,7 +33,11 @@ def examples(source: Source) -> Iterator[Example | Reject]:
     scene_of = lru_cache(maxsize=256)(Scenes(*source.roots).read)
 
     def made(row_name: str, row: Row) -> Iterator[Example | Reject]:
-        said = {key: several(row.fields, key) for key in PROMPTS if row.fields.get(key)}
+        said = {
+            relation: several(row.fields, key)
+            for relation, key in keys_of(row).items()
+            if row.fields.get(key)
+        }
         if not said:
             raise Wrong(f"it has none of {', '.join(PROMPTS)}: nothing to learn (a test row?)")
         scene = scene_of(text(row.fields, "img_fn"), text(row.fields, "metadata_fn"))

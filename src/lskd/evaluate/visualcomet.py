@@ -106,6 +106,16 @@ def tagged(said: str, persons: Iterable[int]) -> str:
     return _NUMBER.sub(tag, said)
 
 
+def keys_of(row: Row) -> dict[str, str]:
+    """Return the relations that a row has, each with the key under which its release has it."""
+    return {
+        relation: key
+        for relation in PROMPTS
+        for key in (OLDER.get(relation, relation), relation)  # the later counts
+        if key in row.fields
+    }
+
+
 def _grouped(
     rows: Iterable[Row | Reject],
 ) -> tuple[list[Inference], list[Group], list[Reject]]:
@@ -138,12 +148,7 @@ def _grouped(
 
 def _said(row: Row) -> dict[str, tuple[str, ...]]:
     """Return the inferences of each relation of a row; raises Wrong if it has no relation."""
-    said = {}
-    for relation in PROMPTS:
-        for key in (relation, OLDER.get(relation, relation)):
-            if key in row.fields:
-                said[relation] = texts(row.fields, key)
-                break
+    said = {relation: texts(row.fields, key) for relation, key in keys_of(row).items()}
     if not said:
         raise Wrong(f"it has none of {', '.join(PROMPTS)}: no inferences to be ranked")
     return said

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from lskd.errors import UserError
-from lskd.export.folder import Written, export
+from lskd.export.folder import BOTH, Written, export
 from lskd.export.pictures import Album, Look
 from lskd.table import plain
-from lskd.types import Example, Polygon, Region
+from lskd.types import Example, Polygon, Region, Style
 
 NAME = "instances.json"
 UNLABELLED = "object"
 
 
 def write(
-    examples: Iterable[Example], out: Path, pictures: Literal["plain", "none"] = "plain"
+    examples: Iterable[Example],
+    out: Path,
+    pictures: Literal["plain", "none"] = "plain",
+    styles: tuple[Style, ...] = BOTH,
 ) -> Written:
     """Write `out`/instances.json and `out`/images; file names are from `out`.
 
@@ -36,7 +39,8 @@ def write(
         raise UserError(f"pictures = {pictures!r} makes no sense to annotate: 'plain' or 'none'")
     album = Album(Look(pictures=pictures))
     with export(out, "coco") as draft, closing(Catalogue(draft.path)) as catalogue:
-        for example, name in draft.each(examples, lambda one: album.placed(one, draft.path)):
+        chosen = draft.chosen(examples, styles)
+        for example, name in draft.each(chosen, lambda one: album.placed(one, draft.path)):
             catalogue.add(example, name)
         catalogue.join(draft.path / NAME)
     return draft.written()

@@ -9,20 +9,21 @@ is ever removed.
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from lskd.drafts import drafted
 from lskd.errors import UserError
+from lskd.holder import LOCK
 from lskd.table import plain
 from lskd.types import Example, Reject, Style
 
 T = TypeVar("T")
 LIST = ".lskd-export.json"
 REJECTS = "rejects.jsonl"
-UNFINISHED = ".unfinished-"
+BOTH: tuple[Style, ...] = ("id", "description")
 SPLITS = {"": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 
 
@@ -43,14 +44,14 @@ class Written:
 class Draft:
     """An export at work: the folder to write into, and what could not be written."""
 
-    def __init__(self, out: Path, format_name: str) -> None:
+    def __init__(self, out: Path, format_name: str, path: Path, before: tuple[str, ...]) -> None:
         self.out = out
         self.format_name = format_name
-        self.path = out / f"{UNFINISHED}{os.getpid()}"
+        self.path = path
+        self.before = before
         self.rows = 0
         self.rejected = 0
         self.left_out = 0
-        self.before: tuple[str, ...] = ()
         self.names: tuple[str, ...] = ()
 
     def chosen(self, examples: Iterable[Example], styles: tuple[Style, ...]) -> Iterator[Example]:
@@ -91,19 +92,10 @@ class Draft:
         files = tuple(self.out / name for name in self.names)
         return Written(files, self.rows, self.rejected, self.left_out)
 
-    def begin(self) -> None:
-        """Make the folder, empty; raises UserError if `out` holds what is not ours to replace."""
-        self.before = earlier(self.out, self.format_name)
-        self.out.mkdir(parents=True, exist_ok=True)
-        for left in self.out.glob(f"{UNFINISHED}*"):
-            number = left.name.removeprefix(UNFINISHED)
-            if not alive(number):
-                shutil.rmtree(left)
-        self.path.mkdir()
-
     def finish(self) -> None:
         """Move what was made into place, the data last, and remove what it replaces."""
-        made = sorted(self.path.iterdir(), key=lambda entry: (entry.is_file(), entry.name))
+        entries = [entry for entry in self.path.iterdir() if entry.name != LOCK]
+        made = sorted(entries, key=lambda entry: (entry.is_file(), entry.name))
         self.names = tuple(entry.name for entry in made)
         foreign = [
             name for name in self.names if name not in self.before and (self.out / name).exists()
@@ -133,18 +125,17 @@ def export(out: Path, format_name: str) -> Iterator[Draft]:
 
     Raises UserError if `out` holds something else, the disk is full or it cannot be written.
     """
-    draft = Draft(out, format_name)
     try:
-        draft.begin()
-        yield draft
-        draft.finish()
+        before = earlier(out, format_name)
+        with drafted(out) as path:
+            draft = Draft(out, format_name, path, before)
+            yield draft
+            draft.finish()
     except OSError as error:
         raise UserError(
             f"cannot write the export to {out}: {error.strerror or error}; "
             "run the same command again when that is put right"
         ) from error
-    finally:
-        shutil.rmtree(draft.path, ignore_errors=True)
 
 
 def earlier(out: Path, format_name: str) -> tuple[str, ...]:
@@ -166,19 +157,6 @@ def earlier(out: Path, format_name: str) -> tuple[str, ...]:
             "choose another folder"
         )
     return tuple(said["names"])
-
-
-def alive(number: str) -> bool:
-    """Return whether a process of that number runs."""
-    if not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def replaced(file: Path, text: str) -> None:

@@ -14,12 +14,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from lskd.export import shards
-from lskd.export.folder import Written, export
+from lskd.export.folder import BOTH, Written, export
 from lskd.export.pictures import LOOK, Album, File, Look
 from lskd.table import plain
 from lskd.types import Example, Region, Style
 
-BOTH: tuple[Style, ...] = ("id", "description")
 Rows = Literal["triple", "image"]
 
 NUMBERS = pa.list_(pa.float64())

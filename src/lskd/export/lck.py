@@ -25,18 +25,25 @@ from typing import Any
 import PIL.Image
 
 from lskd.errors import UserError
-from lskd.export.folder import Written, export
+from lskd.export.folder import BOTH, Written, export
 from lskd.export.lck_row import OURS, PARTS, Measured, Row, WrongRow, decoded, encoded
 from lskd.picture import image_id, upright_size
-from lskd.types import Example, Reject
+from lskd.table import plain
+from lskd.types import Example, Reject, Style
 
 NAME = "lck.jsonl"
 COLUMNS = frozenset("image source split index region region_all references prediction".split())
 # Other spellings of the texts, which some rows have; once a text is changed they are wrong.
 SPELLINGS = frozenset(("qa", "qar"))
+NOT_UNICODE = "not Unicode text"
 
 
-def write(examples: Iterable[Example], out: Path, root: Path | None = None) -> Written:
+def write(
+    examples: Iterable[Example],
+    out: Path,
+    root: Path | None = None,
+    styles: tuple[Style, ...] = BOTH,
+) -> Written:
     """Write `out`/lck.jsonl; images are named from `root` where they lie below it.
 
     Raises UserError if `out` cannot be written or holds something else.
@@ -46,7 +53,7 @@ def write(examples: Iterable[Example], out: Path, root: Path | None = None) -> W
         def line(example: Example) -> str:
             return json.dumps(row_of(example, root), ensure_ascii=False)
 
-        for _, made in draft.each(examples, line):
+        for _, made in draft.each(draft.chosen(examples, styles), line):
             opened.write(made + "\n")
     return draft.written()
 
@@ -65,6 +72,9 @@ def read(file: Path, root: Path | None = None) -> Iterator[Example | Reject]:
             if isinstance(row, WrongRow):
                 raise row
             example = decoded(row, name, root, measure)
+            # A list that is given as text can escape what the row's own text does not show.
+            if not is_unicode(spelled(plain(example))):
+                raise WrongRow(NOT_UNICODE)
             yield replace(example, extra=beside(row, row_text, example, root))
         except WrongRow as error:
             yield Reject(f"{file}:{place}", str(error), row_text)
@@ -78,7 +88,7 @@ def rows(file: Path) -> Iterator[tuple[int, str, Any]]:
         with file.open("rb") as opened:
             if opened.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
                 for number, row in enumerate(json.loads(file.read_bytes()), start=1):
-                    yield number, json.dumps(row, ensure_ascii=False), row
+                    yield number, *listed(row)
                 return
             opened.seek(0)
             for number, line in enumerate(opened, start=1):
@@ -90,17 +100,23 @@ def rows(file: Path) -> Iterator[tuple[int, str, Any]]:
         raise UserError(f"{file} is neither JSON lines nor a JSON list: {error}") from error
 
 
+def listed(row: object) -> tuple[str, object]:
+    """Return the text of a value of a list and the value, or what is wrong with it."""
+    text = spelled(row)
+    return (text, row) if is_unicode(text) else (json.dumps(row), WrongRow(NOT_UNICODE))
+
+
 def parsed(line: bytes) -> tuple[str, object]:
     """Return the text of a line and its value, or what is wrong with it."""
     text = line.decode("utf-8-sig", errors="backslashreplace").strip()
     try:
         value: object = json.loads(line.decode("utf-8-sig"))
-        json.dumps(value, ensure_ascii=False).encode()
+        fine = is_unicode(spelled(value))
     except UnicodeError:
-        return text, WrongRow("not Unicode text")
+        return text, WrongRow(NOT_UNICODE)
     except (ValueError, RecursionError) as error:
         return text, WrongRow(f"not JSON: {error}")
-    return text, value
+    return text, value if fine else WrongRow(NOT_UNICODE)
 
 
 def measure_file(path: str) -> Measured:
@@ -188,6 +204,15 @@ def difference(row: Row, example: Example) -> str:
         return str(error)
     same = replace(back, path=example.path, extra=example.extra) == example
     return "" if same else "it would read back otherwise"
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a file can hold a text: JSON can escape half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def spelled(value: object) -> str:

@@ -110,11 +110,7 @@ class Album:
         if not regions:
             return original
         if regions not in self.views:
-            try:
-                self.pixels = self.pixels or decode(original.data)
-            except UNREADABLE as error:
-                raise UserError(f"broken image {example.path}: {error}") from error
-            data = jpeg(mark(self.pixels, regions, self.look.marks))
+            data = jpeg(mark(self.decoded(example), regions, self.look.marks))
             view = safe(".".join(str(region.id) for region in regions), dots=True)
             stem = safe(example.image_id)
             # The boxes enter the name: two sources may number the regions of one image apart.
@@ -122,6 +118,15 @@ class Album:
             boxes = image_id(repr(places).encode())[:6]
             self.views[regions] = File(data, f"{stem}-{view}-{boxes}.jpg")
         return self.views[regions]
+
+    def decoded(self, example: Example) -> PIL.Image.Image:
+        """Return an image's upright pixels; raises UserError as `original` does."""
+        original = self.original(example)
+        try:
+            self.pixels = self.pixels or decode(original.data)
+        except UNREADABLE as error:
+            raise UserError(f"broken image {example.path}: {error}") from error
+        return self.pixels
 
     def shown(self, example: Example) -> tuple[Region, ...]:
         """Return the regions that are drawn for an example, in their order."""
@@ -137,10 +142,12 @@ class Album:
             self.reference(example)
             return True
         self.original(example)
-        if self.look.pictures == "marked":
-            for region in self.shown(example):
-                if not visible(region, (example.width, example.height)):
-                    raise UserError(f"region [{region.id}] lies outside of the picture")
+        shown = self.shown(example) if self.look.pictures == "marked" else ()
+        for region in shown:
+            if not visible(region, (example.width, example.height)):
+                raise UserError(f"region [{region.id}] lies outside of the picture")
+        if shown:  # what is cut short is found when it is decoded
+            self.decoded(example)
         return True
 
     def view(self, example: Example) -> File:
