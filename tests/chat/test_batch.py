@@ -1,5 +1,6 @@
 """The batch interface against a loopback server that has it."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,8 +17,10 @@ from chat.conftest import Ask
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
 from lskd.chat.batch import BatchTeacher
+from lskd.chat.budget import Limits
 from lskd.chat.conversation import opening, request
 from lskd.chat.journal import Journal
+from lskd.chat.ledger import Leased, local_ledger
 from lskd.chat.paid import Charge
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher
@@ -132,6 +135,24 @@ def test_the_budget_holds_for_batches(batcher: BatchAsk, server: Server, journal
     assert journal.spent().calls == tally.calls
 
 
+def test_a_request_that_had_to_wait_for_money_has_all_its_tries_left(
+    batcher: BatchAsk, server: Server, journal: Journal
+) -> None:
+    ledger = local_ledger(journal)
+    most, limits = Charge(4000, 1000, None), Limits("another endpoint")
+    other = asyncio.run(ledger.claim(b"of another teacher", most, limits))
+    assert isinstance(other, Leased)
+    server.misbehave(Misbehaviour(status=500, about="c0,"))
+    asker = batcher(max_tokens=5100, retries=1)
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(asker.converse, talks(1))
+        time.sleep(0.5)  # fifty looks at the budget
+        assert not held.done()
+        asyncio.run(ledger.withdraw(other.call))
+        ((reply,),) = held.result()
+    assert reply.error is None and server.tally().batches == 2
+
+
 def test_a_batch_whose_making_was_cut_off_is_found_again(batcher: BatchAsk, server: Server) -> None:
     batcher().converse([talk(f"before-{k}") for k in range(5)])
     batcher(batch_requests=1).converse([talk(f"more-{k}") for k in range(3)])
@@ -173,19 +194,24 @@ BatchTeacher(journal, model="m", base_url=sys.argv[1], poll=0.05).converse(talks
 """
 
 
+def kill_while_it_waits(server: Server, path: Path) -> None:
+    """Run until six calls have been sent in a batch, and kill that process."""
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    run = subprocess.Popen(
+        [sys.executable, "-c", WAIT, server.base_url, str(path)],
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    while server.tally().batches == 0:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+
+
 def test_a_run_killed_while_it_waits_submits_nothing_twice(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with Server(batch_seconds=3.0) as server:
-        paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
-        run = subprocess.Popen(
-            [sys.executable, "-c", WAIT, server.base_url, str(path)],
-            env=os.environ | {"PYTHONPATH": paths},
-        )
-        while server.tally().batches == 0:
-            time.sleep(0.02)
-        time.sleep(0.2)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        kill_while_it_waits(server, path)
         with Journal(path) as journal:
             assert journal.spent().unanswered == 0  # the batch goes on without us
             asker = BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.05)
@@ -197,6 +223,28 @@ def test_a_run_killed_while_it_waits_submits_nothing_twice(tmp_path: Path) -> No
             assert journal.batches() == []
             assert journal.spent().calls == server.tally().calls == 6 + 3
         assert (server.tally().batches, max(server.tally().requests.values())) == (2, 1)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("still_asked", [0, 2])
+def test_calls_of_a_batch_that_nobody_asks_any_more_give_no_money_back(
+    tmp_path: Path, still_asked: int
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Server(batch_seconds=1.0) as server:
+        kill_while_it_waits(server, path)
+        with Journal(path) as journal:
+            totals = journal.totals
+            spent = totals.input_tokens + totals.output_tokens
+            settings: dict[str, Any] = {"poll": 0.05, "max_tokens": spent}
+            asker = BatchTeacher(journal, model="m", base_url=server.base_url, **settings)
+            # What was changed in the run file since is another request.
+            others = [talk(f"changed-{k}") for k in range(9)]
+            with pytest.raises(BudgetReached):
+                asker.converse(talks(still_asked) + others)
+            asker.close()
+            (batch,) = journal.batches()
+            assert len(batch.calls) == 6 - still_asked
 
 
 def test_a_batch_that_was_noted_but_never_made_is_made(

@@ -3,11 +3,13 @@
 All are processes of their own. A node's death is the death of its worker and of its folder.
 """
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -269,3 +271,42 @@ def test_segments_hold_what_a_new_journal_needs_and_no_other_may_write_there(
     ):
         Segments(journal, folder).restore()
     assert "\n" not in str(raised.value)
+
+
+def test_what_an_older_version_has_published_is_read_and_not_published_again(
+    tmp_path: Path,
+) -> None:
+    folder, old = tmp_path / "storage", tmp_path / "a.sqlite"
+    with Journal(old) as journal:
+        for number in range(3):
+            call = journal.ask(b"%d" % number, MOST, lambda totals: True)
+            assert call is not None
+            journal.keep(call, b"%d" % number, PAID)
+        assert Segments(journal, folder).publish() == 3
+        totals = journal.totals
+    (segment,) = folder.glob("replies-*")
+    segment.rename(folder / "replies-000000000001-000000000003.jsonl.gz")
+    with contextlib.closing(sqlite3.connect(old)) as file:
+        file.executescript("DROP TABLE published; DROP TABLE told")
+    with Journal(old) as journal:
+        assert (Segments(journal, folder).restore(), Segments(journal, folder).publish()) == (0, 0)
+    with Journal(tmp_path / "b.sqlite") as journal:
+        assert Segments(journal, folder).restore() == 3 and journal.totals == totals
+        assert Segments(journal, folder).publish() == 0
+    segment = next(folder.glob("replies-*"))
+    segment.unlink()
+    with Journal(old) as journal:
+        assert Segments(journal, folder).publish() == 3  # what the folder has lost
+
+
+def test_a_reply_that_is_published_again_is_no_new_charge(tmp_path: Path) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal:
+        call = journal.ask(b"k", MOST, lambda totals: True)
+        assert call is not None
+        journal.keep(call, b"k", PAID)
+        Segments(journal, folder).publish()
+        (segment,) = folder.glob("replies-*")
+        shutil.copy(segment, folder / "replies-000000000001-000000000009.jsonl.gz")
+        totals = journal.totals
+        assert Segments(journal, folder).restore() == 0 and journal.totals == totals

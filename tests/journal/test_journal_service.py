@@ -272,6 +272,22 @@ def test_batches_go_through_the_service_too(
     again.close()
 
 
+def test_a_batch_of_before_may_give_money_back_once_a_worker_waits_for_it(
+    journal: Journal, ledgers: Pair
+) -> None:
+    with Journal(journal.path) as before:
+        call = before.ask(b"k", MOST, lambda totals: True)
+        assert call is not None
+        before.begin_batch([call], "token")
+    (batch,) = now(ledgers[0].batches())
+    assert (batch.calls, journal.in_flight) == ({b"k": call}, 0)
+    now(ledgers[0].expect([call]))
+    assert journal.in_flight == 1
+    now(ledgers[0].lose(call, "no reply", ""))
+    now(ledgers[1].expect([call]))  # too late
+    assert journal.in_flight == 0
+
+
 def test_a_stopping_service_grants_nothing_and_waits_for_what_is_in_flight(
     service: Service, ledgers: Pair, journal: Journal
 ) -> None:

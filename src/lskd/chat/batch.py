@@ -8,6 +8,7 @@ the journal before it is made, so that a run that is killed while it waits submi
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -106,7 +107,7 @@ class BatchTeacher:
     async def _outcomes(self, wanted: Mapping[bytes, Request]) -> dict[bytes, Paid | Fault]:
         """Return the reply to each request, or why there is none, in as many rounds as needed."""
         outcomes: dict[bytes, Paid | Fault] = {}
-        tries = 0
+        tries: Counter[bytes] = Counter()  # rounds that wait for the budget are none
         while True:
             for key in wanted.keys() - outcomes.keys():
                 found = await self._ledger.find(key)
@@ -117,9 +118,9 @@ class BatchTeacher:
                 return outcomes
             dialect = self._dialect
             faults = await self._round(missing)
-            tries += 1
+            tries.update(faults.keys())
             for key, fault in faults.items():
-                if self._is_final(fault, tries, dialect):
+                if self._is_final(fault, tries[key], dialect):
                     outcomes[key] = fault
 
     def _is_final(self, fault: Fault, tries: int, dialect: Dialect) -> bool:
@@ -136,6 +137,9 @@ class BatchTeacher:
         async with self._submitting:  # or two threads might submit the same request
             held = await self._ledger.batches()
             batches = [batch for batch in held if batch.calls.keys() & missing.keys()]
+            for batch in batches:
+                asked_here = batch.calls.keys() & missing.keys()
+                await self._ledger.expect([batch.calls[key] for key in asked_here])
             sent = {key for batch in batches for key in batch.calls}
             rest = [asked for key, asked in missing.items() if key not in sent]
             blocked: Wait | Refused | None = None

@@ -15,10 +15,11 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from lskd.chat import merge
 from lskd.chat.journal_file import (
     is_full,
     keep_others_out,
@@ -168,11 +169,15 @@ class Journal:
         return dict(rows)
 
     def resume(self, call: int) -> None:
-        """Count a call of an earlier process as in flight: who sent it is still there."""
-        with self._guard:
-            before = self._charge_of(call)
-            if before is not None:
-                self._in_flight[call] = before
+        """Count a call of an earlier process as in flight, if it is open: somebody waits for it."""
+        with self._guard, told(self.path):
+            row = self._file.execute(
+                "SELECT charged_input, charged_output, charged_price FROM unanswered "
+                "WHERE id = ? AND fault IS NULL",
+                (call,),
+            ).fetchone()
+            if row is not None:
+                self._in_flight[call] = Charge(*row)
 
     def _charge_of(self, call: int) -> Charge | None:
         """Return what an unanswered call counts in the sums, or None if there is no such call."""
@@ -203,7 +208,7 @@ class Journal:
     def begin_batch(self, calls: Sequence[int], token: str) -> int:
         """Note that calls are about to be sent together, under a token; return the batch's number.
 
-        They stay in flight if this process ends: a batch is answered all the same.
+        They stay open if this process ends: a batch is answered all the same.
         """
         with self._guard:
             number = "(SELECT coalesce(max(id), 0) + 1 FROM batch)"
@@ -236,12 +241,9 @@ class Journal:
         """Return the calls of a batch that are neither kept, withdrawn nor lost yet."""
         with self._guard, told(self.path):
             rows = self._file.execute(
-                "SELECT key, id, charged_input, charged_output, charged_price FROM unanswered "
-                "WHERE batch = ? AND fault IS NULL",
-                (batch,),
+                "SELECT key, id FROM unanswered WHERE batch = ? AND fault IS NULL", (batch,)
             ).fetchall()
-            self._in_flight.update({row[1]: Charge(*row[2:]) for row in rows})
-            return {row[0]: row[1] for row in rows}
+        return dict(rows)
 
     def identity(self) -> str:
         """Return the name that tells this journal from all others; a copy has it too."""
@@ -258,46 +260,45 @@ class Journal:
             query = "SELECT EXISTS (SELECT 1 FROM reply), EXISTS (SELECT 1 FROM unanswered)"
             return not any(self._file.execute(query).fetchone())
 
-    def last_row(self) -> int:
-        """Return the number of the newest reply; replies are numbered as they arrive."""
+    def become(self, name: str) -> None:
+        """Take the name of a journal that was lost."""
+        with self._guard:
+            self._write(("DELETE FROM identity", ()), ("INSERT INTO identity VALUES (?)", (name,)))
+
+    def segments(self) -> set[str]:
+        """Return the names of the segments that were taken in or published from here."""
         with self._guard, told(self.path):
-            row = self._file.execute("SELECT coalesce(max(rowid), 0) FROM reply").fetchone()
-        return int(row[0])
+            return {name for (name,) in self._file.execute("SELECT segment FROM published")}
 
-    def become(
-        self,
-        name: str,
-        unanswered: Sequence[tuple[object, ...]],
-        batches: Sequence[tuple[object, ...]],
-    ) -> None:
-        """Take the name, the unanswered calls and the batches of a journal that was lost.
-
-        A call's row: id, key, charged_input, charged_output, charged_price, asked, batch, fault.
-        That of a batch: id, token, name, made.
-        """
-        call = "INSERT INTO unanswered VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+    def take_in(self, segments: Iterable[tuple[str, Iterable[merge.Row]]]) -> int:
+        """Write the replies of named segments that are not here; return how many those are."""
+        count = 0
         with self._guard:
-            self._write(
-                ("DELETE FROM identity", ()),
-                ("INSERT INTO identity VALUES (?)", (name,)),
-                *((call, tuple(row)) for row in unanswered),
-                *(("INSERT INTO batch VALUES (?, ?, ?, ?)", tuple(row)) for row in batches),
-            )
+            for name, rows in segments:
+                held = list(rows)  # what is wrong with a segment is not told as the journal's fault
+                with told(self.path):
+                    statements, new = merge.of_segment(self._file, name, held)
+                self._write(*statements)
+                count += new
+            with told(self.path):
+                self._totals = read_totals(self._file)
+        return count
+
+    def catch_up(self, calls: Sequence[merge.Row], batches: Sequence[merge.Row]) -> None:
+        """Take in which calls are unanswered and which batches under way, as it is published."""
+        with self._guard, told(self.path):
+            self._write(*merge.of_others(self._file, calls, batches))
             self._totals = read_totals(self._file)
 
-    def put_back(self, rows: Sequence[tuple[object, ...]]) -> int:
-        """Write replies of a journal that was lost, each with its number; return how many.
-
-        A reply's row: its number, then the columns of the table.
-        """
-        names = "rowid, key, request, response, finish, input_tokens, output_tokens, price, "
-        names += "seconds, charged_input, charged_output, charged_price, arrived"
-        reply = f"INSERT OR IGNORE INTO reply ({names}) VALUES ({', '.join('?' * 13)})"
+    def note_segment(self, name: str, rows: Sequence[int]) -> None:
+        """Note that the replies of rows were published as a segment."""
         with self._guard:
-            if rows:
-                self._write(*((reply, row) for row in rows))
-            self._totals = read_totals(self._file)
-        return len(rows)
+            self._write(*merge.in_segment(name, rows))
+
+    def note_told(self, calls: Iterable[int]) -> None:
+        """Note which calls were published as unanswered."""
+        with self._guard:
+            self._write(*merge.as_told(calls))
 
     def _write(self, *statements: Statement) -> int:
         """Commit statements together; return the row number of the last.

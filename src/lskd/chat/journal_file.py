@@ -35,6 +35,12 @@ PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+# Beside the tables of older versions, which do not look at them.
+LATER_TABLES: Final = (
+    "identity (name TEXT NOT NULL)",
+    "published (segment TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL)",
+    "told (id INTEGER PRIMARY KEY)",
+)
 
 _held: dict[Path, IO[bytes]] = {}
 
@@ -86,8 +92,8 @@ def open_journal(path: Path) -> sqlite3.Connection:
         check_kind(path, file)
         if unclosed:
             check_whole(path, file)
-        # Beside the tables of older versions, which do not look at it.
-        file.execute("CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL)")
+        for table in LATER_TABLES:
+            file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
     except BaseException:
         file.close()
         raise

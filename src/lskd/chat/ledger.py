@@ -93,6 +93,9 @@ class Ledger(Protocol):
     async def calls_of(self, batch: int) -> Mapping[bytes, int]:
         """Return the calls of a batch that are neither kept, withdrawn nor lost yet."""
 
+    async def expect(self, calls: Sequence[int]) -> None:
+        """Note that somebody waits for calls of a batch: they may yet give money back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -222,6 +225,11 @@ class LocalLedger:
     async def calls_of(self, batch: int) -> Mapping[bytes, int]:
         """Return the calls of a batch that are neither kept, withdrawn nor lost yet."""
         return self.journal.calls_of(batch)
+
+    async def expect(self, calls: Sequence[int]) -> None:
+        """Note that somebody waits for calls of a batch: they may yet give money back."""
+        for call in calls:
+            self.journal.resume(call)
 
     def held_by(self, holder: str) -> dict[int, int]:
         """Return the calls that somebody holds, with the tickets that they were asked for by."""

@@ -1,31 +1,32 @@
 """What was paid, published to storage piece by piece, so that a driver's disk may be lost.
 
 In: a journal that grows. Out: a folder of segments, files of replies as compressed JSON lines that
-never change, named by the rows that they hold; `unanswered.json`, the calls that may have been paid
-for and the batches that will be answered; and `journal.json`, whose they are. A new journal is
-filled from such a folder.
+never change; `unanswered.json`, the calls that may have been paid for and the batches that will be
+answered; and `journal.json`, whose they are. A journal that is new, or was left behind while
+another machine went on, takes in from such a folder what it lacks.
 """
 
 import contextlib
 import gzip
 import json
+import secrets
+import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, Final
 
 from lskd.chat.journal import Journal
 from lskd.chat.journal_file import open_to_read, told
+from lskd.chat.merge import BATCH, CALL, REPLY
 from lskd.errors import UserError
 from lskd.table import draft
 
 NOTE: Final = "journal.json"
 UNANSWERED: Final = "unanswered.json"
+END: Final = ".jsonl.gz"
 ROWS: Final = 10_000  # of a segment at most
-COLUMNS: Final = (
-    "rowid, hex(key), request, response, finish, input_tokens, output_tokens, price, seconds, "
-    "charged_input, charged_output, charged_price, arrived"
-)
+LAST: Final = (1 << 63) - 1  # a row has no larger number
 
 
 class Segments:
@@ -45,31 +46,35 @@ class Segments:
         if not note.exists():
             with draft(note) as unfinished:
                 unfinished.write_text(json.dumps({"journal": self._journal.identity()}))
-        count, last = 0, max((last for _, last in self._ranges()), default=0)
-        while rows := self._new_rows(last):
-            first, last = rows[0][0], rows[-1][0]
-            with draft(self._folder / f"replies-{first:012d}-{last:012d}.jsonl.gz") as unfinished:
+        count = 0
+        while rows := self._new_rows():
+            # Other machines number their rows as this one does.
+            name = f"replies-{rows[0][0]:012d}-{rows[-1][0]:012d}-{secrets.token_hex(4)}{END}"
+            with draft(self._folder / name) as unfinished:
                 unfinished.write_bytes(packed(rows))
+            self._journal.note_segment(name, [row[0] for row in rows])
             count += len(rows)
         return count
 
-    def _new_rows(self, last: int) -> list[Any]:
-        """Return the replies after a row, and publish the open calls of the same moment."""
+    def _new_rows(self) -> list[Any]:
+        """Return replies that no segment holds, and publish the open calls of the same moment."""
         path = self._journal.path
+        rows: list[Any] = []
         with told(path), contextlib.closing(open_to_read(path)) as file:
             file.execute("BEGIN")  # both from one moment: no call is in neither
-            rows = file.execute(
-                f"SELECT {COLUMNS} FROM reply WHERE rowid > ? ORDER BY rowid LIMIT {ROWS}", (last,)
-            ).fetchall()
-            calls = file.execute(
-                "SELECT id, hex(key), charged_input, charged_output, charged_price, asked, batch, "
-                "fault FROM unanswered"
-            ).fetchall()
-            batches = file.execute("SELECT id, token, name, made FROM batch").fetchall()
-        text = json.dumps({"calls": calls, "batches": batches})
+            for after, before in gaps(file, self._names()):
+                rows += file.execute(
+                    f"SELECT rowid, {REPLY} FROM reply "
+                    "WHERE rowid > ? AND rowid < ? ORDER BY rowid LIMIT ?",
+                    (after, before, ROWS - len(rows)),
+                ).fetchall()
+            calls = file.execute(f"SELECT {CALL} FROM unanswered").fetchall()
+            batches = file.execute(f"SELECT {BATCH} FROM batch").fetchall()
+        text = json.dumps({"calls": calls, "batches": batches}, default=bytes.hex)
         if text != self._told:
             with draft(self._folder / UNANSWERED) as unfinished:
                 unfinished.write_text(text)
+            self._journal.note_told([call[0] for call in calls])
             self._told = text
         return rows
 
@@ -89,32 +94,42 @@ class Segments:
             return 0
         name = json.loads(note.read_text())["journal"]
         if self._journal.is_new():
-            file = self._folder / UNANSWERED
-            found = json.loads(file.read_text()) if file.exists() else {"calls": [], "batches": []}
-            calls = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in found["calls"]]
-            self._journal.become(name, calls, found["batches"])
+            self._journal.become(name)
         elif self._journal.identity() != name:
             raise UserError(
                 f"{self._folder} holds the segments of another journal than {self._journal.path}: "
                 "give another folder, or move one of them away"
             )
-        count, last = 0, self._journal.last_row()
-        for first, end in self._ranges():
-            if end > last:
-                file = self._folder / f"replies-{first:012d}-{end:012d}.jsonl.gz"
-                count += self._journal.put_back([row for row in unpacked(file) if row[0] > last])
+        new = sorted(self._names() - self._journal.segments())
+        count = self._journal.take_in((name, unpacked(self._folder / name)) for name in new)
+        file = self._folder / UNANSWERED
+        if file.exists():
+            found = json.loads(file.read_text())
+            calls = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in found["calls"]]
+            self._journal.catch_up(calls, found["batches"])
         return count
 
-    def _ranges(self) -> list[tuple[int, int]]:
-        """Return the first and last row of each segment, in order."""
-        names = [file.name for file in self._folder.glob("replies-*.jsonl.gz")]
-        spans = (name.removesuffix(".jsonl.gz").split("-")[1:] for name in names)
-        return sorted((int(first), int(last)) for first, last in spans)
+    def _names(self) -> set[str]:
+        """Return the names of the segments, those of versions that named them by rows alone too."""
+        return {file.name for file in self._folder.glob(f"replies-*{END}")}
+
+
+def gaps(file: sqlite3.Connection, names: Set[str]) -> Iterator[tuple[int, int]]:
+    """Yield the rows before and after each span of rows that no segment of those names holds."""
+    spans = file.execute("SELECT segment, first, last FROM published ORDER BY first").fetchall()
+    end = 0
+    for name, first, last in spans:
+        if name in names:  # or it is gone from the folder
+            if first > end + 1:
+                yield end, first
+            end = max(end, last)
+    yield end, LAST
 
 
 def packed(rows: list[Any]) -> bytes:
     """Return a segment's content."""
-    return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), 6)
+    lines = "".join(json.dumps(row, default=bytes.hex) + "\n" for row in rows)
+    return gzip.compress(lines.encode(), 6)
 
 
 def unpacked(file: Path) -> Iterator[Any]:

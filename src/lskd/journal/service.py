@@ -131,6 +131,8 @@ class Service:
             case "calls_of":
                 calls = await ledger.calls_of(told["batch"])
                 return {key.hex(): call for key, call in calls.items()}
+            case "expect":
+                return await ledger.expect(told["calls"])
         raise ValueError(f"no message is called {name!r}")
 
     async def _claim(self, holder: str, told: Told) -> Answer:
@@ -203,7 +205,7 @@ def serving(
 
     `host` is this node's name as workers reach it. Without a `token` one is made, which nobody of
     before can know. In `segments` what was paid is published every half minute and at the end, and
-    a journal that is new here is filled from it: so a driver's disk may be lost. Raises UserError
+    the journal takes in from there what it lacks: so a driver's disk may be lost. Raises UserError
     if it cannot listen, or if `segments` are another journal's.
     """
     published = None if segments is None else Segments(journal, segments)

@@ -146,6 +146,10 @@ class RemoteLedger:
         """Return the calls of a batch that are neither kept, withdrawn nor lost yet."""
         return messages.read_calls(await self._there(self._send("calls_of", {"batch": batch})))
 
+    async def expect(self, calls: Sequence[int]) -> None:
+        """Note that somebody waits for calls of a batch: they may yet give money back."""
+        await self._there(self._send("expect", {"calls": list(calls)}))
+
     def _here(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the ledger's own loop, and wait for it in this thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

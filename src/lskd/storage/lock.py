@@ -223,15 +223,19 @@ class Paid:
         self._file = folder / JOURNAL
         self._folder = folder / SEGMENTS
         self._journal: Journal | None = None
+        self._published: Segments | None = None
+        self._is_restored = False
 
     def restore(self) -> None:
         """Take in what another machine has paid for."""
         if (self._folder / NOTE).exists():
             self._segments().restore()
+        self._is_restored = True
 
     def publish(self) -> None:
         """Publish what was paid since the last time, if there is a journal."""
-        if self._file.exists():
+        # What others have published of open calls and batches would else be written over.
+        if self._is_restored and self._file.exists():
             self._segments().publish()
 
     def close(self) -> None:
@@ -241,7 +245,8 @@ class Paid:
 
     def _segments(self) -> Segments:
         self._journal = self._journal or Journal(self._file)
-        return Segments(self._journal, self._folder)
+        self._published = self._published or Segments(self._journal, self._folder)
+        return self._published
 
 
 def holder(folder: Path) -> Holder | None:

@@ -1,0 +1,165 @@
+"""What was paid at a place by one machine after the other, each with a working folder of its own.
+
+A machine is lost between two publications where its journal has more than was published.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from buckets import disk, machine
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge, Paid
+from lskd.errors import UserError
+from lskd.storage.address import located, on
+from lskd.storage.lock import JOURNAL, held
+
+MOST = Charge(100, 50, 0.5)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"/paid/{request.node.name}"
+    yield f"memory:/{name}"
+    system, _ = on("memory://paid")
+    with contextlib.suppress(FileNotFoundError):
+        system.rm(name, recursive=True)
+
+
+@contextlib.contextmanager
+def journal_on(disk_of: Path, place: str) -> Iterator[Journal]:
+    """Give a machine's journal of the place, as it is between publications."""
+    with machine(disk(disk_of)), Journal(located(place) / JOURNAL) as journal:
+        yield journal
+
+
+@contextlib.contextmanager
+def at_work(disk_of: Path, place: str) -> Iterator[Journal]:
+    """Give the journal of a machine that works at the place; what it holds is published then."""
+    with machine(disk(disk_of)), held(located(place)), journal_on(disk_of, place) as journal:
+        yield journal
+
+
+def ask(journal: Journal, key: str) -> int:
+    call = journal.ask(key.encode(), MOST, lambda totals: True)
+    assert call is not None
+    return call
+
+
+def buy(journal: Journal, *keys: str, by: str = "") -> None:
+    for key in keys:
+        paid = Paid("{}", f'{{"by": "{by}"}}', "stop", 60, 20, 0.25, 1.5)
+        journal.keep(ask(journal, key), key.encode(), paid)
+
+
+def lacking(journal: Journal, *keys: str) -> list[str]:
+    return [key for key in keys if journal.find(key.encode()) is None]
+
+
+def send_batch(journal: Journal, name: str, *keys: str) -> None:
+    number = journal.begin_batch([ask(journal, key) for key in keys], f"token of {name}")
+    journal.name_batch(number, name)
+
+
+def receive_batch(journal: Journal, number: int) -> None:
+    for key, call in journal.calls_of(number).items():
+        journal.keep(call, key, Paid("{}", "{}", "stop", 60, 20, 0.25, 1.5))
+    journal.end_batch(number)
+
+
+def sent(journal: Journal) -> list[tuple[str, set[bytes]]]:
+    return [(batch.name, set(batch.calls)) for batch in journal.batches()]
+
+
+def test_a_machine_that_comes_back_pays_nothing_again_and_loses_nothing_of_its_own(
+    tmp_path: Path, place: str
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    with at_work(first, place) as journal:
+        buy(journal, "a0", "a1", "a2")
+    with journal_on(first, place) as journal:  # lost before these were published
+        buy(journal, "a3", "a4")
+        send_batch(journal, "first's", "a5")
+        ask(journal, "a6")
+    with at_work(second, place) as journal:
+        buy(journal, *(f"b{k}" for k in range(6)))
+        send_batch(journal, "second's", "b6", "b7")
+        ask(journal, "b8")
+    names = [f"a{k}" for k in range(5)] + [f"b{k}" for k in range(6)]
+    with at_work(first, place) as journal:
+        assert lacking(journal, *names) == []
+        assert sent(journal) == [("first's", {b"a5"}), ("second's", {b"b6", b"b7"})]
+        totals = journal.totals
+        assert totals.input_tokens == 60 * 11 + 100 * 5
+    for disk_of in (third, second):
+        with at_work(disk_of, place) as journal:
+            assert lacking(journal, *names) == []
+            assert {name for name, _ in sent(journal)} == {"first's", "second's"}
+            assert journal.totals == totals
+    system, root = on(place)
+    assert len(system.glob(f"{root}/journal/replies-*")) == 3  # none of them twice
+
+
+def test_a_batch_that_another_machine_has_received_has_ended_here_too(
+    tmp_path: Path, place: str
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with at_work(first, place) as journal:
+        send_batch(journal, "one", "a", "b")
+    with at_work(second, place) as journal:
+        (batch,) = journal.batches()
+        receive_batch(journal, batch.number)
+        totals = journal.totals
+    with at_work(first, place) as journal:
+        assert lacking(journal, "a", "b") == [] and journal.batches() == []
+        assert journal.totals == totals
+
+
+def test_a_call_that_was_answered_since_it_was_published_is_not_open_again(
+    tmp_path: Path, place: str
+) -> None:
+    with at_work(tmp_path / "first", place) as journal:
+        send_batch(journal, "one", "a", "b")
+        call = ask(journal, "c")
+    with journal_on(tmp_path / "first", place) as journal:  # killed before this was published
+        (batch,) = journal.batches()
+        receive_batch(journal, batch.number)
+        journal.withdraw(call)
+        totals = journal.totals
+    with at_work(tmp_path / "first", place) as journal:
+        assert (journal.batches(), journal.spent().unanswered) == ([], 0)
+        assert journal.totals == totals
+
+
+def test_a_reply_that_two_machines_have_paid_for_is_charged_twice(
+    tmp_path: Path, place: str
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    with at_work(first, place) as journal:
+        buy(journal, "a0", by="first")
+    with journal_on(first, place) as journal:
+        buy(journal, "a1", by="first")
+    with at_work(second, place) as journal:
+        buy(journal, "a1", by="second")
+    for disk_of in (first, third):
+        with at_work(disk_of, place) as journal:
+            assert (journal.totals.input_tokens, journal.spent().unanswered) == (180, 1)
+
+
+def test_who_cannot_take_in_what_others_have_paid_for_publishes_nothing(
+    tmp_path: Path, place: str
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with at_work(first, place) as journal:
+        send_batch(journal, "one", "a", "b")
+    with journal_on(second, place) as journal:
+        buy(journal, "another run's")
+    with pytest.raises(UserError, match="another journal"), at_work(second, place):
+        pass
+    shutil.rmtree(second)
+    with at_work(second, place) as journal:
+        assert sent(journal) == [("one", {b"a", b"b"})]
+        assert lacking(journal, "another run's") == ["another run's"]
