@@ -3,6 +3,7 @@
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,16 @@ def test_files_are_written_for_the_local_storage(tmp_path: Path) -> None:
     ElementTree.parse(tmp_path / "out" / "config.xml")
     with pytest.raises(UserError, match=r"a b\.jpg is not in /elsewhere"):
         write([CLAIM], tmp_path / "out", addresses(LOCAL_FILES, Path("/elsewhere")))
+
+
+@pytest.mark.parametrize("root", [None, Path("/photos")])
+def test_a_picture_that_lies_at_a_url_is_found_there(root: Path | None) -> None:
+    away = replace(CLAIM, path="s3://bucket/some photos/a b.jpg")
+    (task,) = json.loads(tasks([away], addresses(LOCAL_FILES, root)))
+    assert task["data"]["image"] == away.path
+    # Who names no path has the pictures at a place of their own.
+    assert ADDRESS(away) == "https://photos.test/img1.jpg"
+    assert addresses("{name}")(away) == "a%20b.jpg"
 
 
 def test_each_annotator_gives_a_judgment_and_regions(tmp_path: Path) -> None:

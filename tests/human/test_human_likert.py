@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lskd import table
 from lskd.bootstrap import Bootstrap
 from lskd.human.agreement import Interval
-from lskd.human.likert import HEIGHT, WIDTH, Likert, likert, markdown, svg, write
-from lskd.types import Judgment
+from lskd.human.likert import HEIGHT, WIDTH, Likert, likert, markdown, of_run, svg, write
+from lskd.table import Tables
+from lskd.types import Example, Judgment, Sample
 
 FEW = Bootstrap(resamples=200)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,6 +49,20 @@ def test_each_triple_counts_once_and_a_rejected_qa_rejects_the_rationale() -> No
     assert qa.gain.value == pytest.approx(2.25 - 5.5 / 3)
     assert rationale.without.value == pytest.approx((3 + 1 + 1.5) / 3)
     assert rationale.kept.value == pytest.approx(2.25)
+
+
+def test_triples_that_the_critic_learnt_from_do_not_count(tmp_path: Path) -> None:
+    tables = Tables({"sample": tmp_path, "corpus": tmp_path}, {Sample: "sample", Example: "corpus"})
+    drawn = [Sample("a", "i-a", "train"), Sample("b", "i-b", "evaluate")]
+    table.write(Sample, tables.file(Sample, "00000"), drawn)
+    table.write(Sample, tables.file(Sample, "00001"), [Sample("c", "i-c", "evaluate")])
+    # Of an image apart, though drawn no more; and of one that is on no side, so that it trains.
+    more = [said("d", "ann", 3, 2, "i-b"), said("e", "ann", 1, None)]
+    found = of_run([*JUDGMENTS, *more], tables, FEW)
+    assert (found.triples, found.judgments, found.left_out) == (3, 4, 2)
+    assert found.questions[0].without.value == pytest.approx((1 + 2 + 3) / 3)
+    assert "2 judged triples are left out" in markdown(found)
+    assert "left out" not in markdown(of_run(JUDGMENTS[2:], tables, FEW))
 
 
 @given(

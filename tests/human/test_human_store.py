@@ -38,6 +38,10 @@ def test_a_campaign_begins_once_and_keeps_its_settings(store: Store) -> None:
         store.found("duels")
     with pytest.raises(UserError, match="overlap is 1 or more"):
         store.campaign("none", "judge", 0, 7)
+    for name in ("ours/theirs", "/", ".", ".."):
+        with pytest.raises(UserError, match="has no '/' and is not"):
+            store.campaign(name, "compare", 3, 7)
+    assert [c.name for c in store.campaigns()] == ["critic"]
 
 
 def test_items_are_added_once(store: Store) -> None:
@@ -98,6 +102,19 @@ def test_a_participant_of_prolific_stays_the_same_person(store: Store) -> None:
         store.enrol("Ann", Study("77", "study", "session"))
     with pytest.raises(UserError, match="'P-61' is the name of a participant of Prolific"):
         store.enrol("P-61")
+
+
+def test_a_participant_whose_judgments_came_from_elsewhere_is_let_in(store: Store) -> None:
+    campaign = judging(store, 3, overlap=1)
+    who = Study("61ab", "study", "session 1")
+    assert store.take(campaign, [Judgment("t1", "i1", who.known_as, 3, 3)]).new == 1
+    there = store.enrol(who.known_as, who)
+    again = store.enrol(who.known_as, Study("61ab", "study", "session 2"))
+    assert (there.id, there.name) == (again.id, "prolific 61ab")
+    done = [one.item_id for _ in range(3) if (one := answer(store, campaign, again))]
+    assert sorted(done) == ["t0", "t2"]
+    with pytest.raises(UserError, match="'prolific 61ab' is the name of somebody else"):
+        store.enrol(who.known_as, Study("77", "study", "session"))
 
 
 def test_no_person_is_enrolled_by_what_a_database_cannot_keep(store: Store) -> None:

@@ -42,7 +42,7 @@ def run_file(made: World, folder: Path) -> Path:
 def judged_by_truth(made: World, folder: Path, items: int) -> Run:
     """Return a run whose critic knows the truth: it keeps what is acceptable, and nothing else.
 
-    The first `items` triples of its sample are left in it.
+    Of its sample `items` triples are left in it, those first that a critic is evaluated on.
     """
     run = load(run_file(made, folder), [], folder / "out")
     execute.execute(run, execute.Selection(until="sample"), progress.display("plain"))
@@ -61,7 +61,7 @@ def judged_by_truth(made: World, folder: Path, items: int) -> Run:
             for one, holds in known
             if holds.acceptable
         ]
-        sample = run.tables.read(Sample, shard)[:left]
+        sample = sorted(run.tables.read(Sample, shard), key=lambda row: row.purpose)[:left]
         left -= len(sample)
         table.write(Score, run.tables.file(Score, shard), scores)
         table.write(Example, run.tables.file(Example, shard), kept)

@@ -23,7 +23,7 @@ from lskd.lab.visitor import Visitor
 from lskd.lab.wire import Token
 from lskd.lab.world import World
 from lskd.run import Run
-from lskd.types import Comparison, Regions, Triple
+from lskd.types import Comparison, Regions, Sample, Triple
 
 ITEMS, DUELS = 24, 14
 PEOPLE = Annotators(count=4, errors=0.0, unsure=0.0)
@@ -112,10 +112,13 @@ def test_who_never_errs_says_the_truth_and_agrees_with_all(
 
 
 def test_figure_3_says_that_what_was_kept_is_rated_higher(
-    sure: tuple[Study, dict[str, Counter[str]]],
+    sure: tuple[Study, dict[str, Counter[str]]], run: Run
 ) -> None:
     found, _ = sure
-    assert 0 < found.ratings.kept < found.ratings.triples == ITEMS
+    sample = [row for shard in run.tables.shards(Sample) for row in run.tables.read(Sample, shard)]
+    apart = [row for row in sample if row.purpose == "evaluate"]
+    assert 0 < found.ratings.kept < found.ratings.triples == len(apart) < len(sample) == ITEMS
+    assert found.ratings.left_out == ITEMS - len(apart)
     for question in found.ratings.questions:
         assert question.kept.value == 3.0  # the critic of this run knows the truth
         assert question.without.value is not None

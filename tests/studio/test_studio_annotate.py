@@ -5,6 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from judging import desk_of, person, run_of, served, visitor
 
+from lskd import table
 from lskd.critique import judgments
 from lskd.errors import UserError
 from lskd.human.store import Store
@@ -69,6 +71,35 @@ def test_the_sample_of_a_run_is_what_people_judge(tmp_path: Path) -> None:
         campaigns.opened(run, store, overlap=3)
 
 
+def test_two_runs_are_not_mixed_in_one_campaign(tmp_path: Path) -> None:
+    one, other = run_of(tmp_path / "one", count=9), run_of(tmp_path / "other", count=9)
+    # The same pictures and questions by another teacher, so to speak.
+    triples = other.tables.read(Triple, "00000")
+    renamed = [replace(row, id=f"other-{row.id}") for row in triples]
+    table.write(Triple, other.tables.file(Triple, "00000"), renamed)
+    sample = [Sample(row.id, row.image_id, "train") for row in renamed[:9]]
+    table.write(Sample, other.tables.file(Sample, "00000"), sample)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    campaigns.opened(one, store)
+    with pytest.raises(UserError, match=r"holds 9 items of no triple of small, .*--campaign NAME"):
+        campaigns.opened(other, store)
+    assert {row.id for row in store.posed("judge")} == campaigns.sampled(one)
+    assert campaigns.opened(other, store, name="theirs").new == 9
+    assert (
+        campaigns.opened(one, store).new == campaigns.opened(other, store, name="theirs").new == 0
+    )
+
+
+def test_triples_that_are_no_longer_drawn_stay_in_their_campaign(tmp_path: Path) -> None:
+    run = run_of(tmp_path, count=9)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    campaigns.opened(run, store)
+    sample = run.tables.read(Sample, "00000")
+    table.write(Sample, run.tables.file(Sample, "00000"), sample[:4])
+    assert campaigns.opened(run, store).new == 0
+    assert len(store.posed("judge")) == 9
+
+
 def test_known_answers_are_gold_and_stay_so_when_they_are_not_given_again(tmp_path: Path) -> None:
     run = run_of(tmp_path, count=9, gold=2)
     inside, outside = min(campaigns.sampled(run)), _beside(run)[0]
@@ -116,7 +147,8 @@ def test_a_run_without_a_sample_has_nothing_to_judge(tmp_path: Path) -> None:
 def test_nobody_works_before_they_agreed_to_the_text(desk: Desk, address: str) -> None:
     with person(desk, address, "anna", agrees=False) as anna:
         assert "I have read this and agree" in anna.get("/annotate?campaign=judge").text
-        assert anna.get(QUEUE).status_code == 409
+        # An answer that a browser kept while the text was changed waits there on 401 and 403.
+        assert anna.get(QUEUE).status_code == label(anna, "item", "key-00000001").status_code == 403
         old = {"digest": "0" * 16}
         assert anna.post("/api/annotate/judge/consent", json=old).status_code == 409
         right = {"digest": desk.terms.consent.digest}

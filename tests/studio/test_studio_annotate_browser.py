@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from judging import desk_of, run_of, served
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from lskd import table
 from lskd.critique import judgments
@@ -17,7 +17,7 @@ from lskd.studio import campaigns
 from lskd.studio.campaigns import Gold
 from lskd.studio.desk import Desk, lay
 from lskd.studio.safety import Safety
-from lskd.studio.terms import Prolific
+from lskd.studio.terms import Consent, Prolific, Terms
 from lskd.types import Judgment, Triple
 
 TOKEN = "a token that is long enough"
@@ -176,6 +176,40 @@ def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(
         kinds = [entry.kind for entry in again.store.entries("judge")]
     assert said == [(3, 3), (1, None), (2, 2)]
     assert kinds == ["label"] * 3
+
+
+def test_answers_on_their_way_wait_until_a_changed_consent_text_is_agreed_to(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, count=14)
+    desk = desk_of(tmp_path, run)
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        with page.expect_response(lambda answer: answer.url.endswith("/queue")):
+            judge(page, "33")
+        expect_done(page, 1)
+    judge(page, "1")  # the studio is away
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    again = lay(run, store, terms=Terms(Consent("Another text.")))
+    refused: list[int] = []
+
+    def twice(answer: Response) -> bool:
+        """Return whether it was sent again: the first time its csrf is that of the old studio."""
+        refused.extend([answer.status] if answer.url.endswith("/labels") else [])
+        return len(refused) == 2
+
+    with served(again, int(address.rpartition(":")[2])):
+        with page.expect_response(twice):
+            pass
+        assert refused == [403, 403]
+        expect(page.locator("#waiting")).to_have_text(re.compile("is kept here"))
+        page.goto(f"{address}/annotate?campaign=judge")
+        expect(page.locator("#agree")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect_done(page, 2)
+        said = [(one.qa, one.rationale) for one in kept(again, 2)]
+        page.close()
+    assert said == [(3, 3), (1, None)]
 
 
 def test_skip_flag_known_answers_and_the_end(context: BrowserContext, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import httpx
@@ -11,7 +11,10 @@ import pytest
 from house_of_studio import run_of
 
 from forked import Started, at_work
+from lskd import table
+from lskd.human.store import Store
 from lskd.runfile import RUN_FILE
+from lskd.types import Sample, Triple
 
 HERE = Path(__file__).parents[1]
 
@@ -69,6 +72,39 @@ def test_the_owners_address_has_the_token(folder: Path) -> None:
         assert address.endswith("/enter/a-secret-of-the-owner")
         assert answered(address).status_code == 200
         assert answered(address.replace("of-the-owner", "of-nobody")).status_code == 403
+
+
+def test_a_token_of_any_characters_is_in_the_printed_address(folder: Path) -> None:
+    token = "50% of #1? a+b & c"
+    with studio(folder, "--port", str(free_port()), "--token", token) as started:
+        address = started.line().removeprefix("studio: ").strip()
+        assert answered(address).status_code == 200
+
+
+def test_runs_that_share_a_database_have_a_campaign_each(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'people.sqlite'}"
+    folders = []
+    for name, count in (("one", 2), ("other", 3)):
+        run = run_of(tmp_path / name, count=count, shard_size=count)
+        # Of each run its last picture alone, so that they have no triple in common.
+        triples = run.tables.read(Triple, "00000")[-3:]
+        table.write(Triple, run.tables.file(Triple, "00000"), triples)
+        sample = [Sample(one.id, one.image_id, "train") for one in triples]
+        table.write(Sample, run.tables.file(Sample, "00000"), sample)
+        (run.own / RUN_FILE).write_text(run.text())
+        folders.append(run.own)
+    shared = ("--database", url, "--port")
+    with studio(folders[0], *shared, str(free_port())) as started:
+        answered(started.line().split()[1])
+    with studio(folders[1], *shared, str(free_port())) as started:
+        refused = started.ended(60)
+    assert refused.stderr.startswith("error: the campaign 'judge' holds 3 items of no triple of")
+    assert refused.stderr.endswith("with --campaign NAME\n") and refused.stdout == ""
+    with studio(folders[1], *shared, str(free_port()), "--campaign", "others") as started:
+        answered(started.line().split()[1])
+    with closing(Store(url)) as store:
+        held = {one.name: len(store.posed(one.name)) for one in store.campaigns()}
+    assert held == {"judge": 3, "others": 3}
 
 
 @pytest.mark.parametrize(

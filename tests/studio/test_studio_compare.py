@@ -26,7 +26,7 @@ from lskd.picture import image_id
 from lskd.studio.compare import turned
 from lskd.studio.desk import Desk
 from lskd.studio.duels import taught
-from lskd.types import Comparison, Example, Image, Mention, Triple
+from lskd.types import Comparison, Example, Image, Mention, Sample, Triple
 
 ASPECTS = ("correctness", "informativeness", "plausibility", "overall")
 QUEUE = "/api/compare/comparison/queue"
@@ -121,7 +121,7 @@ def test_no_response_to_a_judge_holds_a_systems_name(house: House) -> None:
         assert judge.get(f"/api/compare/{path}").status_code == 403
     assert say(judge, shown, overall=STUDENT).status_code == 422
     assert say(judge, {"id": "no item"}).status_code == 400
-    assert judge.get("/api/compare/other/queue").status_code in (400, 409)
+    assert judge.get("/api/compare/other/queue").status_code in (400, 403)
     assert len(seen) > 25
     for answer in seen:
         told = answer.text + str(answer.headers)
@@ -314,6 +314,8 @@ def test_what_a_file_lacks_is_told_and_the_rest_is_put_to_judges(house: House) -
         ({"second": "nobody"}, "no answers of 'nobody'"),
         ({"second": TEACHER}, "with itself"),
         ({"name": f"{TEACHER} against all"}, "judges see it"),
+        ({"name": "ours / theirs"}, "has no '/'"),
+        ({"name": " .. "}, "has no '/'"),
         ({"judges": 2}, "kind 'compare', overlap 3"),
         ({"files": []}, "the teacher has no answer to any question"),
         ({"files": [{"name": "a", "text": "{}"}]}, "no answer to any question"),
@@ -341,7 +343,7 @@ def test_the_page_begins_with_campaigns_and_systems(house: House) -> None:
 
 def test_a_judge_must_have_agreed_and_strangers_get_nothing(house: House) -> None:
     judge = compared.visitor(house.address, compared.invited(house.owner, "ann"))
-    assert judge.get(QUEUE).status_code == 409
+    assert judge.get(QUEUE).status_code == 403
     assert "A, B, or a tie" in judge.get("/compare?campaign=comparison").text
     for path in (QUEUE, "/api/compare/systems"):
         assert httpx.get(f"{house.address}{path}").status_code == 401
@@ -356,6 +358,13 @@ def test_figure_3_counts_the_judgments_of_the_page_annotate(house: House) -> Non
         Posed(name, image, Claim(triple(name, image), "/x", *compared.SIZE, ()), None)
         for name in (kept, f"{image}-dropped")
     ]
+    # The critic learnt from this one, so that it says nothing of the critic.
+    posed.append(
+        Posed("learnt", "elsewhere", Claim(triple("learnt", "elsewhere"), "/x", 9, 9, ()), None)
+    )
+    samples = [Sample(one.id, one.image_id, "evaluate") for one in posed[:2]]
+    samples.append(Sample("learnt", "elsewhere", "train"))
+    table.write(Sample, desk.run.tables.file(Sample, "00000"), samples)
     desk.store.campaign("judge", "judge", 1, 0)
     desk.store.put("judge", posed)
     person = desk.store.enrol("eve")
@@ -364,6 +373,7 @@ def test_figure_3_counts_the_judgments_of_the_page_annotate(house: House) -> Non
         desk.store.record("judge", person, one.id, str(uuid4()), rating, 2.0)
     found = house.owner.get("/api/compare/judge/figure").raise_for_status().json()
     assert (found["triples"], found["kept"], found["judgments"]) == (2, 1, 2)
+    assert found["left_out"] == 1
     means = [(one["without"]["value"], one["kept"]["value"]) for one in found["criteria"]]
     assert means == [(2.0, 3.0), (1.5, 2.0)]
     assert "<svg" in house.owner.get("/api/compare/judge/figure.svg").raise_for_status().text

@@ -231,6 +231,71 @@ def test_examples_that_a_run_was_given_can_be_looked_at(tmp_path: Path) -> None:
     assert found.triples[0].accepted and found.triples[0].score is not None
 
 
+@pytest.mark.parametrize(
+    ("after", "before"),
+    [
+        ({"00000": [0, 1], "00001": [2]}, {"00000": [0, 1], "00001": [0, 2, 3]}),
+        ({"00000": [], "00001": [0, 2, 3]}, {"00000": [0, 1], "00001": [0, 2, 3]}),
+        ({"00000": [2, 0], "00001": [0, 2, 3]}, {"00000": [0, 1], "00001": [0, 2, 3]}),
+        ({"00001": [0, 2], "00002": [2, 1]}, {"00000": [0], "00001": [0, 2], "00002": [2, 1]}),
+        ({"00000": [1], "00001": [0]}, {"00001": [0, 1]}),
+        ({"00000": [0], "00001": [1, 0]}, {"00000": [1, 0], "00001": [0, 1]}),
+    ],
+    ids=["later", "first", "moved", "in turn", "new", "both"],
+)
+def test_a_changed_shard_leaves_the_index_as_one_that_is_made_anew(
+    tmp_path: Path, after: dict[str, list[int]], before: dict[str, list[int]]
+) -> None:
+    # Shards of given examples, each of the numbered pictures; pictures lie in several of them.
+    whole = run_of(tmp_path / "whole", count=4)
+    of_image: dict[str, list[Example]] = {}
+    for triple in whole.tables.read(Triple, "00000"):
+        image = next(row for row in rows(whole, Image) if row.id == triple.image_id)
+        kept = {name: getattr(triple, name) for name in Triple.__slots__ if name != "reply_id"}
+        score = 0.5 + len(of_image.setdefault(image.id, [])) / 10
+        of_image[image.id].append(
+            Example(
+                **kept,
+                path=image.path,
+                width=160,
+                height=120,
+                regions=(),
+                score=score,
+                source="given",
+                split="train",
+            )
+        )
+    groups = list(of_image.values())
+    run = dataclasses.replace(
+        whole,
+        own=tmp_path / "own",
+        settings={},
+        folders={name: tmp_path / "given" / name for name in whole.folders},
+    )
+
+    def lay(shards: dict[str, list[int]]) -> None:
+        for shard, numbers in shards.items():
+            some = [row for number in numbers for row in groups[number][int(shard) :]]
+            if not run.tables.has(Example, shard) or run.tables.read(Example, shard) != some:
+                table.write(Example, run.tables.file(Example, shard), some)
+        for shard in set(run.tables.shards(Example)) - set(shards):
+            run.tables.file(Example, shard).unlink()
+
+    def found(own: Path) -> tuple[object, object]:
+        asked = Catalogue(index.make(dataclasses.replace(run, own=own), lambda text: None))
+        tiles = [
+            (one.id, one.triples, one.accepted, one.best, one.rejects)
+            for one in asked.images(Wanted(), Turn(size=60)).rows
+        ]
+        cards = [(one.id, one.image_id) for one in asked.triples(Wanted(), Turn(size=60)).rows]
+        return sorted(tiles), sorted(cards)
+
+    lay(before)
+    found(tmp_path / "own")
+    lay(after)
+    assert found(tmp_path / "own") == found(tmp_path / "anew")
+
+
 def test_a_dossier_holds_each_row_word_for_word_and_where_it_is_from(
     run: Run, studio: Served
 ) -> None:

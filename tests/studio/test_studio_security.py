@@ -4,10 +4,11 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import httpx
 import pytest
-from house_of_studio import Served
+from house_of_studio import Served, serve
 from playwright.sync_api import Page
 
 from lskd.errors import UserError
@@ -152,6 +153,25 @@ def test_links_cannot_be_guessed_or_changed(guarded: Served, store: Store) -> No
             assert client.get(f"/a/{wrong}").status_code == 403
         for token in ("1", "x" * 4000, "%00", "..%2f..", "' OR 1=1 --"):
             assert client.get(f"/a/{token}").status_code in (403, 404, 422)
+
+
+def test_a_database_that_is_down_is_told_and_no_defect(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "there"
+    kept = Store(f"sqlite:///{home / 'people.sqlite'}")
+    with serve(desk.lay(run, kept)) as served, served.client() as client:
+        client.get(f"/a/{kept.enrol('ann').token}")
+        assert client.get("/annotate").status_code == 200
+        kept.close()  # the next request opens the file anew
+        home.rename(tmp_path / "away")
+        for path in ("/annotate", "/api/annotate/judge/queue"):
+            answer = client.get(path)
+            assert answer.status_code == 503 and "cannot be used" in answer.json()["error"], path
+        (tmp_path / "away").rename(home)
+        assert client.get("/annotate").status_code == 200
+    assert not caplog.records
+    kept.close()
 
 
 def test_a_studio_that_others_reach_demands_a_token() -> None:

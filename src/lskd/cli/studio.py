@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -30,6 +31,7 @@ Database = Annotated[
         "<run>/studio/people.sqlite.",
     ),
 ]
+CAMPAIGN = "judge"
 Overlap = Annotated[
     int | None, typer.Option(min=1, help="How many people judge each triple; else 2.")
 ]
@@ -52,6 +54,14 @@ def studio(
             envvar="LSKD_STUDIO_TOKEN", help="The owner's secret, of 16 characters or more."
         ),
     ] = None,
+    campaign: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The campaign in which the run's triples are judged; each run that shares a "
+            "database has its own.",
+        ),
+    ] = CAMPAIGN,
     overlap: Overlap = None,
     gold: Annotated[
         Path | None,
@@ -100,7 +110,7 @@ def studio(
         run = load(file, changes or [], out)
         store = Store(database or _beside(run))
         try:
-            _put(run, store, gold, overlap)
+            _put(run, store, campaign, gold, overlap)
             laid = desk.lay(run, store, student or [], safety, _told, promised)
             config = uvicorn.Config(
                 app.create(laid), host, port, log_level="warning", server_header=False
@@ -124,7 +134,7 @@ def judgments(
             help="Label Studio's export (.json), a sheet (.csv), or a table (.parquet, .jsonl).",
         ),
     ],
-    campaign: Annotated[str, typer.Option(help="The campaign that they belong to.")] = "judge",
+    campaign: Annotated[str, typer.Option(help="The campaign that they belong to.")] = CAMPAIGN,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -156,8 +166,9 @@ def judgments(
         run = load(file, changes or [], out)
         store = Store(database or _beside(run))
         try:
-            if campaign == "judge":
-                _put(run, store, None, overlap)
+            # Another one was begun by the studio: a name that is not there is a slip.
+            if campaign == CAMPAIGN:
+                _put(run, store, campaign, None, overlap)
             useless = []
             for path, one in zip(results, said, strict=True):
                 useless += _brought(store, campaign, path, one)
@@ -221,14 +232,14 @@ def _beside(run: Run) -> str:
     return f"sqlite:///{home / 'people.sqlite'}"
 
 
-def _put(run: Run, store: "Store", file: Path | None, overlap: int | None) -> None:
+def _put(run: Run, store: "Store", campaign: str, file: Path | None, overlap: int | None) -> None:
     """Put the sample of a run to people, if it has one, and tell what is not as it was given."""
     from lskd.studio import campaigns
 
     gold = None if file is None else campaigns.known(file)
     if gold is None and not campaigns.has_sample(run):
         return
-    made = campaigns.opened(run, store, gold, overlap=overlap)
+    made = campaigns.opened(run, store, gold, campaign, overlap)
     if made.new:
         _told(f"{made.items} triples wait for people, and {made.gold} with a known answer")
     if made.lost:
@@ -248,7 +259,7 @@ def _announce(host: str, port: int, token: str | None) -> None:
     """Print the address to open."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     shown = "<this machine's name>" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-    path = "/" if token is None else f"/enter/{token}"
+    path = "/" if token is None else f"/enter/{quote(token, safe='')}"
     sys.stdout.write(f"studio: http://{shown}:{port}{path}\n")
     sys.stdout.write("stop it with Ctrl-C; nothing that was saved is lost\n")
     sys.stdout.flush()

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from lskd.errors import UserError
 from lskd.human.work import Claim
+from lskd.storage.address import is_url
 
 Address = Callable[[Claim], str]
 FIELDS = ("image_id", "triple_id", "path", "name", "suffix")
@@ -16,8 +17,9 @@ def addresses(pattern: str, root: Path | None = None) -> Address:
     """Return the function that fills a pattern such as "https://host/{image_id}{suffix}".
 
     Fields are image_id, triple_id, path (from `root`, or else the absolute one without its first
-    "/"), name and suffix of the file, each quoted as in a URL. Raises UserError for another field;
-    the function raises it for a picture that is not in `root`.
+    "/"), name and suffix of the file, each quoted as in a URL. A picture that lies at a URL has no
+    such path: where the pattern names it, that URL is the address. Raises UserError for another
+    field; the function raises it for a picture that is not in `root`.
     """
     try:
         named = {field for _, field, _, _ in Formatter().parse(pattern) if field is not None}
@@ -30,6 +32,8 @@ def addresses(pattern: str, root: Path | None = None) -> Address:
         )
 
     def address(claim: Claim) -> str:
+        if "path" in named and is_url(claim.path):
+            return claim.path
         file = Path(claim.path)
         values = {
             "image_id": claim.triple.image_id,

@@ -25,6 +25,17 @@ def checked(kind: CampaignKind, overlap: int, seed: int) -> None:
         )
 
 
+def named(name: str) -> str:
+    """Return the name of a new campaign; raises UserError for one that no address can hold."""
+    # Browsers and servers take these for a step between folders, however they are quoted.
+    if "/" in name or name in (".", ".."):
+        raise UserError(
+            f"no campaign can be called {name!r}: its name is a part of addresses, so it has no "
+            "'/' and is not '.' or '..'"
+        )
+    return codec.name("name of a campaign", name)
+
+
 def begin(connection: sa.Connection, wanted: Campaign) -> None:
     """Add a campaign, whose id is not looked at; raises UserError if its name has others."""
     there = by_name(connection, wanted.name)

@@ -1,6 +1,7 @@
 """Judgments become Figure 3: mean ratings of triples with and without filtering (section 2.3).
 
-In: `Judgment` rows of triples drawn at random from all, and the ids of those that filtering keeps.
+In: `Judgment` rows of triples drawn at random from all, and the ids of those that filtering keeps,
+or the tables of a run that tell which those are, and from which of them its critic learnt.
 Out: a `Question` for each of the two criteria, a table in Markdown and a chart in SVG.
 
 A rating is from 1 to 3. A rejected question and answer rejects the rationale, so a rationale that
@@ -9,7 +10,7 @@ one image rise and fall together, so intervals come from whole images drawn agai
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from statistics import fmean
@@ -23,7 +24,8 @@ from lskd.human.agreement import USUAL, Given, Interval, Table, alpha, arranged,
 from lskd.human.once import once
 from lskd.human.work import HIGHEST, LOWEST
 from lskd.markdown import grid
-from lskd.types import Judgment, Reject
+from lskd.table import Tables
+from lskd.types import Example, Judgment, Reject, Sample
 
 Criterion = Literal["qa", "rationale"]
 CRITERIA: tuple[Criterion, ...] = ("qa", "rationale")
@@ -53,7 +55,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Likert:
-    """Figure 3, with how many triples and judgments it rests on; rejects contradict themselves."""
+    """Figure 3, with how many triples and judgments it rests on; rejects contradict themselves.
+
+    `left_out` are judged triples that are not counted, since the critic learnt from their images.
+    """
 
     questions: tuple[Question, ...]
     triples: int
@@ -61,6 +66,26 @@ class Likert:
     judgments: int
     how: Bootstrap
     rejects: tuple[Reject, ...]
+    left_out: int = 0
+
+
+def of_run(judgments: Iterable[Judgment], tables: Tables, how: Bootstrap = USUAL) -> Likert:
+    """Return Figure 3 of a run, from judged triples of images that its critic did not learn from.
+
+    A critic that is asked about what it learnt knows the answer. It learns from all that was judged
+    but for the images that the sample holds back to evaluate it.
+    """
+    drawn = (row for shard in tables.shards(Sample) for row in tables.read(Sample, shard))
+    apart = {row.image_id for row in drawn if row.purpose == "evaluate"}
+    kept = {row.id for shard in tables.shards(Example) for row in tables.read(Example, shard)}
+    counted: list[Judgment] = []
+    others: set[str] = set()
+    for one in judgments:
+        if one.image_id in apart:
+            counted.append(one)
+        else:
+            others.add(one.triple_id)
+    return replace(likert(counted, kept, how), left_out=len(others))
 
 
 def likert(judgments: Iterable[Judgment], kept: Collection[str], how: Bootstrap = USUAL) -> Likert:
@@ -101,6 +126,10 @@ def markdown(found: Likert) -> str:
         "intervals from whole images drawn again; the rationale of a rejected QA counts as 1.",
         "Agreement: Krippendorff's ordinal alpha.",
     ]
+    if found.left_out:
+        notes.append(
+            f"{found.left_out} judged triples are left out: the critic learnt from their images."
+        )
     if found.rejects:
         notes.append(f"{len(found.rejects)} judgments contradict others of their annotator.")
     return (

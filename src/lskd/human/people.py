@@ -32,6 +32,7 @@ def enrol(connection: sa.Connection, name: str, study: Study | None, token: str)
     person = same_name if study is None else annotators.c.participant == study.participant
     changed = {
         "token_hash": hashed(token),
+        "participant": study and study.participant,
         "study": study and study.study,
         "session": study and study.session,
     }
@@ -39,6 +40,9 @@ def enrol(connection: sa.Connection, name: str, study: Study | None, token: str)
     found = sa.select(annotators, person.label("is_theirs")).where(sa.or_(person, same_name))
     rows = connection.execute(found).all()
     row = next((row for row in rows if row.is_theirs), None)
+    if row is None and study is not None and name == study.known_as:
+        # Judgments that were brought in from another database tell the name alone.
+        row = next((row for row in rows if row.participant is None), None)
     if row is not None:
         if study is None and row.participant is not None:
             raise UserError(f"{name!r} is the name of a participant of Prolific: take another")
@@ -47,8 +51,7 @@ def enrol(connection: sa.Connection, name: str, study: Study | None, token: str)
         return Annotator(row.id, row.name, token)
     if rows:
         raise UserError(f"{name!r} is the name of somebody else: take another")
-    participant = study and study.participant
-    new = annotators.insert().values(name=name, participant=participant, **changed)
+    new = annotators.insert().values(name=name, **changed)
     number = connection.scalar(new.returning(annotators.c.id))
     assert number is not None
     return Annotator(number, name, token)

@@ -66,9 +66,9 @@ class Store:
     def campaign(self, name: str, kind: CampaignKind, overlap: int, seed: int) -> None:
         """Begin a campaign in which `overlap` people label each item, if it is not there.
 
-        Raises UserError if it is there with other settings.
+        Raises UserError if it is there with other settings, or for a name that none can have.
         """
-        codec.name("name of a campaign", name)
+        campaign.named(name)
         campaign.checked(kind, overlap, seed)
         wanted = Campaign(0, name, kind, overlap, seed)
         self._database.write(lambda connection: campaign.begin(connection, wanted))
@@ -105,7 +105,8 @@ class Store:
     def enrol(self, name: str, study: Study | None = None) -> Annotator:
         """Return a person with a new secret for their link; an older one is void from now on.
 
-        A participant of Prolific is the same person under any name; others are known by theirs.
+        A participant of Prolific is the same person under any name; others are known by theirs, as
+        is a participant whose judgments alone were there.
         Raises UserError if the name is another person's.
         """
         codec.name("name of an annotator", name)

@@ -15,6 +15,7 @@ CampaignKind = Literal["judge", "compare"]
 EntryKind = Literal["label", "skip", "flag", "undo"]
 Side = Literal["first", "second"]
 
+PREFIX = "prolific "  # of the names of participants of Prolific
 LOWEST, HIGHEST = 1, 3  # section 2.3: reject, maybe, accept
 PREFERENCES: tuple[Preference, ...] = ("first", "second", "tie")
 
@@ -144,6 +145,11 @@ class Study:
     participant: str
     study: str
     session: str
+
+    @property
+    def known_as(self) -> str:
+        """Return the name under which the participant works."""
+        return f"{PREFIX}{self.participant}"
 
 
 @dataclass(frozen=True, slots=True)

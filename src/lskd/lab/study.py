@@ -21,7 +21,7 @@ from lskd.lab.visitor import Visitor
 from lskd.lab.wire import Overview, Sheet, Wanted
 from lskd.lab.world import World
 from lskd.run import Run
-from lskd.types import Comparison, Example
+from lskd.types import Comparison
 
 JUDGING = Campaign("judge", "judge")  # as `lskd studio` calls it
 COMPARING = Campaign("lab comparison", "compare")
@@ -69,10 +69,9 @@ def study(address: str, run: Run, world: World, staff: Staff, folder: Path) -> S
     shows another run, or the run is not at its end; EndpointError where there is no studio.
     """
     parts = asyncio.run(_taken(address, run, world, staff, folder))
-    kept = {e.id for shard in run.tables.shards(Example) for e in run.tables.read(Example, shard)}
     given = judgments.read(folder / JUDGMENTS)
     assert not given.rejects  # what the studio exports, the critic reads
-    ratings = likert.likert(given.judgments, kept)
+    ratings = likert.of_run(given.judgments, run.tables)
     found = preference.preferences(table.read(Comparison, folder / COMPARISONS))
     likert.write(ratings, folder / FIGURE, folder / RATINGS)
     preference.write(found, folder / TABLE)

@@ -110,7 +110,8 @@ class Consenting:
     def required(self, campaign: Name, person: Person) -> Annotator:
         """Return a person who agreed, or refuse; for `Depends`."""
         if not self.has(campaign, person):
-            raise HTTPException(409, "first agree to the consent text: reload the page")
+            # Not a conflict: a browser keeps its answers over a 403, and sends them again after.
+            raise HTTPException(403, "first agree to the consent text: reload the page")
         return person
 
     def keep(self, campaign: str, person: Annotator, digest: str) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from lskd import marking
-from lskd.errors import EndpointError, UserError
+from lskd.errors import UserError
 from lskd.marking.clear import COLOURS, casing
 from lskd.studio import annotate, ask, compare, explore, prolific, security, serving
 from lskd.studio.desk import Desk
@@ -60,8 +60,8 @@ def _hex(colour: tuple[int, int, int]) -> str:
 def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return security.told(request, error.status_code, str(error.detail))
-    # A database that is down is no mistake of the visitor's: a browser tries again later.
-    return security.told(request, 503 if isinstance(error, EndpointError) else 400, str(error))
+    assert isinstance(error, UserError)
+    return security.refused(request, error)
 
 
 def _misunderstood(request: Request, error: Exception) -> Response:

@@ -88,8 +88,8 @@ def opened(
 
     A triple with a known answer is a gold item, in the sample or not: it may be shown to all, and
     its labels are no judgments. Raises UserError if the run has no sample, if none of the known
-    answers is of a triple of this run, if the campaign exists with another overlap, or if one of
-    its items was put to people before its answer was known.
+    answers is of a triple of this run, if the campaign exists with another overlap or with items
+    of another run, or if one of its items was put to people before its answer was known.
     """
     if not has_sample(run):
         raise UserError(
@@ -97,15 +97,19 @@ def opened(
             "`lskd run` draws them"
         )
     there = next((one for one in store.campaigns() if one.name == name), None)
-    if gold is not None:
-        ratings = gold.ratings
-    else:
-        ratings = {} if there is None else _known(store.posed(name))
+    before = store.posed(name) if there is not None and there.kind == "judge" else []
+    ratings = _known(before) if gold is None else gold.ratings
     if overlap is None:
         overlap = OVERLAP if there is None else there.overlap
     wanted = sampled(run) | ratings.keys()
     posed = list(claims(run.tables, wanted, ratings))
     found = {one.id for one in posed}
+    foreign = _foreign(run.tables, {one.id for one in before} - found)
+    if foreign:
+        raise UserError(
+            f"the campaign {name!r} holds {len(foreign)} items of no triple of {run.name}, such as "
+            f"{min(foreign)!r}: give this run a campaign of its own, with --campaign NAME"
+        )
     if ratings and not ratings.keys() & found:
         raise UserError(
             f"none of {len(ratings)} known answers is of a triple of {run.name}; the first is of "
@@ -116,6 +120,13 @@ def opened(
     new = store.put(name, posed)
     golden = sum(one.gold is not None for one in posed)
     return Opened(len(posed) - golden, golden, new, tuple(sorted(wanted - found)))
+
+
+def _foreign(tables: Tables, items: Set[str]) -> Set[str]:
+    """Return those of some items that are no triples; memory holds one shard beside them."""
+    for shard in tables.shards(Triple) if items else ():
+        items = items - {one.id for one in tables.read(Triple, shard)}
+    return items
 
 
 def _known(posed: Sequence[Posed]) -> Mapping[str, Rating]:

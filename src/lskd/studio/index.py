@@ -7,7 +7,7 @@ removed at any time.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from lskd.types import (
     Triple,
 )
 
-VERSION = 1
+VERSION = 2
 READ = (Image, Copy, Annotation, Concepts, Narratives, Regions, Dialogue, Triple, Score, Example)
 # Rows are numbered by shard and place, so that their order is the corpus's whenever they came.
 IMAGES, ROWS = 1_000_000, 10_000_000
@@ -59,6 +59,20 @@ CREATE INDEX triple_accept ON triple (coalesce(accept, -1), number);
 CREATE INDEX reject_image ON reject (image);
 CREATE INDEX reject_kind ON reject (stage, gist, number);
 CREATE INDEX judgment_triple ON judgment (triple_id);
+"""
+# What an image's row says of other rows.
+COUNT = """
+UPDATE image SET
+    triples = (SELECT count(*) FROM triple WHERE image = image.number),
+    accepted = (SELECT sum(triple.accepted) FROM triple WHERE image = image.number),
+    rejects = (SELECT count(*) FROM reject WHERE image = image.number),
+    best = (SELECT max(accept) FROM triple WHERE image = image.number)
+WHERE number = ?
+"""
+# Rows of other shards that are about images of one.
+ABOUT = f"""
+SELECT number / {ROWS} FROM triple WHERE image >= ?1 AND image < ?2
+UNION SELECT number / {ROWS} FROM reject WHERE image >= ?1 AND image < ?2
 """
 WORDS = {"said": "content", "asked": "question, answer, rationale"}
 
@@ -131,20 +145,32 @@ def _follow(connection: sqlite3.Connection, run: Run, say: Say) -> None:
     """Make the index what the tables are: shards that went, came or changed, and judgments."""
     known = dict(connection.execute("SELECT name, stamp FROM shard"))
     now = {shard: _stamp(run, shard) for shard in shards(run)}
-    changed = [shard for shard, stamp in now.items() if known.get(shard) != stamp]
+    changed = {shard for shard, stamp in now.items() if known.get(shard) != stamp}
+    gone = known.keys() - now.keys()
+    if gone:
+        connection.execute("BEGIN IMMEDIATE")
+        tied = _tied(connection, gone)
+        _count(connection, _forget(connection, gone | tied))
+        connection.execute("COMMIT")
+        changed |= tied & now.keys()
     if changed:
         say(f"making the index of {len(changed)} of {len(now)} shards, once")
-    for place, shard in enumerate(changed, 1):
+    waiting, done = sorted(changed, reverse=True), 0
+    while waiting:
+        shard = waiting.pop()
         connection.execute("BEGIN IMMEDIATE")
-        _forget(connection, shard)
-        _add(connection, run, shard)
+        # Those that have images from this one lose them, and come again after it.
+        tied = _tied(connection, {shard})
+        about = _forget(connection, {shard, *tied})
+        _count(connection, about | _add(connection, run, shard))
         connection.execute("INSERT INTO shard VALUES (?, ?)", (shard, now[shard]))
         connection.execute("COMMIT")
-        if place % 100 == 0:
-            say(f"{place} of {len(changed)} shards")
+        if tied:
+            waiting = sorted({*waiting, *tied} & now.keys(), reverse=True)
+        done += 1
+        if done % 100 == 0:
+            say(f"{done} of {done + len(waiting)} shards")
     connection.execute("BEGIN IMMEDIATE")
-    for shard in known.keys() - now.keys():
-        _forget(connection, shard)
     connection.execute("DELETE FROM judgment")
     for one in _judged(run):
         connection.execute("INSERT INTO judgment VALUES (?, ?, ?, ?, ?)", one)
@@ -177,23 +203,50 @@ def _judged(run: Run) -> Iterator[tuple[str, str, int, int | None, float | None]
         yield one.triple_id, one.annotator, one.qa, one.rationale, one.seconds
 
 
-def _forget(connection: sqlite3.Connection, shard: str) -> None:
-    first = int(shard)
-    rows = (first * ROWS, (first + 1) * ROWS)
-    images = (first * IMAGES, (first + 1) * IMAGES)
-    for name, column, span in (
-        ("image", "number", images),
-        ("said", "rowid", images),
-        ("triple", "number", rows),
-        ("asked", "rowid", rows),
-        ("reject", "number", rows),
-    ):
-        connection.execute(f"DELETE FROM {name} WHERE {column} >= ? AND {column} < ?", span)
-    connection.execute("DELETE FROM shard WHERE name = ?", (shard,))
+def _tied(connection: sqlite3.Connection, shards: Set[str]) -> set[str]:
+    """Return the other shards whose rows are about images of these, or about images of those."""
+    tied: set[str] = set()
+    waiting = [*shards]
+    while waiting:
+        found = connection.execute(ABOUT, _span(waiting.pop(), IMAGES))
+        others = {f"{number:05d}" for (number,) in found} - shards - tied
+        tied |= others
+        waiting += others
+    return tied
 
 
-def _add(connection: sqlite3.Connection, run: Run, shard: str) -> None:
-    """Add all rows of a shard."""
+def _span(shard: str, each: int) -> tuple[int, int]:
+    """Return the first number of a shard's rows, and that after the last."""
+    return int(shard) * each, (int(shard) + 1) * each
+
+
+def _count(connection: sqlite3.Connection, images: Iterable[int]) -> None:
+    connection.executemany(COUNT, [(number,) for number in images])
+
+
+def _forget(connection: sqlite3.Connection, shards: Set[str]) -> set[int]:
+    """Remove all rows of some shards, and return the images that these were about."""
+    about: set[int] = set()
+    for shard in shards:
+        rows, images = _span(shard, ROWS), _span(shard, IMAGES)
+        for name in ("triple", "reject"):
+            found = f"SELECT DISTINCT image FROM {name} WHERE number >= ? AND number < ?"
+            images_of = connection.execute(f"{found} AND image IS NOT NULL", rows)
+            about |= {number for (number,) in images_of}
+        for name, column, span in (
+            ("image", "number", images),
+            ("said", "rowid", images),
+            ("triple", "number", rows),
+            ("asked", "rowid", rows),
+            ("reject", "number", rows),
+        ):
+            connection.execute(f"DELETE FROM {name} WHERE {column} >= ? AND {column} < ?", span)
+        connection.execute("DELETE FROM shard WHERE name = ?", (shard,))
+    return about
+
+
+def _add(connection: sqlite3.Connection, run: Run, shard: str) -> set[int]:
+    """Add all rows of a shard, and return the images that they are about."""
     examples = {row.id: row for row in run.tables.read(Example, shard)}
     number_of = _add_images(connection, run, shard, examples.values())
     first = int(shard) * ROWS
@@ -212,13 +265,6 @@ def _add(connection: sqlite3.Connection, run: Run, shard: str) -> None:
             "INSERT INTO asked (rowid, question, answer, rationale) VALUES (?, ?, ?, ?)",
             (number, triple.question, triple.answer, triple.rationale),
         )
-        connection.execute(
-            "UPDATE image SET triples = triples + 1, "
-            "best = CASE WHEN best >= ?1 OR ?1 IS NULL THEN best ELSE ?1 END, "
-            "accepted = CASE WHEN ?2 IS NULL THEN accepted ELSE coalesce(accepted, 0) + ?2 END "
-            "WHERE number = ?3",
-            (accept, accepted, image),
-        )
     paths = {path: name for path, name in _paths(run, shard)}
     for number, (stage, row) in enumerate(_rejects(run, shard), first):
         # Ids of replies and triples begin with that of their image.
@@ -227,7 +273,7 @@ def _add(connection: sqlite3.Connection, run: Run, shard: str) -> None:
             "INSERT INTO reject VALUES (?, ?, ?, ?, ?, ?, ?)",
             (number, about, stage, row.source, row.reason, family(row.reason), row.text),
         )
-        connection.execute("UPDATE image SET rejects = rejects + 1 WHERE number = ?", (about,))
+    return {*number_of.values()}
 
 
 def _add_images(

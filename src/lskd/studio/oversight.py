@@ -20,13 +20,12 @@ from pydantic import BaseModel, Field
 from lskd.bootstrap import Bootstrap
 from lskd.human.agreement import Interval, alpha, with_interval
 from lskd.human.store import Store
-from lskd.human.work import Campaign
+from lskd.human.work import PREFIX, Campaign
 from lskd.studio import exports
 from lskd.studio.campaigns import has_sample
 from lskd.studio.desk import Desk
 from lskd.studio.hand import Body
 from lskd.studio.pages import page
-from lskd.studio.prolific import PREFIX
 from lskd.studio.security import owner
 from lskd.types import Judgment
 

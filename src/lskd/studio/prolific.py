@@ -16,13 +16,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from lskd.human.work import Annotator, Study
+from lskd.human.work import PREFIX, Annotator, Study
 from lskd.studio.desk import Desk
 from lskd.studio.pages import page
 from lskd.studio.security import ANNOTATOR, annotator, cookie
 from lskd.studio.terms import Prolific, Terms
 
-PREFIX = "prolific "  # of the names of those who come from there
 PAGES = {"judge": "annotate", "compare": "compare"}
 
 # Prolific's ids have 24 hexadecimal digits today; nothing here rests on that.
@@ -70,7 +69,7 @@ def router(desk: Desk) -> APIRouter:
             raise HTTPException(403, "this link belongs to another study")
         found = desk.store.found(campaign)
         who = Study(participant, study, session)
-        person = desk.store.enrol(f"{PREFIX}{participant}", who)
+        person = desk.store.enrol(who.known_as, who)
         to = f"/{PAGES[found.kind]}?campaign={quote(found.name, safe='')}"
         answer = page(request, "enter.html", to=to)
         cookie(request, answer, ANNOTATOR, person.token)

@@ -1,6 +1,7 @@
 """What comes of judging and comparing: Table 5 and Figure 3, as they stand when they are asked for.
 
-Comparisons and judgments are read from the store; which triples were kept, from the run.
+Comparisons and judgments are read from the store; which triples were kept, and which the critic
+learnt from, from the run.
 """
 
 import threading
@@ -16,11 +17,10 @@ from lskd.human.agreement import USUAL
 from lskd.human.likert import Likert
 from lskd.human.preference import Preferences, Rule
 from lskd.human.work import Campaign, CampaignKind
-from lskd.run import Run
 from lskd.studio.desk import Desk
 from lskd.studio.oversight import Figure, Name, figure
 from lskd.studio.pages import saved
-from lskd.types import Example, Reject
+from lskd.types import Reject
 
 LIVE = Bootstrap(resamples=200)  # enough for a page; files are made with the usual number
 MARKDOWN = "text/markdown; charset=utf-8"
@@ -69,12 +69,16 @@ class Criterion(BaseModel):
 
 
 class Figure3(BaseModel):
-    """Figure 3 of a campaign of judging, and what it rests on."""
+    """Figure 3 of a campaign of judging, and what it rests on.
+
+    `left_out` are judged triples of images that the critic learnt from.
+    """
 
     criteria: list[Criterion]
     triples: int
     kept: int
     judgments: int
+    left_out: int
 
 
 def router(desk: Desk) -> APIRouter:
@@ -92,7 +96,7 @@ def router(desk: Desk) -> APIRouter:
         if desk.run is None:
             raise HTTPException(404, "no run is open, so it is not known what was kept")
         with turn:
-            return likert.likert(desk.store.judgments(within.name), _kept(desk.run), how)
+            return likert.of_run(desk.store.judgments(within.name), desk.run.tables, how)
 
     @api.get("/{campaign}/table")
     def table5(campaign: Name, rule: Annotated[Rule, Query()] = "leave out") -> Table5:
@@ -138,12 +142,6 @@ def faults(rejects: Iterable[Reject]) -> list[Fault]:
     return [Fault(source=one.source, reason=one.reason) for one in rejects]
 
 
-def _kept(run: Run) -> set[str]:
-    """Return the ids of the triples that a run accepted."""
-    shards = run.tables.shards(Example)
-    return {example.id for shard in shards for example in run.tables.read(Example, shard)}
-
-
 def _lines(found: Preferences) -> list[Line]:
     return [
         Line(
@@ -179,4 +177,5 @@ def _figure3(found: Likert) -> Figure3:
         triples=found.triples,
         kept=found.kept,
         judgments=found.judgments,
+        left_out=found.left_out,
     )

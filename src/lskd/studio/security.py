@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lskd.errors import EndpointError, UserError
 from lskd.human.store import Store
 from lskd.human.work import Annotator
 from lskd.studio.desk import Desk
@@ -117,6 +118,9 @@ class Guard:
             else:
                 most = self.most(request)
                 await self.app(scope, limited(receive, most), answer.send)
+        except UserError as error:
+            # Of who asks: the app tells its own, and none comes through once an answer has begun.
+            await refused(request, error)(scope, receive, answer.send)
         except Exception:
             # A defect of ours: the visitor gets one line, the terminal all of it.
             _LOG.exception("%s %s", request.method, request.url.path)
@@ -231,6 +235,12 @@ def told(request: Request, status: int, reason: str) -> Response:
     if request.method == "GET" and wants_page and not request.url.path.startswith("/api/"):
         return page(request, "error.html", status=status, reason=line)
     return JSONResponse({"error": line}, status)
+
+
+def refused(request: Request, error: UserError) -> Response:
+    """Return what was wrong with a request, or with the place that it needs."""
+    # A database that is down is no mistake of the visitor's: a browser tries again later.
+    return told(request, 503 if isinstance(error, EndpointError) else 400, str(error))
 
 
 def router(desk: Desk) -> APIRouter:

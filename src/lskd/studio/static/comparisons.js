@@ -210,8 +210,9 @@ async function figure() {
   const campaign = find("#judged").value;
   if (!campaign) return;
   const found = await api(at(campaign, "figure")).catch((error) => error);
+  const rest = found.left_out ? ` ${count(found.left_out)} more were rated and are left out: the critic learnt from their pictures.` : "";
   if (found instanceof Error || !found.judgments) {
-    fill(find("#figure"), make("p", { class: "soft" }, found.message ?? "No triple was rated yet."));
+    fill(find("#figure"), make("p", { class: "soft" }, found.message ?? `No triple was rated yet.${rest}`));
     return;
   }
   const names = { qa: "QA", rationale: "QA → R" };
@@ -221,7 +222,7 @@ async function figure() {
     make("img", { src: at(campaign, `figure.svg?of=${found.judgments}`), alt: "Mean ratings without and with filtering", width: 460, height: 300 }),
     make("div", {},
       grid(["Rating", "All", "Kept", "Gain", "Agreement"], rows),
-      make("p", { class: "soft files" }, `${count(found.judgments)} judgments of ${count(found.triples)} triples; ${count(found.kept)} of them are kept. Ratings go from 1, reject, to 3, accept.`),
+      make("p", { class: "soft files" }, `${count(found.judgments)} judgments of ${count(found.triples)} triples; ${count(found.kept)} of them are kept. Ratings go from 1, reject, to 3, accept.${rest}`),
       make("p", { class: "row files" }, make("a", { href: at(campaign, "figure.md") }, "Figure 3 (Markdown)")),
     ),
   );

@@ -61,7 +61,8 @@ export class Outbox extends EventTarget {
         this.trouble = null;
         this.#settle(first, 0, answer);
       } catch (error) {
-        // A visitor who is not known (any more) may come by their link again: nothing is dropped.
+        // A visitor who is not known (any more) may come by their link again, and who has not agreed
+        // to a consent text that was changed may do so: nothing is dropped.
         if (error instanceof Failure && !passing(error) && error.status !== 401 && error.status !== 403) {
           this.trouble = null;
           this.#settle(first, 1, error);
