@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from lskd import table
 from lskd.facts import RunFacts
-from lskd.generate.parse import MARKER, STAGE, Parser, Settings, canonical, pieces
+from lskd.generate.parse import HEADING, MARKER, STAGE, Parser, Settings, canonical, pieces
 from lskd.generate.phrases import words
 from lskd.marking import named
 from lskd.stage import Context, Shard
@@ -66,6 +67,13 @@ def test_plain_blocks_become_triples_in_order() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "**1. Question:** Why [0]?\n**Answer:** So.\n**Rationale:** It is.\n\n**2.",
+        "### **1. Question:**\nWhy [0]?\n**Answer:** So.\n**Rationale:** It is.",
+        "** Question:** Why [0]?\n** Answer:** So.\n** Rationale:** It is.",
+        "**1) Q:** Why [0]?\n**A:** So.\n**R:** It is.",
+        "**Triple 1**\r\nQuestion: Why [0]?\r\nAnswer: So.\r\nRationale: It is.\r\n---\r\n",
+        "**Triple 1: it**\nQuestion: Why [0]?\nAnswer: So.\nRationale: It is.\n### Triple 2: that",
+        "Question：Why [0]?\nAnswer：So.\nRationale：It is.",
         "**Question 1:** Why [0]?\n**Answer:** So.\n**Rationale:** It is.",
         "1. Question: Why [0]?\n   Answer: So.\n   Rationale: It is.",
         "Q: Why [0]?\nA: So.\nR: It is.",
@@ -216,6 +224,30 @@ def test_a_remark_behind_the_last_triple_is_no_part_of_its_rationale() -> None:
     assert isinstance(rows[0], Triple) and rows[0].rationale == "R."
 
 
+def test_a_number_on_a_line_of_its_own_is_part_of_what_goes_on_behind_it() -> None:
+    (row,) = parsed(block("Why [0]?", rationale="It counts to\n3.\nthen stops."))
+    assert isinstance(row, Triple) and row.rationale == "It counts to\n3.\nthen stops."
+
+
+def test_a_heading_is_no_rationale() -> None:
+    empty = "Question: Why [0]?\nAnswer: So.\nRationale:\n\n**Triple 2**\n"
+    assert reasons(parsed(empty + block("Why [1]?"))) == ["no rationale", ""]
+
+
+@pytest.mark.parametrize(
+    "before", ['{"triples": [\n', "Question: Why [0]?\nAnswer: So.\n", "q", "-"]
+)
+def test_a_line_of_a_hundred_thousand_blanks_takes_no_time(before: str) -> None:
+    began = time.process_time()
+    pieces(f"{before}{' ' * 100_000}x")
+    assert time.process_time() - began < 2  # its square took hours
+
+
+def test_thoughts_are_no_refusal() -> None:
+    rows = parsed("<think>\nI cannot answer that.\n</think>\n" + block("Why [0]?"))
+    assert reasons(rows) == ["not a triple", ""]
+
+
 def test_what_a_model_thinks_before_it_writes_is_no_triple() -> None:
     thought = "<think>\n" + block("Is [0] fine?") + "</think>"
     rows = parsed(f"{thought}\n{block('Why [0]?')}")
@@ -311,10 +343,9 @@ def test_a_phrase_that_fits_no_single_region_is_rejected(phrase: str, reason: st
 
 
 def letters(text: str) -> str:
-    """Return what may not be lost: words, without what headings, frames and fences are made of."""
-    heads = r'```[a-z]*|"triples":|(?:triple|example|set)?[ \t]*#?[0-9]+'
-    words = re.sub(heads, "", text, flags=re.IGNORECASE)
-    return re.sub(r"[\s,\[\]{}`*_#=.():-]", "", words)
+    """Return what may not be lost: letters, but for those of headings, frames and fences."""
+    said = HEADING.sub("", text)
+    return re.sub(r'```[a-z]*|"triples":|[\W\d_]', "", said, flags=re.IGNORECASE)
 
 
 CHUNKS = st.sampled_from(
@@ -343,6 +374,9 @@ CHUNKS = st.sampled_from(
         "\n---\n",
         "\n**Triple 2**\n",
         "\n**Question: ",
+        "**1. Question:** ",
+        "\r\n",
+        " " * 2000,
         "</think>",
         "<think>",
         "\n\n",
@@ -357,6 +391,8 @@ ANYTHING = st.lists(CHUNKS | st.text(max_size=12), max_size=14).map("".join)
 @example("Question: " * 500, "description", "length")
 def test_no_reply_crashes_the_parser_or_loses_text(text: str, style: Style, finish: str) -> None:
     found = pieces(text)
+    tags = re.compile(r"\[[0-9, ]+\]")
+    assert tags.findall("\n".join(piece.text for piece in found)) == tags.findall(text)
     assert letters("\n".join(piece.text for piece in found)) == letters(text)
     rows = parsed(text, style, finish)
     assert len(rows) == max(1, len(found))

@@ -147,14 +147,14 @@ def test_table_5_says_that_kept_answers_are_preferred(
 
 
 def test_who_errs_agrees_less_and_blurs_both(run: Run, scenes: World, tmp_path: Path) -> None:
-    people, judges = (replace(some, errors=0.3) for some in (PEOPLE, JUDGES))
+    people, judges = (replace(some, errors=0.45) for some in (PEOPLE, JUDGES))
     with studio(run, tmp_path, TOKEN) as (address, _):
         found = study(address, run, scenes, Staff(people, judges, Habits(), DUELS), tmp_path)
     assert found.judging.overview.complete == ITEMS
     assert found.comparing.overview.complete == DUELS
     for question in found.ratings.questions:
         assert question.agreement.value is not None
-        assert question.agreement.value < 0.7
+        assert question.agreement.value < 0.8
     assert row(found, "overall").agreement.value < 0.8  # type: ignore[operator]
     # Who never errs finds nothing right in what was dropped, and always agrees on a majority.
     right = row(found, "correctness")

@@ -22,17 +22,20 @@ PARTS = ("question", "answer", "rationale")
 # "Question:", "**Answer 2**:", "3. _Rationale_:" and the like, at the start of a line. None has
 # quotes, as keys of JSON have: what cannot be read as JSON is no text with parts.
 MARKER = re.compile(
-    r"^[ \t]*(?:[-•>#]+[ \t]*|\*[ \t]+)?(?:\(?\d+[.)][ \t]*)?(?P<opened>[*_`]*)"
-    r"(?P<part>question|answer|rationale|q|a|r)[ \t]*#?\d*"
+    r"^[ \t]*(?:[-•>#]+[ \t]*|\*[ \t]+)?(?:(?P<opened>[*_`]+)[ \t]*)?(?:\(?\d+[.)][ \t]*)?"
+    r"(?P<inner>[*_`]*)(?P<part>question|answer|rationale|q|a|r)(?:[ \t]*#?\d+)?"
     r"(?P<closed>[*_`]*[ \t]*[:：][*_`]*)[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
-# Lines that say nothing: rules, fences, and headings such as "**Triple 2**" or "### 2.".
+# Lines that say nothing: rules, fences, numbers, and headings such as "**Triple 2**". No two runs
+# of blanks may stand next to each other here: a line of blanks alone would take its square.
 HEADING = re.compile(
-    r"^[ \t]*(?:[-*_=]{3,}|```[a-z]*|"
-    r"[#*_]*[ \t]*(?:(?:triple|example|set)[ \t]*)?#?[0-9]{1,3}[.):]?[*_:]*)[ \t]*$",
+    r"^[ \t]*(?:[-*_=]{3,}|```[a-z]*|(?:[#*_]+[ \t]*)?#?[0-9]{1,3}[.):]?[*_:]*|"
+    r"(?:[#*_]+[ \t]*)?(?:triple|example|set)[ \t]*#?[0-9]{1,3}[.):]?[*_:]*|"
+    r"[#*_]+[ \t]*(?:triple|example|set)[ \t]*#?[0-9]{1,3}\b[^\r\n]*)[ \t]*\r?$",
     re.IGNORECASE | re.MULTILINE,
 )
+NUMBER = re.compile(r"[\s#*_]*[0-9]+[.):*_]*\s*")
 BLANK = re.compile(r"\n[ \t]*\r?\n")
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 NUMBERS = re.compile(
@@ -168,15 +171,24 @@ def part_of(mark: re.Match[str]) -> str:
 
 
 def paragraph(text: str, start: int, end: int) -> int:
-    """Return where the first paragraph between two places ends: at a blank line or a heading."""
+    """Return where the first paragraph between two places ends: at a blank line or a heading.
+
+    A number on a line of its own heads only what follows behind the end.
+    """
     begin = start + len(text[start:end]) - len(text[start:end].lstrip())
-    blank, heading = BLANK.search(text, begin, end), HEADING.search(text, begin + 1, end)
-    return min(found.start() if found else end for found in (blank, heading))
+    blank = BLANK.search(text, begin, end)
+    stop = blank.start() if blank else end
+    for heading in HEADING.finditer(text, begin, stop):
+        if not NUMBER.fullmatch(heading[0]):
+            return heading.start()
+        if heading.start() > begin and not text[heading.end() : end].strip():
+            return heading.start()
+    return stop
 
 
 def unmarked(mark: re.Match[str], said: str) -> str:
     """Return a part's text without the end of an emphasis that its marker began: "*A: …*"."""
-    opened = mark["opened"]
+    opened = mark["opened"] or mark["inner"]
     closed = not opened or any(sign in mark["closed"] for sign in opened)
     return said if closed else said.removesuffix(opened).rstrip()
 
@@ -198,6 +210,14 @@ def canonical(piece: Piece) -> Piece:
 
     question, answer, rationale = (BRACKETS.sub(rewritten, getattr(piece, p)) for p in PARTS)
     return Piece(piece.text, question, answer, rationale, piece.last)
+
+
+def without_parts(text: str, cut: bool) -> str:
+    """Return what is wrong with a piece of no triple; what a model thinks is no refusal."""
+    thought = text.startswith("<think>") or text.endswith("</think>")
+    if REFUSAL.search(text) and not thought:
+        return "refusal"
+    return "cut off" if cut else "not a triple"
 
 
 @dataclass
@@ -249,7 +269,7 @@ class Parser:
         """Return what is wrong with a piece as such, or ""."""
         cut = reply.finish == "length" and piece.last
         if len(piece.missing) == len(PARTS):
-            return "refusal" if REFUSAL.search(piece.text) else "cut off" if cut else "not a triple"
+            return without_parts(piece.text, cut)
         if piece.missing:
             return "cut off" if cut else f"no {' and no '.join(piece.missing)}"
         if cut and not piece.text.startswith("{") and not piece.rationale.endswith(ENDS):

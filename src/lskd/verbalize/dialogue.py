@@ -45,7 +45,7 @@ SCHEMA = json.dumps(
     }
 )
 BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):]|Q\d*[.:])\s*")
-FENCED = re.compile(r"```[^`\n]*\n(.*?)```", re.DOTALL)
+FENCED = re.compile(r"```[^`\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 REPLY_TOKENS = 30
 
 
@@ -270,4 +270,5 @@ STAGE = Stage(
     files=prompts,
     cost=cost,
     at_once=4,
+    version=2,
 )
