@@ -355,6 +355,15 @@ def test_a_child_goes_on_by_its_folder_as_by_its_file_and_has_the_same_parents(h
     assert load(Path("grandchild.toml")).parents == (Path("out/child"), Path("out/small"))
 
 
+@pytest.mark.parametrize("wrong", ["3", '"out/small"', "[1]"])
+def test_parents_that_are_no_list_of_folders_are_told(home: Path, wrong: str) -> None:
+    run = house.run(SMALL, selection=Selection(until="images"))
+    recorded = run.own / "run.toml"
+    recorded.write_text(recorded.read_text().replace("parents = []", f"parents = {wrong}"))
+    with pytest.raises(UserError, match="expected folders, as"):
+        load(run.own)
+
+
 def test_two_inputs_of_one_name_and_large_ones_count_by_their_content(tmp_path: Path) -> None:
     files = [tmp_path / folder / "predictions.jsonl" for folder in "ab"]
     for file in files:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lskd.holder import LOCK, SESSION, holder
 
-UNFINISHED = ".unfinished-"
+UNFINISHED, BEGUN = ".unfinished-", ".begun-"
 
 
 @contextlib.contextmanager
@@ -28,12 +28,15 @@ def drafted(out: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
     # Process numbers come again, in containers at once: a dead one may have had ours.
     path = out / f"{UNFINISHED}{SESSION}-{os.getpid()}"
-    path.mkdir()
+    begun = out / f"{BEGUN}{SESSION}-{os.getpid()}"
+    begun.mkdir()
     try:
-        with (path / LOCK).open("w") as own:
+        with (begun / LOCK).open("w") as own:
             # Where a disk knows no locks `holder` takes all for held, and removes none.
             with contextlib.suppress(OSError):
                 fcntl.flock(own, fcntl.LOCK_EX)
+            begun.rename(path)  # held before anybody can take it for left behind
             yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        for mine in (begun, path):
+            shutil.rmtree(mine, ignore_errors=True)

@@ -324,12 +324,12 @@ def load(
     folders = {stage.name: own / stage.name for stage in STAGES}
     folders |= {stage: located(name) for stage, name in sections.get("read_from", {}).items()}
     # A run's own folder has no `extends`, but names its parents; else they come with theirs below.
-    roots = [located(root) for root in sections.get("parents", ())] if len(chain) == 1 else []
+    roots = parents_of(file, sections) if len(chain) == 1 else []
     for parent, bare in chain[1:]:
         root = parent.parent if parent.name == RUN_FILE else Path("out") / parent.stem
         recorded = root / RUN_FILE
         theirs = read_sections(recorded)[0][1] if recorded.exists() else bare
-        roots += [root, *map(located, theirs.get("parents", []))]
+        roots += [root, *parents_of(recorded, theirs)]
         alike = theirs.get("seed", 0) == seed and theirs.get("examples") == sections.get("examples")
         same = unchanged(settings, checked(parent, theirs), alike)
         inherited = theirs.get("read_from", {})
@@ -348,6 +348,17 @@ def load(
         substituted=substituted(file, sections),
         planned=planned(file, sections),
     )
+
+
+def parents_of(file: Path, sections: Mapping[str, Any]) -> list[Path]:
+    """Return the folders of the runs that a run's folder names as its parents.
+
+    Raises UserError unless they are texts.
+    """
+    given = sections.get("parents", [])
+    if not isinstance(given, list) or not all(isinstance(root, str) for root in given):
+        raise UserError(f'{file}: parents = {given!r}: expected folders, as ["out/photos"]')
+    return [opened(root) for root in given]
 
 
 def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults import machine
+from faults.machine import filled, small_disk
 from lskd.distil import ledger
 from lskd.distil.ledger import Ledger
 from lskd.distil.swaps import Swapped, SwapsOf
@@ -71,9 +71,9 @@ def test_a_disk_that_is_full_where_few_bytes_are_missing_is_told_and_nothing_is_
             ledger.append(file, some)
         ledger.finish(file)
 
-    with machine.small_disk(tmp_path / "disk", 8) as disk:
+    with small_disk(tmp_path / "disk", 8) as disk:
         # A page for the rows, none for where they begin.
-        with machine.filled(disk, 1), pytest.raises(UserError, match=r"rows\.starts: No space"):
+        with filled(disk, 1), pytest.raises(UserError, match=r"rows\.starts: No space"):
             make(disk / "rows")
         assert not ledger.exists(disk / "rows")
         make(disk / "rows")

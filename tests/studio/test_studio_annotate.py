@@ -100,6 +100,18 @@ def test_triples_that_are_no_longer_drawn_stay_in_their_campaign(tmp_path: Path)
     assert len(store.posed("judge")) == 9
 
 
+def test_a_campaign_goes_on_where_some_of_its_triples_are_gone(tmp_path: Path) -> None:
+    """As where the parser was mended, and made its stage again."""
+    run = run_of(tmp_path, count=9)
+    store = Store(f"sqlite:///{tmp_path / 'people.sqlite'}")
+    campaigns.opened(run, store)
+    gone = min(campaigns.sampled(run))
+    left = [row for row in run.tables.read(Triple, "00000") if row.id != gone]
+    table.write(Triple, run.tables.file(Triple, "00000"), left)
+    assert campaigns.opened(run, store).lost == (gone,)
+    assert len(store.posed("judge")) == 9
+
+
 def test_known_answers_are_gold_and_stay_so_when_they_are_not_given_again(tmp_path: Path) -> None:
     run = run_of(tmp_path, count=9, gold=2)
     inside, outside = min(campaigns.sampled(run)), _beside(run)[0]

@@ -59,6 +59,19 @@ def test_a_training_goes_on_only_in_the_precision_that_auto_stood_for(tmp_path: 
         train(Toy(), auto, tmp_path / "other")
 
 
+def test_a_checkpoint_that_tells_auto_alone_is_gone_on_from(tmp_path: Path) -> None:
+    """Versions before this one noted no more."""
+    auto = replace(RECIPE, precision="auto")
+    train(Toy(), auto, tmp_path)
+    for file in (tmp_path / "checkpoints").glob("*.pt"):
+        content = torch.load(file, weights_only=True)
+        told = json.loads(content["made_with"]) | {"precision": "auto"}
+        torch.save(content | {"made_with": json.dumps(told)}, file)
+    task = Toy()
+    train(task, auto, tmp_path)
+    assert not task.rows
+
+
 @pytest.mark.parametrize("name", INSTRUCTIONS[:2])
 def test_torch_tells_of_each_instruction(name: str) -> None:
     if torch.cpu.get_capabilities()["architecture"] != "x86_64":

@@ -14,6 +14,7 @@ import typer
 from lskd import table
 from lskd.cli.options import Changes, Out, RunFile, plain_errors
 from lskd.errors import MissingExtra, UserError
+from lskd.human.work import JUDGE
 from lskd.run import Run, load
 from lskd.types import Reject
 
@@ -31,7 +32,6 @@ Database = Annotated[
         "<run>/studio/people.sqlite.",
     ),
 ]
-CAMPAIGN = "judge"
 Overlap = Annotated[
     int | None, typer.Option(min=1, help="How many people judge each triple; else 2.")
 ]
@@ -61,7 +61,7 @@ def studio(
             help="The campaign in which the run's triples are judged; each run that shares a "
             "database has its own.",
         ),
-    ] = CAMPAIGN,
+    ] = JUDGE,
     overlap: Overlap = None,
     gold: Annotated[
         Path | None,
@@ -134,7 +134,7 @@ def judgments(
             help="Label Studio's export (.json), a sheet (.csv), or a table (.parquet, .jsonl).",
         ),
     ],
-    campaign: Annotated[str, typer.Option(help="The campaign that they belong to.")] = CAMPAIGN,
+    campaign: Annotated[str, typer.Option(help="The campaign that they belong to.")] = JUDGE,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -167,7 +167,7 @@ def judgments(
         store = Store(database or _beside(run))
         try:
             # Another one was begun by the studio: a name that is not there is a slip.
-            if campaign == CAMPAIGN:
+            if campaign == JUDGE:
                 _put(run, store, campaign, None, overlap)
             useless = []
             for path, one in zip(results, said, strict=True):

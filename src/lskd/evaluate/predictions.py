@@ -25,7 +25,7 @@ from lskd.storage import files
 from lskd.types import Item, Prediction
 
 PREDICTIONS = "predictions"
-WORDING = 2  # one more whenever the same protocol makes other texts
+WORDS = 2  # one more whenever names = "words" makes other texts
 
 Scores = Mapping[Key, tuple[float, ...]]
 
@@ -147,7 +147,7 @@ def digest(model: Model, protocol: asking.Protocol) -> str:
         "model": effective_model(model),
         "files": {str(path): _content(path) for path in sorted(_named(effective_model(model)))},
         "protocol": effective(protocol),
-        "wording": WORDING,
+        **({"words": WORDS} if protocol.names == "words" else {}),
         "lskd": ".".join(__version__.split(".")[:2]),
     }
     text = json.dumps(decisive, sort_keys=True, default=str)

@@ -15,6 +15,7 @@ CampaignKind = Literal["judge", "compare"]
 EntryKind = Literal["label", "skip", "flag", "undo"]
 Side = Literal["first", "second"]
 
+JUDGE = "judge"  # the campaign in which a run's triples are judged, unless another is named
 PREFIX = "prolific "  # of the names of participants of Prolific
 LOWEST, HIGHEST = 1, 3  # section 2.3: reject, maybe, accept
 PREFERENCES: tuple[Preference, ...] = ("first", "second", "tie")

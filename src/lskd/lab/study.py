@@ -14,6 +14,7 @@ from lskd.errors import UserError
 from lskd.human import answers, likert, preference
 from lskd.human.likert import Likert
 from lskd.human.preference import Preferences
+from lskd.human.work import JUDGE
 from lskd.lab.annotators import Annotators
 from lskd.lab.people import Campaign, Crew, Done, Habits, employ
 from lskd.lab.rivals import DROPPED, KEPT, rivals
@@ -23,7 +24,7 @@ from lskd.lab.world import World
 from lskd.run import Run
 from lskd.types import Comparison
 
-JUDGING = Campaign("judge", "judge")  # as `lskd studio` calls it
+JUDGING = Campaign(JUDGE, "judge")
 COMPARING = Campaign("lab comparison", "compare")
 OPINIONS = 3  # of judges on each pair of answers (section 3.4)
 JUDGMENTS, COMPARISONS = "judgments.parquet", "comparisons.parquet"

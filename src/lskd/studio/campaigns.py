@@ -11,12 +11,11 @@ from pathlib import Path
 from lskd.critique import judgments
 from lskd.errors import UserError
 from lskd.human.store import Store
-from lskd.human.work import Claim, Posed, Rating
+from lskd.human.work import JUDGE, Claim, Posed, Rating
 from lskd.run import Run
 from lskd.table import Tables
 from lskd.types import Image, Regions, Sample, Triple
 
-JUDGE = "judge"
 OVERLAP = 2  # section 2.3: two annotators rate each triple
 
 
@@ -89,7 +88,7 @@ def opened(
     A triple with a known answer is a gold item, in the sample or not: it may be shown to all, and
     its labels are no judgments. Raises UserError if the run has no sample, if none of the known
     answers is of a triple of this run, if the campaign exists with another overlap or with items
-    of another run, or if one of its items was put to people before its answer was known.
+    of another run alone, or if one of its items was put to people before its answer was known.
     """
     if not has_sample(run):
         raise UserError(
@@ -104,11 +103,12 @@ def opened(
     wanted = sampled(run) | ratings.keys()
     posed = list(claims(run.tables, wanted, ratings))
     found = {one.id for one in posed}
-    foreign = _foreign(run.tables, {one.id for one in before} - found)
-    if foreign:
+    items = {one.id for one in before}
+    # Some may be gone, where a stage was made again; none at all is another run's campaign.
+    if items and not items & found and not _any_of(run.tables, items):
         raise UserError(
-            f"the campaign {name!r} holds {len(foreign)} items of no triple of {run.name}, such as "
-            f"{min(foreign)!r}: give this run a campaign of its own, with --campaign NAME"
+            f"the campaign {name!r} holds {len(items)} items of no triple of {run.name}, such as "
+            f"{min(items)!r}: give this run a campaign of its own, with --campaign NAME"
         )
     if ratings and not ratings.keys() & found:
         raise UserError(
@@ -122,11 +122,11 @@ def opened(
     return Opened(len(posed) - golden, golden, new, tuple(sorted(wanted - found)))
 
 
-def _foreign(tables: Tables, items: Set[str]) -> Set[str]:
-    """Return those of some items that are no triples; memory holds one shard beside them."""
-    for shard in tables.shards(Triple) if items else ():
-        items = items - {one.id for one in tables.read(Triple, shard)}
-    return items
+def _any_of(tables: Tables, items: Set[str]) -> bool:
+    """Return whether some of a campaign's items are triples; memory holds one shard beside them."""
+    return any(
+        one.id in items for shard in tables.shards(Triple) for one in tables.read(Triple, shard)
+    )
 
 
 def _known(posed: Sequence[Posed]) -> Mapping[str, Rating]:

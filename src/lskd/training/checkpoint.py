@@ -113,14 +113,18 @@ def restore(folder: Path, trained: Trained, made: str, tell: Callable[[str], Non
 
 def _check(path: Path, content: dict[str, Any], trained: Trained, made: str) -> None:
     before, now = json.loads(content["made_with"]), json.loads(made)
+    if before.get("precision") == "auto":  # of a version that did not tell what it stood for
+        before["precision"] = now.get("precision")
     other = [
         f"{name} = {before.get(name)} (now {now.get(name)})"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
     if other:
+        device = " on a device that has it" if before["precision"] != now["precision"] else ""
         raise UserError(
-            f"{path} was made with {', '.join(other)}: go on with that, or remove {path.parent}"
+            f"{path} was made with {', '.join(other)}: go on with that{device}, or remove "
+            f"{path.parent}"
         )
     shapes = _shapes(trained.weights) | _shapes(trained.buffers)
     saved = _shapes(content["weights"]) | _shapes(content["buffers"])
