@@ -247,6 +247,24 @@ def test_calls_of_a_batch_that_nobody_asks_any_more_give_no_money_back(
             assert len(batch.calls) == 6 - still_asked
 
 
+@pytest.mark.timeout(60)
+def test_who_is_faster_after_a_restart_than_who_waits_for_a_batch_gets_its_money_all_the_same(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Server(batch_seconds=2.0) as server:
+        kill_while_it_waits(server, path)
+        with Journal(path) as journal, ThreadPoolExecutor(1) as threads:
+            spent = journal.totals.input_tokens + journal.totals.output_tokens
+            settings: dict[str, Any] = {"poll": 1.0, "max_tokens": spent}
+            asker = BatchTeacher(journal, model="m", base_url=server.base_url, **settings)
+            faster = threads.submit(asker.converse, [talk("other")])
+            time.sleep(0.3)
+            held = asker.converse(talks(6)) + faster.result()
+            asker.close()
+            assert all(reply.error is None for (reply,) in held)
+
+
 def test_a_batch_that_was_noted_but_never_made_is_made(
     server: Server, journal: Journal, batcher: BatchAsk
 ) -> None:

@@ -4,6 +4,7 @@ All are processes of their own. A node's death is the death of its worker and of
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -19,10 +20,11 @@ import pytest
 from journal_worker import CONCURRENCY, TURNS
 
 from chat.server import Server
+from lskd.chat import merge
 from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid, spent_so_far
 from lskd.errors import UserError
-from lskd.journal.segments import Segments
+from lskd.journal.segments import UNANSWERED, Segments
 
 HERE = Path(__file__).parent
 MOST = Charge(100, 50, 0.5)
@@ -228,14 +230,15 @@ def test_forty_kills_of_nodes_and_the_service_lose_nothing(server: Server, tmp_p
         check(cluster, CONCURRENCY * done, whole, step=3)
 
 
+def ask(journal: Journal, key: bytes) -> int:
+    call = journal.ask(key, MOST, lambda totals: True)
+    assert call is not None
+    return call
+
+
 def test_segments_hold_what_a_new_journal_needs_and_no_other_may_write_there(
     tmp_path: Path,
 ) -> None:
-    def ask(journal: Journal, key: bytes) -> int:
-        call = journal.ask(key, MOST, lambda totals: True)
-        assert call is not None
-        return call
-
     folder = tmp_path / "storage"
     with Journal(tmp_path / "a.sqlite") as journal:
         segments = Segments(journal, folder)
@@ -287,7 +290,7 @@ def test_what_an_older_version_has_published_is_read_and_not_published_again(
     (segment,) = folder.glob("replies-*")
     segment.rename(folder / "replies-000000000001-000000000003.jsonl.gz")
     with contextlib.closing(sqlite3.connect(old)) as file:
-        file.executescript("DROP TABLE published; DROP TABLE told")
+        file.executescript("DROP TABLE published; DROP TABLE told; DROP TABLE IF EXISTS telling")
     with Journal(old) as journal:
         assert (Segments(journal, folder).restore(), Segments(journal, folder).publish()) == (0, 0)
     with Journal(tmp_path / "b.sqlite") as journal:
@@ -310,3 +313,113 @@ def test_a_reply_that_is_published_again_is_no_new_charge(tmp_path: Path) -> Non
         shutil.copy(segment, folder / "replies-000000000001-000000000009.jsonl.gz")
         totals = journal.totals
         assert Segments(journal, folder).restore() == 0 and journal.totals == totals
+
+
+def test_a_reply_that_differs_is_charged_once_however_often_it_is_published(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal:
+        Segments(journal, folder).publish()
+        with Journal(tmp_path / "b.sqlite") as other:
+            Segments(other, folder).restore()
+            journal.keep(ask(journal, b"k"), b"k", PAID)
+            other.keep(ask(other, b"k"), b"k", dataclasses.replace(PAID, response="[]"))
+            Segments(other, folder).publish()
+        (segment,) = folder.glob("replies-*")
+        shutil.copy(segment, folder / "replies-000000000001-000000000009.jsonl.gz")
+        Segments(journal, folder).restore()
+        assert (journal.totals.input_tokens, journal.spent().unanswered) == (120, 1)
+
+
+def test_what_was_settled_before_an_older_version_was_killed_is_not_open_again(
+    tmp_path: Path,
+) -> None:
+    folder, old = tmp_path / "storage", tmp_path / "a.sqlite"
+    with Journal(old) as journal:
+        call, lost = ask(journal, b"k"), ask(journal, b"lost")
+        batch = journal.begin_batch([ask(journal, b"batched")], "token")
+        Segments(journal, folder).publish()
+        journal.keep(call, b"k", PAID)
+        journal.lose(lost, "cut", "")
+        for key, one in journal.calls_of(batch).items():
+            journal.keep(one, key, PAID)
+        journal.end_batch(batch)
+        totals = journal.totals
+    with contextlib.closing(sqlite3.connect(old)) as file:
+        file.executescript("DROP TABLE published; DROP TABLE told; DROP TABLE IF EXISTS telling")
+    for _ in range(2):
+        with Journal(old) as journal:
+            segments = Segments(journal, folder)
+            segments.restore()
+            segments.publish()
+            assert journal.totals == totals and journal.batches() == []
+            assert journal.open_calls() == {} and journal.spent().unanswered == 1
+
+
+def test_what_was_settled_while_it_was_published_as_open_is_not_open_again(
+    tmp_path: Path,
+) -> None:
+    folder, file = tmp_path / "storage", tmp_path / "a.sqlite"
+    with Journal(file) as journal:
+        Segments(journal, folder).publish()
+        call = ask(journal, b"k")
+    shutil.copy(file, tmp_path / "copy.sqlite")
+    uploaded = tmp_path / "uploaded"
+    with Journal(tmp_path / "copy.sqlite") as copy:
+        Segments(copy, uploaded).publish()
+    with Journal(file) as journal:
+        cut_off(journal, folder)
+        journal.keep(call, b"k", PAID)
+        totals = journal.totals
+    shutil.copy(uploaded / UNANSWERED, folder / UNANSWERED)  # it had arrived after all
+    for _ in range(2):
+        with Journal(file) as journal:
+            segments = Segments(journal, folder)
+            segments.restore()
+            assert journal.totals == totals and journal.open_calls() == {}
+            segments.publish()
+    with Journal(tmp_path / "b.sqlite") as journal:
+        Segments(journal, folder).restore()
+        assert journal.totals == totals and journal.open_calls() == {}
+
+
+def test_a_call_that_was_perhaps_not_published_is_not_forgotten(tmp_path: Path) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal:
+        Segments(journal, folder).publish()
+        published = (folder / UNANSWERED).read_text()
+        ask(journal, b"k")  # who asked it was killed
+        journal.keep(ask(journal, b"k"), b"k", PAID)
+        totals = journal.totals
+        cut_off(journal, folder)
+        (folder / UNANSWERED).write_text(published)
+        Segments(journal, folder).restore()
+        assert journal.totals == totals and len(journal.open_calls()) == 1
+
+
+def cut_off(journal: Journal, folder: Path) -> None:
+    """Publish what is open, where that fails before it is known to have arrived."""
+    (folder / UNANSWERED).unlink()
+    (folder / UNANSWERED).mkdir()
+    with pytest.raises(UserError):
+        Segments(journal, folder).publish()
+    (folder / UNANSWERED).rmdir()
+
+
+def test_a_publication_writes_only_which_calls_have_changed_since_the_last(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.sqlite"
+    with Journal(file) as journal:
+        segments = Segments(journal, tmp_path / "storage")
+        calls = [ask(journal, b"%d" % number) for number in range(5)]
+        segments.publish()
+        journal.withdraw(calls[0])
+        ask(journal, b"new")
+        segments.publish()
+        still_open = set(journal.open_calls())
+    with contextlib.closing(sqlite3.connect(file)) as opened:
+        assert merge.calls_in(opened, "told") == still_open
+        assert merge.calls_in(opened, "telling") == set()
+    assert len(merge.as_told(set(range(500)), set(range(1, 501)))) == 3

@@ -288,6 +288,50 @@ def test_a_batch_of_before_may_give_money_back_once_a_worker_waits_for_it(
     assert journal.in_flight == 0
 
 
+def test_a_batch_that_a_worker_waits_for_may_give_money_back_after_a_drivers_restart(
+    tmp_path: Path,
+) -> None:
+    file, secret = tmp_path / "j.sqlite", "t" * 43
+    with Server(batch_seconds=4.0) as server, ThreadPoolExecutor(1) as threads:
+        with Journal(file) as journal, serving(journal, token=secret) as service:
+            port = int(service.address.url.rpartition(":")[2])
+            ledger = RemoteLedger(service.address, tmp_path / "unsent", patience=30.0)
+            teacher = BatchTeacher(ledger, model="m", base_url=server.base_url, poll=0.1)
+            held = threads.submit(teacher.converse, talks(3))
+            while not any(batch.name for batch in journal.batches()):
+                time.sleep(0.02)
+        with Journal(file) as journal:
+            assert journal.in_flight == 0
+            with serving(journal, port=port, token=secret):
+                while not held.done() and journal.in_flight < 3:
+                    time.sleep(0.02)
+                assert not held.done()
+                assert all(reply.error is None for (reply,) in held.result())
+                assert (journal.spent().calls, journal.in_flight) == (3, 0)
+                teacher.close()
+                ledger.close()
+
+
+def test_a_driver_that_is_away_while_a_worker_only_waits_for_a_batch_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    file, secret = tmp_path / "j.sqlite", "t" * 43
+    with Server(batch_seconds=3.0) as server, ThreadPoolExecutor(1) as threads:
+        with Journal(file) as journal, serving(journal, token=secret) as service:
+            port = int(service.address.url.rpartition(":")[2])
+            ledger = RemoteLedger(service.address, tmp_path / "unsent", patience=0.3)
+            teacher = BatchTeacher(ledger, model="m", base_url=server.base_url, poll=0.1)
+            held = threads.submit(teacher.converse, talks(3))
+            while not any(batch.name for batch in journal.batches()):
+                time.sleep(0.02)
+            time.sleep(0.3)  # until the worker has read that
+        time.sleep(1.2)
+        with Journal(file) as journal, serving(journal, port=port, token=secret):
+            assert all(reply.error is None for (reply,) in held.result())
+            teacher.close()
+            ledger.close()
+
+
 def test_a_stopping_service_grants_nothing_and_waits_for_what_is_in_flight(
     service: Service, ledgers: Pair, journal: Journal
 ) -> None:

@@ -49,9 +49,9 @@ def ask(journal: Journal, key: str) -> int:
     return call
 
 
-def buy(journal: Journal, *keys: str, by: str = "") -> None:
+def buy(journal: Journal, *keys: str, by: str = "", tokens: int = 60) -> None:
     for key in keys:
-        paid = Paid("{}", f'{{"by": "{by}"}}', "stop", 60, 20, 0.25, 1.5)
+        paid = Paid("{}", f'{{"by": "{by}"}}', "stop", tokens, 20, 0.25, 1.5)
         journal.keep(ask(journal, key), key.encode(), paid)
 
 
@@ -134,19 +134,24 @@ def test_a_call_that_was_answered_since_it_was_published_is_not_open_again(
         assert journal.totals == totals
 
 
-def test_a_reply_that_two_machines_have_paid_for_is_charged_twice(
+def test_a_reply_that_two_machines_have_paid_for_is_charged_twice_on_every_machine(
     tmp_path: Path, place: str
 ) -> None:
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     with at_work(first, place) as journal:
         buy(journal, "a0", by="first")
     with journal_on(first, place) as journal:
-        buy(journal, "a1", by="first")
+        buy(journal, "a1", by="first", tokens=90)
     with at_work(second, place) as journal:
-        buy(journal, "a1", by="second")
-    for disk_of in (first, third):
+        buy(journal, "a1", by="second", tokens=10)
+    for disk_of in (first, second, third, first):
         with at_work(disk_of, place) as journal:
-            assert (journal.totals.input_tokens, journal.spent().unanswered) == (180, 1)
+            charged = journal.totals.input_tokens
+            assert (charged, journal.spent().unanswered) == (60 + 90 + 10, 1), disk_of.name
+    for disk_of, by in ((first, "first"), (second, "second")):
+        with journal_on(disk_of, place) as journal:
+            found = journal.find(b"a1")
+            assert found is not None and by in found.response
 
 
 def test_who_cannot_take_in_what_others_have_paid_for_publishes_nothing(

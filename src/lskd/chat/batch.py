@@ -6,6 +6,7 @@ the journal before it is made, so that a run that is killed while it waits submi
 """
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections import Counter
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from lskd.chat import batch_files
-from lskd.chat.batch_files import Line
+from lskd.chat.batch_files import Line, State
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
 from lskd.chat.conversation import answered, continued, given_up, received, request
@@ -23,7 +24,7 @@ from lskd.chat.journal import Journal
 from lskd.chat.ledger import Leased, Ledger, Refused, Wait, ledger_of
 from lskd.chat.paid import Paid, SentBatch
 from lskd.chat.wire import Dialect, Request, body
-from lskd.errors import EndpointError, UserError
+from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Conversation
 from lskd.types import Reply
 
@@ -108,6 +109,7 @@ class BatchTeacher:
         """Return the reply to each request, or why there is none, in as many rounds as needed."""
         outcomes: dict[bytes, Paid | Fault] = {}
         tries: Counter[bytes] = Counter()  # rounds that wait for the budget are none
+        has_waited = False
         while True:
             for key in wanted.keys() - outcomes.keys():
                 found = await self._ledger.find(key)
@@ -117,7 +119,15 @@ class BatchTeacher:
             if not missing:
                 return outcomes
             dialect = self._dialect
-            faults = await self._round(missing)
+            try:
+                faults = await self._round(missing)
+            except BudgetReached:
+                if has_waited or not any(one.calls for one in await self._ledger.batches()):
+                    raise
+                # After a restart those who wait for the batches may not have said so yet.
+                has_waited = True
+                await self._client.limiter.rest(self._poll)
+                continue
             tries.update(faults.keys())
             for key, fault in faults.items():
                 if self._is_final(fault, tries[key], dialect):
@@ -203,7 +213,9 @@ class BatchTeacher:
         if name is None:  # the process that noted it ended before it was made
             await self._forget(batch)
             return {}
-        state = await batch_files.done(self._client, name, self._poll)
+        state = await self._ended(
+            name, [batch.calls[k] for k in batch.calls.keys() & wanted.keys()]
+        )
         if not state.is_done:
             await self._forget(batch)
             raise self._refused(f"batch {name}: {state.message or state.status}")
@@ -226,6 +238,18 @@ class BatchTeacher:
             if fault.kind == "endpoint":
                 raise self._refused(f"to serve: {fault}")
         return faults
+
+    async def _ended(self, name: str, calls: Sequence[int]) -> State:
+        """Wait until a batch is over, and return its state; `calls` are those that are wanted."""
+        while True:
+            # At each look: a driver that was started anew does not know of it. One that is away
+            # just now ends nothing, as long as its answer is not needed.
+            with contextlib.suppress(EndpointError):
+                await self._ledger.expect(calls)
+            state = await batch_files.state(self._client, name)
+            if state.is_done or state.status == "failed":
+                return state
+            await self._client.limiter.rest(self._poll)
 
     async def _settled(
         self, call: int, asked: Request, answer: str | Fault, seconds: float

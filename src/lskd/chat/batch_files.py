@@ -149,12 +149,3 @@ def _name(row: dict[str, Any]) -> str:
     if not isinstance(name, str) or not name:
         raise Fault("passing", "what came has no id", may_cost=True)
     return name
-
-
-async def done(client: Client, name: str, poll: float) -> State:
-    """Wait until a batch is over, asking every `poll` seconds, and return its state."""
-    while True:
-        found = await state(client, name)
-        if found.is_done or found.status == "failed":
-            return found
-        await client.limiter.rest(poll)

@@ -10,12 +10,13 @@ A commit survives the end of the process (kill -9). After a power failure the la
 """
 
 import contextlib
+import json
 import secrets
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -168,16 +169,16 @@ class Journal:
             ).fetchall()
         return dict(rows)
 
-    def resume(self, call: int) -> None:
-        """Count a call of an earlier process as in flight, if it is open: somebody waits for it."""
+    def resume(self, calls: Iterable[int]) -> None:
+        """Count calls of an earlier process as in flight if they are open: somebody waits."""
         with self._guard, told(self.path):
-            row = self._file.execute(
-                "SELECT charged_input, charged_output, charged_price FROM unanswered "
-                "WHERE id = ? AND fault IS NULL",
-                (call,),
-            ).fetchone()
-            if row is not None:
-                self._in_flight[call] = Charge(*row)
+            wanted = [call for call in calls if call not in self._in_flight]
+            rows = self._file.execute(
+                "SELECT id, charged_input, charged_output, charged_price FROM unanswered "
+                "WHERE fault IS NULL AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(wanted),),
+            )
+            self._in_flight.update({call: Charge(*charge) for call, *charge in rows})
 
     def _charge_of(self, call: int) -> Charge | None:
         """Return what an unanswered call counts in the sums, or None if there is no such call."""
@@ -295,10 +296,21 @@ class Journal:
         with self._guard:
             self._write(*merge.in_segment(name, rows))
 
-    def note_told(self, calls: Iterable[int]) -> None:
-        """Note which calls were published as unanswered."""
+    def note_answered(self, calls: Iterable[merge.Row]) -> None:
+        """Note which published calls have a reply here, where an older version noted nothing."""
+        with self._guard, told(self.path):
+            self._write(*merge.of_answered(self._file, calls))
+
+    def note_telling(self, calls: Iterable[int]) -> None:
+        """Note which calls are about to be published as unanswered."""
         with self._guard:
-            self._write(*merge.as_told(calls))
+            self._write(*merge.as_telling(calls))
+
+    def note_told(self, before: Set[int], calls: Set[int]) -> None:
+        """Note which calls were published as unanswered, where others were `before`."""
+        changes = merge.as_told(before, calls)
+        with self._guard:
+            self._write(*changes)
 
     def _write(self, *statements: Statement) -> int:
         """Commit statements together; return the row number of the last.
@@ -318,6 +330,7 @@ class Journal:
     def _commit(self, statements: Sequence[Statement]) -> int:
         if len(statements) == 1:  # SQLite commits a single statement by itself
             return self._file.execute(*statements[0]).lastrowid or 0
+        number: int | None = None
         self._file.execute("BEGIN")
         try:
             for statement in statements:

@@ -40,6 +40,7 @@ LATER_TABLES: Final = (
     "identity (name TEXT NOT NULL)",
     "published (segment TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL)",
     "told (id INTEGER PRIMARY KEY)",
+    "telling (id INTEGER PRIMARY KEY)",
 )
 
 _held: dict[Path, IO[bytes]] = {}

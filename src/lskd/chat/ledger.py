@@ -228,8 +228,7 @@ class LocalLedger:
 
     async def expect(self, calls: Sequence[int]) -> None:
         """Note that somebody waits for calls of a batch: they may yet give money back."""
-        for call in calls:
-            self.journal.resume(call)
+        self.journal.resume(calls)
 
     def held_by(self, holder: str) -> dict[int, int]:
         """Return the calls that somebody holds, with the tickets that they were asked for by."""
@@ -247,7 +246,7 @@ class LocalLedger:
             if lease is None and self.journal.open_calls().get(call) != key:
                 return
             self._release(call, None)
-            self.journal.resume(call)
+            self.journal.resume([call])
             self._grant(call, Lease(key, endpoint, holder, 0, None))
 
     def let_go_of(self, holder: str) -> int:

@@ -4,12 +4,13 @@ In: replies, calls and batches as they were published, and a journal's file. Out
 that write what is new here. Machines number rows and batches each for itself; a reply is told by
 its key, a call by its number, which is used once, a batch by its token. `published` notes which
 rows of this file lie in which segment, `told` which calls were open when both sides were last
-alike: what one of them lacks since then was settled there.
+alike: what one of them lacks since then was settled there. `telling` notes those of which it is not
+known whether they came to be published as open: none of them is new here.
 """
 
-import secrets
+import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 from lskd.chat.paid import Charge, Statement, noted
@@ -20,6 +21,9 @@ REPLY: Final = (
 )
 CALL: Final = "id, key, charged_input, charged_output, charged_price, asked, batch, fault"
 BATCH: Final = "id, token, name, made"
+# The fault of a reply that differs from the one here. Each machine reads it from the segments: what
+# is another's for this one is this one's for the other.
+ELSEWHERE: Final = "another machine paid for the same"
 Row = Sequence[Any]  # a number, then the columns of REPLY; or the columns of CALL or BATCH
 
 
@@ -39,12 +43,18 @@ def of_segment(
             reply = f"INSERT INTO reply (rowid, {REPLY}) VALUES ({places})"
             found.append((reply, (last + count, key, request, response, *columns)))
             numbers.append(last + count)
-            continue
-        numbers.append(here[0])
-        if here[1] != response:  # bought on both sides, and both cost
+        elif here[1] == response:
+            numbers.append(here[0])
+        else:  # bought on both sides, and both cost; the one here lies in another segment
             charge = Charge(*columns[-4:-1])
-            found.append(noted(secrets.randbits(62), key, charge, "answered twice", response))
-    return [*found, *in_segment(segment, numbers)], count
+            found.append(noted(number_of(key, response), key, charge, ELSEWHERE, response))
+    # No row has number 0: it notes that a segment was taken in of which no row is here.
+    return [*found, *in_segment(segment, numbers or [0])], count
+
+
+def number_of(key: bytes, response: str) -> int:
+    """Return the number of a reply among the calls, the same however often it is taken in."""
+    return int.from_bytes(hashlib.sha256(key + response.encode()).digest()[:8]) >> 2
 
 
 def in_segment(segment: str, rows: Sequence[int]) -> list[Statement]:
@@ -65,8 +75,8 @@ def of_others(
 
     The replies that are published must be here already.
     """
-    here = {call for (call,) in file.execute("SELECT id FROM unanswered")}
-    told = {call for (call,) in file.execute("SELECT id FROM told")}
+    here = calls_in(file, "unanswered")
+    told, telling = calls_in(file, "told"), calls_in(file, "telling")
     tokens = dict(file.execute("SELECT token, id FROM batch"))
     found: list[Statement] = []
     numbers: dict[int, int] = {}
@@ -84,7 +94,7 @@ def of_others(
             if fault is not None:
                 change = "UPDATE unanswered SET fault = ? WHERE id = ? AND fault IS NULL"
                 found.append((change, (fault, call)))
-        elif call not in told:
+        elif call not in told and call not in telling:
             new = f"INSERT INTO unanswered ({CALL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             found.append((new, (call, *columns, numbers.get(batch), fault)))
     # Without a reply it stays: that it costs nothing is found out here as it was there.
@@ -94,12 +104,34 @@ def of_others(
     found += [(answered, (call,)) for call in (told & here) - theirs]
     over = "DELETE FROM batch WHERE id NOT IN "
     over += "(SELECT batch FROM unanswered WHERE batch IS NOT NULL AND fault IS NULL)"
-    return [*found, (over, ()), *as_told(theirs)]
+    return [*found, (over, ()), *as_told(told, theirs)]
 
 
-def as_told(calls: Iterable[int]) -> list[Statement]:
-    """Return what notes which calls are published as open."""
+def of_answered(file: sqlite3.Connection, calls: Iterable[Row]) -> list[Statement]:
+    """Return what notes that published calls with a reply here are not new.
+
+    Nothing, unless an older version wrote this file: it noted of no call that it was published.
+    """
+    if file.execute("SELECT 1 FROM published UNION ALL SELECT 1 FROM told").fetchone():
+        return []
+    note = "INSERT OR IGNORE INTO telling SELECT ? WHERE EXISTS (SELECT 1 FROM reply WHERE key = ?)"
+    return [(note, (call, key)) for call, key, *_ in calls]
+
+
+def as_telling(calls: Iterable[int]) -> list[Statement]:
+    """Return what notes which calls are about to be published as open."""
+    return [("INSERT OR IGNORE INTO telling VALUES (?)", (call,)) for call in calls]
+
+
+def as_told(before: Set[int], calls: Set[int]) -> list[Statement]:
+    """Return what notes which calls are published as open, where others were before."""
     return [
-        ("DELETE FROM told", ()),
-        *(("INSERT INTO told VALUES (?)", (call,)) for call in calls),
+        ("DELETE FROM telling", ()),
+        *(("INSERT INTO told VALUES (?)", (call,)) for call in calls - before),
+        *(("DELETE FROM told WHERE id = ?", (call,)) for call in before - calls),
     ]
+
+
+def calls_in(file: sqlite3.Connection, table: str) -> set[int]:
+    """Return the numbers of the calls in a table."""
+    return {call for (call,) in file.execute(f"SELECT id FROM {table}")}

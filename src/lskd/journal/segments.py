@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from lskd.chat.journal import Journal
 from lskd.chat.journal_file import open_to_read, told
-from lskd.chat.merge import BATCH, CALL, REPLY
+from lskd.chat.merge import BATCH, CALL, ELSEWHERE, REPLY, calls_in
 from lskd.errors import UserError
 from lskd.table import draft
 
@@ -68,13 +68,18 @@ class Segments:
                     "WHERE rowid > ? AND rowid < ? ORDER BY rowid LIMIT ?",
                     (after, before, ROWS - len(rows)),
                 ).fetchall()
-            calls = file.execute(f"SELECT {CALL} FROM unanswered").fetchall()
+            query = f"SELECT {CALL} FROM unanswered WHERE fault IS NOT ?"
+            calls = file.execute(query, (ELSEWHERE,)).fetchall()
             batches = file.execute(f"SELECT {BATCH} FROM batch").fetchall()
+            known = calls_in(file, "told")
         text = json.dumps({"calls": calls, "batches": batches}, default=bytes.hex)
         if text != self._told:
+            numbers = {call[0] for call in calls}
+            # Or those that are answered meanwhile would be new here after a kill.
+            self._journal.note_telling(numbers - known)
             with draft(self._folder / UNANSWERED) as unfinished:
                 unfinished.write_text(text)
-            self._journal.note_told([call[0] for call in calls])
+            self._journal.note_told(known, numbers)
             self._told = text
         return rows
 
@@ -101,12 +106,12 @@ class Segments:
                 "give another folder, or move one of them away"
             )
         new = sorted(self._names() - self._journal.segments())
-        count = self._journal.take_in((name, unpacked(self._folder / name)) for name in new)
         file = self._folder / UNANSWERED
+        calls, batches = unanswered(file) if file.exists() else ([], [])
+        self._journal.note_answered(calls)  # before the replies of others are here
+        count = self._journal.take_in((name, unpacked(self._folder / name)) for name in new)
         if file.exists():
-            found = json.loads(file.read_text())
-            calls = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in found["calls"]]
-            self._journal.catch_up(calls, found["batches"])
+            self._journal.catch_up(calls, batches)
         return count
 
     def _names(self) -> set[str]:
@@ -124,6 +129,12 @@ def gaps(file: sqlite3.Connection, names: Set[str]) -> Iterator[tuple[int, int]]
                 yield end, first
             end = max(end, last)
     yield end, LAST
+
+
+def unanswered(file: Path) -> tuple[list[Any], list[Any]]:
+    """Return the calls that are published as unanswered, their keys as bytes, and the batches."""
+    found = json.loads(file.read_text())
+    return [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in found["calls"]], found["batches"]
 
 
 def packed(rows: list[Any]) -> bytes:
