@@ -246,6 +246,7 @@ def test_a_line_of_a_hundred_thousand_blanks_takes_no_time(before: str) -> None:
 def test_thoughts_are_no_refusal() -> None:
     rows = parsed("<think>\nI cannot answer that.\n</think>\n" + block("Why [0]?"))
     assert reasons(rows) == ["not a triple", ""]
+    assert reasons(parsed("<think>\nI cannot answer that", finish="length")) == ["cut off"]
 
 
 def test_what_a_model_thinks_before_it_writes_is_no_triple() -> None:
