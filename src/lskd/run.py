@@ -37,6 +37,7 @@ from lskd.runfile import (
     Planned,
     checked,
     overlaid,
+    parents_of,
     parse_set,
     planned,
     read_sections,
@@ -348,17 +349,6 @@ def load(
         substituted=substituted(file, sections),
         planned=planned(file, sections),
     )
-
-
-def parents_of(file: Path, sections: Mapping[str, Any]) -> list[Path]:
-    """Return the folders of the runs that a run's folder names as its parents.
-
-    Raises UserError unless they are texts.
-    """
-    given = sections.get("parents", [])
-    if not isinstance(given, list) or not all(isinstance(root, str) for root in given):
-        raise UserError(f'{file}: parents = {given!r}: expected folders, as ["out/photos"]')
-    return [opened(root) for root in given]
 
 
 def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:

@@ -88,6 +88,17 @@ def read_sections(file: Path, seen: tuple[Path, ...] = ()) -> list[tuple[Path, d
     return [(file, overlaid(parents[0][1], own)), *parents]
 
 
+def parents_of(file: Path, sections: Mapping[str, Any]) -> list[Path]:
+    """Return the folders of the runs that a run's folder names as its parents.
+
+    Raises UserError unless they are texts.
+    """
+    given = sections.get("parents", [])
+    if not isinstance(given, list) or not all(isinstance(root, str) for root in given):
+        raise UserError(f'{file}: parents = {given!r}: expected folders, as ["out/photos"]')
+    return [opened(root) for root in given]
+
+
 def substituted(file: Path, sections: Mapping[str, Any]) -> dict[str, str]:
     """Return what a run file has in place of what it reproduces: by what, and why, by name.
 

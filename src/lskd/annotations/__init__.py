@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from lskd.annotations.entry import Entry, Place, unicode
+from lskd.annotations.entry import Entry, Place
 from lskd.annotations.formats import KNOWN, coco_images, parsed, stem
 from lskd.errors import UserError
 from lskd.types import Box, Labelled, Reject
+from lskd.unicode import mended
 
 __all__ = ["Annotations", "Content", "files_named", "read"]
 
@@ -50,7 +51,7 @@ class Annotations:
         """
         names, certain = self._names(path)
         if not certain:
-            said = unicode(", ".join(names))
+            said = mended(", ".join(names))
             reason = f"annotated under {len(names)} names, none of them its own: {said}"
             return Content((), ()), (Reject(str(path), reason, path.name),)
         rejects: list[Reject] = []

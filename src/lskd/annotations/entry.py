@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lskd.types import Box
+from lskd.unicode import mended
 
 COMPACT = "d"  # polygons are kept as arrays of doubles, a quarter of the size of tuples
 
@@ -46,7 +47,7 @@ class Entry:
 
     def refuse(self, reason: str, what: object) -> None:
         """Note that `what`, a piece of the file, is left out."""
-        self.refusals.append(Refusal(reason, unicode(json.dumps(what, ensure_ascii=False))))
+        self.refusals.append(Refusal(reason, mended(json.dumps(what, ensure_ascii=False))))
 
 
 def table(value: object, where: str) -> dict[str, object]:
@@ -82,9 +83,4 @@ def box_of_size(x: float, y: float, width: float, height: float) -> Box:
 
 def one_line(value: object) -> str:
     """Return a text without stray blanks; "" if it is no text."""
-    return unicode(" ".join(value.split())) if isinstance(value, str) else ""
-
-
-def unicode(text: str) -> str:
-    """Return a text that a table can hold: JSON can escape half of a surrogate pair."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return mended(" ".join(value.split())) if isinstance(value, str) else ""

@@ -27,6 +27,7 @@ from lskd.blip2.stage1 import Backbone
 from lskd.checkpoints.device import place
 from lskd.errors import UserError
 from lskd.storage.disk import held, plainly, write_at
+from lskd.training import processes
 from lskd.training.memory import guarded
 from lskd.training.precision import named
 from lskd.training.settings import Cached
@@ -175,23 +176,24 @@ def filled(
 ) -> FeatureCache:
     """Return a cache that has what a frozen tower sees of all views; the backbone is then in place.
 
-    `pixels` returns (views, 3, side, side), normalised, for some views; features lie in `folder`
-    unless the settings say otherwise. Raises UserError as `FeatureCache.fill` does, and for too
-    little memory.
+    Of several processes the first looks, and the others wait for it. `pixels` returns (views, 3,
+    side, side), normalised, for some views; features lie in `folder` unless the settings say
+    otherwise. Raises UserError as `FeatureCache.fill` does, and for too little memory.
     """
-    precision = named(settings.precision, place())
-    note = f"{settings.marking} {precision}"
-    cache = FeatureCache(settings.cached_in(folder), backbone, note, settings.storage)
+    with processes.first():
+        precision = named(settings.precision, place())
+        note = f"{settings.marking} {precision}"
+        cache = FeatureCache(settings.cached_in(folder), backbone, note, settings.storage)
 
-    def features(some: Sequence[View]) -> Tensor:
-        device = backbone.ln_vision.weight.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return backbone.features(pixels(some).to(device))
+        def features(some: Sequence[View]) -> Tensor:
+            device = backbone.ln_vision.weight.device
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                return backbone.features(pixels(some).to(device))
 
-    backbone.to(place())
-    limits = Limits(settings.cache_gb, settings.cache_batch)
-    with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
-        cache.fill(views, features, limits, tell)
+        backbone.to(place())
+        limits = Limits(settings.cache_gb, settings.cache_batch)
+        with guarded("while views are seen", f"lower cache_batch ({settings.cache_batch})"):
+            cache.fill(views, features, limits, tell)
     return cache
 
 

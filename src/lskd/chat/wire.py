@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lskd.chat.faults import Fault, one_line, summary
 from lskd.types import Message
+from lskd.unicode import mended
 
 # What servers say when they refuse `response_format`.
 SCHEMA_WORDS: Final = (
@@ -186,7 +187,7 @@ def _text(content: Any) -> str:
     if not isinstance(content, str):
         return ""
     # JSON can escape half of a surrogate pair, which no file can hold.
-    return content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return mended(content)
 
 
 def _count(number: Any) -> int | None:

@@ -82,15 +82,14 @@ def train(
     cached = settings.views != "fresh"
     sights: Features = eye
     if cached:
-        with processes.first():
-            sights = features.filled(
-                backbone,
-                lambda: (row.view for row in rows),
-                eye,
-                settings,
-                context.folder / features.FOLDER,
-                context.say,
-            )
+        sights = features.filled(
+            backbone,
+            lambda: (row.view for row in rows),
+            eye,
+            settings,
+            context.folder / features.FOLDER,
+            context.say,
+        )
     objective = CriticObjective(critic, ratings(settings), cached)
     task = CriticTask(objective, rows, sights, tokenizer, settings.tokens)
     recipe = settings.recipe(steps_of(settings, len(rows)), context.seed)

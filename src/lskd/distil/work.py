@@ -116,10 +116,7 @@ def _sights(
     if settings.views == "fresh":
         return eye
     folder = context.folder / features.FOLDER
-    with processes.first():
-        return features.filled(
-            model.backbone, lessons.all_views, eye, settings, folder, context.say
-        )
+    return features.filled(model.backbone, lessons.all_views, eye, settings, folder, context.say)
 
 
 def _swaps(

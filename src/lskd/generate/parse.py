@@ -17,6 +17,7 @@ from lskd.generate.phrases import Links
 from lskd.resources import Resources, Spread
 from lskd.stage import Context, Section, Shard, Stage, Worker
 from lskd.types import Image, Mention, Record, Region, Regions, Reject, Reply, Style, Triple
+from lskd.unicode import mended
 
 PARTS = ("question", "answer", "rationale")
 # "Question:", "**Answer 2**:", "3. _Rationale_:" and the like, at the start of a line. None has
@@ -118,7 +119,8 @@ def json_pieces(text: str) -> Iterator[Piece]:
 def object_piece(text: str, value: dict[str, object]) -> Piece:
     """Return the piece of one JSON object; a part that is not text counts as missing."""
     return of_parts(
-        text, {part: whole(said) for part in PARTS if isinstance(said := value.get(part), str)}
+        text,
+        {part: mended(said).strip() for part in PARTS if isinstance(said := value.get(part), str)},
     )
 
 
@@ -126,11 +128,6 @@ def of_parts(text: str, parts: Mapping[str, str]) -> Piece:
     """Return a piece with the parts that there are."""
     question, answer, rationale = (parts.get(part, "") for part in PARTS)
     return Piece(text, question, answer, rationale)
-
-
-def whole(text: str) -> str:
-    """Return a text of JSON without blanks around it; half a surrogate pair becomes "\ufffd"."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()
 
 
 def rest(text: str) -> Iterator[Piece]:
