@@ -199,6 +199,18 @@ def test_rivals_answer_the_same_question_and_kept_is_never_worse(run: Run) -> No
     assert len(rivals(run, 5, 0)) == 10
 
 
+def test_rivals_leave_out_the_images_that_the_critic_learnt_from(run: Run) -> None:
+    samples = [row for shard in run.tables.shards(Sample) for row in run.tables.read(Sample, shard)]
+    learnt = {row.image_id for row in samples if row.purpose == "train"}
+    asked = {
+        row.image_id
+        for shard in run.tables.shards(Triple)
+        for row in run.tables.read(Triple, shard)
+    }
+    assert learnt and asked - learnt
+    assert {one.image for one in rivals(run, 1000, 0)} <= asked - learnt
+
+
 @pytest.mark.parametrize("address", ["", "studio", "ftp://here", "http://", "http://[::1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(UserError, match="is no address of a studio"):

@@ -3,7 +3,8 @@
 The teacher is asked about a picture twice, once by numbers and once by phrases, and often asks the
 same of the same region both times, with another answer. "kept" is the triple that the critic scores
 higher, "dropped" the lower one; both say the region's number. So what judges prefer (section 3.4)
-tells what filtering is worth.
+tells what filtering is worth. Images that the critic learnt from are left out: of them it knows
+what people said.
 """
 
 import random
@@ -14,7 +15,7 @@ from lskd.human.answers import Answer
 from lskd.lab import sayings
 from lskd.lab.words import question
 from lskd.run import Run
-from lskd.types import Image, Regions, Score, Triple
+from lskd.types import Image, Regions, Sample, Score, Triple
 
 KEPT, DROPPED = "kept", "dropped"
 Pair = tuple[Answer, Answer]
@@ -28,11 +29,14 @@ def rivals(run: Run, count: int, seed: int) -> list[Answer]:
     shards = run.tables.shards(Score)
     if not shards:
         raise UserError(f"{run.own} has no scores: `lskd run` it to its end first")
-    found = [pair for shard in shards for pair in _pairs(run, shard)]
+    samples = (row for shard in run.tables.shards(Sample) for row in run.tables.read(Sample, shard))
+    learnt = frozenset(row.image_id for row in samples if row.purpose == "train")
+    found = [pair for shard in shards for pair in _pairs(run, shard, learnt)]
     if not found:
         raise UserError(
-            f"{run.own} has no question with two different answers: nothing to compare; a run with "
-            "both styles in [generate] has, such as runs/lab/study.toml"
+            f"{run.own} has no question with two different answers about an image that its critic "
+            "did not learn from: nothing to compare; a run with both styles in [generate] has "
+            "them, such as runs/lab/study.toml"
         )
     # By id, so that the drawing does not hang on the order of shards.
     found.sort(key=lambda pair: pair[0].question_id)
@@ -40,8 +44,11 @@ def rivals(run: Run, count: int, seed: int) -> list[Answer]:
     return [answer for pair in drawn for answer in pair]
 
 
-def _pairs(run: Run, shard: str) -> Iterator[Pair]:
-    """Yield the kept and the dropped answer of each question of a shard that has two."""
+def _pairs(run: Run, shard: str, learnt: frozenset[str]) -> Iterator[Pair]:
+    """Yield the kept and the dropped answer of each question of a shard that has two.
+
+    Images that the critic has learnt from are passed over.
+    """
     tables = run.tables
     images = {image.id: image for image in tables.read(Image, shard)}
     regions = {row.image_id: row for row in tables.read(Regions, shard)}
@@ -49,7 +56,7 @@ def _pairs(run: Run, shard: str) -> Iterator[Pair]:
     asked: dict[str, list[Triple]] = {}
     for triple in tables.read(Triple, shard):
         name = _question_id(triple)
-        if name is not None and triple.id in accept:
+        if name is not None and triple.id in accept and triple.image_id not in learnt:
             asked.setdefault(name, []).append(triple)
     for name, several in asked.items():
         ranked = sorted(several, key=lambda one: (-accept[one.id], one.id))
