@@ -57,6 +57,11 @@ def test_the_help_of_a_command_is_its_docstring_and_what_is_said_of_its_options(
         assert joined(text) in said
 
 
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_every_option_says_what_it_does(words: tuple[str, ...]) -> None:
+    assert [one.name for one in EVERY[words].params if not one.help] == []
+
+
 def test_the_help_of_a_command_comes_back_as_its_code_has_it() -> None:
     for command in EVERY.values():
         assert joined(written(command.help)) == joined(inspect.getdoc(command.callback) or "")

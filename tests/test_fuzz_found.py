@@ -1,6 +1,7 @@
 """Inputs of the kinds that bench/fuzz.py takes: what it has found stays mended."""
 
 import io
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
+from faults.matrix import JOURNAL_BROKEN, pattern
 from lskd import table
 from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid
@@ -83,7 +85,8 @@ def test_a_journal_that_was_not_closed_is_read_through_before_it_is_trusted(tmp_
         try:
             Journal(file).close()
         except UserError as error:
-            assert "is damaged or no journal" in str(error)
+            assert re.fullmatch(pattern(JOURNAL_BROKEN), str(error))
+            assert error.exit_code == JOURNAL_BROKEN.exit_code
             broken += 1
     assert broken > 2
 

@@ -10,10 +10,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from lskd.holder import LOCK, SESSION, holder
 
 UNFINISHED, BEGUN = ".unfinished-", ".begun-"
+STALE_SECONDS: Final = 3600.0  # who has begun takes the lock at once
 
 
 @contextlib.contextmanager
@@ -31,6 +33,11 @@ def drafted(out: Path) -> Iterator[Path]:
     begun = out / f"{BEGUN}{SESSION}-{os.getpid()}"
     begun.mkdir()
     try:
+        now = begun.stat().st_mtime  # by the clock of the disk, which may be another host's
+        for left in out.glob(f"{BEGUN}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if now - left.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         with (begun / LOCK).open("w") as own:
             # Where a disk knows no locks `holder` takes all for held, and removes none.
             with contextlib.suppress(OSError):

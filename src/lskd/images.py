@@ -37,9 +37,9 @@ class Settings(Section):
     `source` is one or more of: a folder (searched in depth), a glob, an image, a text file with a
     path on each line, a COCO json, a Parquet file or folder with a column of images, or
     "package:name/path" for a file inside an installed Python package; each but the last and the
-    json can be a URL, as "s3://bucket/photos". `annotations` are COCO,
-    Visual Genome or VCR files that say what is in them. Larger pictures than `max_pixels` are
-    rejected unread.
+    json can be a URL, as "s3://bucket/photos". `annotations` are COCO, Visual Genome or
+    VCR files that say what is in them. `shard_size` pictures make a shard, on which later stages
+    work as one. Larger pictures than `max_pixels` are rejected unread.
     """
 
     source: Names

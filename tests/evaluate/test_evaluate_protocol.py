@@ -233,6 +233,17 @@ def test_a_region_that_the_item_lacks_is_refused() -> None:
         panels([item(choices=("It is [7] .",))], Protocol())
 
 
+@pytest.mark.parametrize("names", ["tags", "tags and words", "words"])
+def test_numbers_in_brackets_are_words_where_an_item_has_no_regions(names: str) -> None:
+    question = "What does footnote [3] say ?"
+    made = item(
+        benchmark="aokvqa", regions=(), pointed=(), question=question, choices=("see [4] , [5]",)
+    )
+    asked = Protocol.model_validate({"names": names})
+    assert told(made, asked) == [f"question: {question} answer: see [4] , [5]"]
+    assert panels([made], asked)[0].regions == ()
+
+
 def test_the_prompt_is_all_before_the_choice() -> None:
     text = panels([item(given="Yes .")], Protocol())[0].texts[0]
     assert text.prompt == "question: Does [0] like [1] ? answer: Yes . rationale:"

@@ -243,10 +243,24 @@ def test_sample_rows_of_visual7w_are_read(tmp_path: Path, shared: Path) -> None:
     assert len(found.items) == next(numbers)
 
 
-@given(st.lists(st.text(max_size=5), min_size=3, max_size=3), st.text(max_size=5), st.integers())
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("visual7w")
+
+
+wrong = st.lists(st.text(max_size=5), min_size=3, max_size=3)
+
+
+@given(st.lists(st.tuples(wrong, st.text(max_size=5)), min_size=1, max_size=9), st.integers())
 def test_a_shuffle_keeps_every_choice_and_finds_the_right_one(
-    wrong: list[str], right: str, seed: int
+    folder: Path, drawn: list[tuple[list[str], str]], seed: int
 ) -> None:
-    choices, place = visual7w._shuffled((wrong[0], wrong[1], wrong[2]), right, str(seed))
-    assert sorted(choices) == sorted([*wrong, right])
-    assert choices[place] == right
+    asked = [
+        pair(number, multiple_choices=wrong, answer=right)
+        for number, (wrong, right) in enumerate(drawn)
+    ]
+    found = visual7w.read(put_visual7w(folder, record(*asked)), Options(seed=seed))
+    assert found.faults == () and len(found.items) == len(drawn)
+    for item, (wrong, right) in zip(found.items, drawn, strict=True):
+        assert sorted(item.choices) == sorted([*wrong, right])
+        assert [item.choices[place] for place in item.right] == [right]

@@ -119,6 +119,7 @@ def test_the_parts_of_visual_genome_do_not_mix() -> None:
         ({"image": {"url": GENOME, "width": 41, "height": 30}}, "row 2: boxes on 41 x 30 pixels"),
         ({"image": {"url": GENOME_2, "width": 1, "height": 1}}, "row 2: missing file VG_100K_2/7"),
         ({"inference": None}, "row 2: 'inference' is not a text: null"),
+        ({"inference": "as [0] and [1]"}, "row 2: its inference names region [1]; it has [0]"),
         ({"extra_info": {"task": "retrieval"}}, "row 2: it is of the task 'retrieval'"),
     ],
 )

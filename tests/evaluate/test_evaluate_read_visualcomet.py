@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from gold_files import NAMES, SCENE, Json, picture, put, put_scene, reasons
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from lskd.errors import UserError
 from lskd.evaluate.benchmark import Found, Options
+from lskd.evaluate.protocol import Protocol, panels
 from lskd.evaluate.rows import Wrong
 from lskd.evaluate.visualcomet import read, tagged
 from lskd.types import Item
@@ -139,6 +141,24 @@ def test_regions_pointed_at_are_those_of_event_and_candidates(tmp_path: Path) ->
     assert item.pointed == (1, 0, 3)  # 2 is talking to 1; 4 is in a candidate
 
 
+@given(st.permutations(["ask 4 out", "meet 1", "wave", "see 3 and 4", "go"]))
+def test_the_order_of_candidates_says_nothing_in_the_numbers_of_people(said: list[str]) -> None:
+    # People's own stand first: numbers in the order of first mention would give them away.
+    with TemporaryDirectory() as name:
+        row = event(event="2 talks", intent=said, before=[], after=[])
+        made = first(Path(name), row)
+    assert made.pointed == (1, 0, 3)
+    asked = panels([made], Protocol())[0]
+    assert [region.box for region in asked.regions] == [made.regions[n].box for n in (1, 0, 3)]
+    renumbered = {"ask [2] out", "meet [1]", "wave", "see 3 and [2]", "go"}
+    assert {text.target for text in asked.texts} == {f"[0] wanted to {one}" for one in renumbered}
+
+
+def test_people_whom_only_candidates_name_come_in_ascending_order(tmp_path: Path) -> None:
+    row = event(event="people talk", intent=["ask 4 out"], before=["meet 2 and 1"], after=[])
+    assert first(tmp_path, row).pointed == (0, 1, 3)
+
+
 def test_the_place_is_left_out(tmp_path: Path) -> None:
     item = first(tmp_path, event())
     assert not any("party" in text for text in (item.question, *item.choices))
@@ -230,6 +250,22 @@ def test_published_candidates_that_repeat_or_do_not_exist_are_a_fault(
     put(folder / "val_rank_random_50.json", groups)
     (reason,) = reasons(read(folder, Options()))
     assert "repeat, or are not 0 to 5" in reason
+
+
+def test_published_candidates_are_refused_where_a_row_cannot_be_counted(tmp_path: Path) -> None:
+    rows = [event(0), event(1), event(2)]
+    folder = put_comet(tmp_path, *rows)
+    groups = published(read(folder, Options()), rows)
+    put(folder / "val_rank_random_50.json", groups)
+    put(folder / "val_annots.json", [rows[0], rows[1] | {"intent": "rest"}, rows[2]])
+    # Row 1 has its own inferences where they were; all after row 2 would be others' texts.
+    with pytest.raises(UserError) as caught:
+        read(folder, Options())
+    assert str(caught.value) == (
+        f"{folder / 'val_rank_random_50.json'} counts the inferences of all rows, but 1 cannot be "
+        "read, the first being val_annots.json row 2 ('intent' is not a list: \"rest\"): mend the "
+        "rows, or remove that file to have candidates drawn"
+    )
 
 
 def test_a_published_file_without_candidates_is_an_error(tmp_path: Path) -> None:

@@ -235,7 +235,6 @@ CLOCK = Fault(
     "at once: pauses and time-outs are counted by a clock that does not jump",
     "faults/test_fault_process.py::test_a_clock_that_jumps_changes_no_table",
 )
-# Whose tests live elsewhere, and hold up their own lines.
 NETWORK = Fault(
     "The network to the teacher is cut: refused, reset, or silent",
     "... cannot be reached...",

@@ -3,6 +3,7 @@
 import email.utils
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from journal_network import Mode, Network
 import house
 from chat.server import Misbehaviour, Server
 from chat.talks import talks
+from faults.matrix import NETWORK, pattern
 from lskd.chat.faults import fault_of_status
 from lskd.chat.journal import Journal
 from lskd.chat.paid import spent_so_far
@@ -120,9 +122,8 @@ def test_a_network_that_is_cut_is_told_in_one_line_and_loses_nothing(
             time.sleep(0.02)
         network.become(mode)
         returncode, last = ended(process)
-        assert returncode == 4, last
-        assert last.startswith("error: ") and network.base_url in last
-        assert "cannot be reached" in last
+        assert returncode == NETWORK.exit_code, last
+        assert re.fullmatch(f"error: {pattern(NETWORK)}", last) and network.base_url in last
         before = server.tally()
         spent = spent_so_far(tmp_path / "out" / "small" / "journal.sqlite")
         network.become("open")

@@ -1,13 +1,20 @@
-"""Processes that make runs side by side end with the one that began them."""
+"""Processes that make runs side by side: they end with the one that began them, or are killed."""
 
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from lskd.errors import UserError
+from lskd.lab.course import Course
+from lskd.lab.jobs import ahead
 
 SCRIPT = """
 import os, sys, time
@@ -43,6 +50,28 @@ def test_jobs_end_with_the_process_that_began_them(
         parent.send_signal(with_signal)
         parent.wait()
     until(lambda: not any(map(alive, jobs)))
+
+
+def test_which_runs_were_under_way_is_told_in_one_line_when_a_process_is_killed(
+    tmp_path: Path,
+) -> None:
+    course = Course(Path("runs/lab.toml"), tmp_path, tmp_path, 0, ())
+    killer = threading.Thread(target=kill_a_job)
+    killer.start()
+    with pytest.raises(UserError) as told:
+        ahead(course, [0, 1, 2], [], 2)
+    killer.join()
+    assert "seed0" in str(told.value) and "seed2" not in str(told.value)
+    assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def kill_a_job() -> None:
+    """Kill a process that this one begins, as a system does that has no memory left."""
+    until(lambda: bool(multiprocessing.active_children()))
+    time.sleep(0.5)  # until all runs wait for their turn
+    for job in multiprocessing.active_children()[:1]:
+        os.kill(job.pid or 0, signal.SIGKILL)
 
 
 def until(said: Callable[[], bool]) -> None:

@@ -1,10 +1,12 @@
 """Children of a run of the lab are made with what they inherit, and no more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lskd import execute, progress
+from lskd.distil.stage import Settings as Distil
 from lskd.execute import Selection
 from lskd.lab import world
 from lskd.lab.course import Course
@@ -44,6 +46,16 @@ def parent(home: Path, scenes: World) -> Run:
 @pytest.fixture(scope="module")
 def bench(home: Path, scenes: World, parent: Run) -> Bench:
     return Bench(RUNS / "lab", home, scenes, {0: parent}, progress.display("plain"), quick=True)
+
+
+def test_what_is_changed_for_all_students_is_laid_over_the_file_that_they_share(
+    bench: Bench,
+) -> None:
+    changed = replace(bench, changes=("distil.steps=7",), _children={}, _evaluated={})
+    child = changed.child(Arm("short", "short", "parse"), 0)
+    settings = child.settings["distil"]
+    assert isinstance(settings, Distil)
+    assert (settings.steps, settings.batch, settings.save_every) == (7, 24, 500)
 
 
 def test_triples_of_a_teacher_who_was_told_less_are_scored_on_the_first_scenes(

@@ -27,7 +27,7 @@ def cell(*seeds: np.ndarray) -> Cell:
 
 
 def claim(low: float, high: float, learned: bool = True) -> Claim:
-    found = Figure((low + high) / 2, low, high, ((low + high) / 2,))
+    found = Figure((low + high) / 2, low, high, ((low + high) / 2,) * 3)
     return Claim("x is above y", found, 2.0, learned)
 
 
@@ -50,8 +50,28 @@ def test_seeds_that_differ_widen_the_interval_where_images_do_not() -> None:
     nothing, everything = np.zeros(90), np.ones(90)
     alike = figure(cell(everything, everything))
     assert (alike.low, alike.high) == (100, 100)
-    apart = figure(cell(nothing, everything))
-    assert (apart.low, apart.high) == (0, 100)
+    apart = figure(cell(nothing, everything, everything))
+    t = 4.3027  # Student's, 0.975 on 2 degrees of freedom
+    half = t * math.sqrt(1 / 3) * 100 / math.sqrt(3)
+    assert apart.value == pytest.approx(200 / 3)
+    assert apart.high - apart.value == pytest.approx(half, rel=0.03)
+    assert apart.value - apart.low == pytest.approx(half, rel=0.03)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 0.05])
+def test_a_difference_that_is_none_is_seldom_told_whatever_trainings_do(spread: float) -> None:
+    """2.5 % on either side: of 400, 20 and 4.4 more or less."""
+    source = np.random.default_rng(1)
+    told = 0
+    for _ in range(400):
+        images = source.normal(0.5, 0.1, 90)
+        one, other = (
+            cell(*(images + source.normal(0, spread) + source.normal(0, 0.05, 90) for _ in "012"))
+            for _ in "ab"
+        )
+        found = difference(one, other, Bootstrap(200))
+        told += not found.low <= 0 <= found.high
+    assert told <= 33  # three standard errors
 
 
 def test_what_is_compared_shares_its_drawings() -> None:
@@ -141,6 +161,12 @@ def test_a_handful_of_images_decides_nothing() -> None:
     few = replace(one, found=replace(one.found, images=19))
     assert verdict(few) == "cannot be told" and "19 images only" in sentence(few)
     assert verdict(replace(one, found=replace(one.found, images=20))) == "agrees"
+
+
+def test_one_seed_decides_nothing() -> None:
+    one = claim(1, 2)
+    alone = replace(one, found=replace(one.found, seeds=(1.5,)))
+    assert verdict(alone) == "cannot be told" and "one seed" in sentence(alone)
 
 
 def test_ratings_are_told_with_two_digits() -> None:

@@ -1,6 +1,7 @@
 """Run files of the paper's setting and of today's open models: none runs here, all are checked."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ COVERED = {
         "FAMILIES",
     ),
 }
+# Those that chat: their family among the FAMILIES that are held to a reference there.
+CHATS = {"Qwen/Qwen2.5-VL-7B-Instruct": "qwen2_5_vl"}
 # Weights that are files of LAVIS, and tests that read such files.
 LAVIS = {
     "blip2_pretrained.pth": "test_a_pretrained_file_takes_its_frozen_tower_from_another",
@@ -96,6 +99,18 @@ def functions(file: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+def families() -> set[str]:
+    """Return the families of models that chat, of which tests have tiny ones."""
+    tree = ast.parse((TESTS / "writing/chat_checkpoints.py").read_text(encoding="utf-8"))
+    (known,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "FAMILIES"
+    ]
+    assert isinstance(known, ast.Dict)
+    return {str(ast.literal_eval(key)) for key in known.keys if key is not None}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_class_is_there_and_every_setting_is_known(file: Path) -> None:
     wrong = wrong_models(load(file).settings)
@@ -115,7 +130,10 @@ def test_every_checkpoint_is_of_a_family_that_a_test_holds_to_a_reference(file: 
         for name in checkpoints(settings.model_dump()):
             where, test, writer = COVERED[name]
             assert test in functions(TESTS / where)
-            assert writer in (TESTS / where).read_text(encoding="utf-8")
+            text = (TESTS / where).read_text(encoding="utf-8")
+            assert re.search(rf"\b{writer}\b", text)
+            assert name not in CHATS or CHATS[name] in families()
+            assert (name in CHATS) is (writer == "FAMILIES")
         for model in all_models(settings):
             weights = model.keys.get("weights", "blip2_pretrained.pth")
             if model.use.endswith(":Blip2Scorer"):

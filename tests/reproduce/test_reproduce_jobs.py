@@ -1,5 +1,10 @@
 """What experiments need is made side by side, in the order in which it is inherited."""
 
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +82,29 @@ def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
     one = course(tmp_path, "sample.train=0")
     with pytest.raises(UserError, match="sample"):
         ahead([one], [], 2)
+
+
+def test_which_runs_were_under_way_is_told_in_one_line_when_a_process_is_killed(
+    tmp_path: Path,
+) -> None:
+    killer = threading.Thread(target=_kill_a_job)
+    killer.start()
+    with pytest.raises(UserError) as told:
+        ahead(course(tmp_path).of_seeds([0, 1, 2]), [], 2)
+    killer.join()
+    assert "seed0" in str(told.value) and "seed2" not in str(told.value)
+    assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def _kill_a_job() -> None:
+    """Kill a process that this one begins, as a system does that has no memory left."""
+    end = time.monotonic() + 60
+    while not (jobs := multiprocessing.active_children()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.5)  # until all runs wait for their turn
+    os.kill(jobs[0].pid or 0, signal.SIGKILL)
 
 
 def _experiment(*arms: Arm) -> Experiment:

@@ -32,6 +32,7 @@ from lskd.reproduce.experiments import EXPERIMENTS
 from lskd.reproduce.of_student import telling
 from lskd.reproduce.page import Facts
 from lskd.reproduce.paper import reported
+from lskd.reproduce.work import Wanted
 from lskd.run import load
 from lskd.types import Comparison, Example, Preference, Score, Triple
 
@@ -62,8 +63,9 @@ def test_every_number_of_the_paper_is_in_its_text(shared: Path) -> None:
         for row, values in one.rows.items():
             for value in values:
                 # "45%" and "70% acceptance" in the text of Figure 2.
-                spelled = (f"{value:.1f}", f"{value:.0f}%") if value is not None else ()
-                assert value is None or any(number in text for number in spelled), (row, value)
+                if value is not None:
+                    spelled = re.escape(f"{value:.1f}") + rf"(?!\d)|{value:.0f}%"
+                    assert re.search(rf"(?<![\d.])(?:{spelled})", text), (row, value)
 
 
 def test_rows_of_table_2_and_3_stand_in_the_paper_in_this_order(shared: Path) -> None:
@@ -93,7 +95,7 @@ def test_the_report_shows_both_numbers_and_a_sentence_and_asks_no_server(tmp_pat
         Finding(experiment("table5"), None, "nobody compared them"),
     ]
     file = page.write(tmp_path, findings, Facts("lab.toml", ("all is simulated",)))
-    html, markdown = file.read_text(), (tmp_path / page.MARKDOWN).read_text()
+    html, markdown = file.read_text(), (tmp_path / "report.md").read_text()
     for text in (html, markdown):
         assert "1.5" in text and "58.4" in text and "all is simulated" in text
         assert "Agrees in direction: the first is above the second" in text
@@ -105,6 +107,28 @@ def test_the_report_shows_both_numbers_and_a_sentence_and_asks_no_server(tmp_pat
     assert "full &lt;b&gt;" in html and "<svg/>" in html
     assert "http://" not in html and "https://" not in html and "<script" not in html
     assert markdown.count("| *the paper* | 58.4 |") == 2
+
+
+def test_what_is_beyond_the_paper_is_not_counted_as_agreement() -> None:
+    one = found("negatives", 1.0, 2.0)
+    assert one.measured is not None
+    claims = tuple(replace(claim, beyond=True) for claim in one.measured.claims)
+    beyond = replace(one, measured=replace(one.measured, claims=claims))
+    assert page.counted(one, "agrees") == 1 and page.counted(beyond, "agrees") == 0
+    assert page.counted(beyond, "holds") == 1
+
+
+def test_a_change_to_what_makes_an_experiment_differ_is_refused(tmp_path: Path) -> None:
+    wanted = Wanted(
+        LAB, tmp_path, Numbers(1, 1, 1), changes=("distil.steps=20", "distil.kin=apart")
+    )
+    with pytest.raises(UserError, match=r"distil\.kin=apart: .*kin-release\.toml") as told:
+        work.reproduce(wanted, progress.display("plain"))
+    assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+    work.refuse_lost(wanted, work.selected(("figure4",)))
+    whole = replace(wanted, changes=("score={}",))
+    with pytest.raises(UserError, match=r"score\.critic is what makes"):
+        work.refuse_lost(whole, work.selected(("figure4",)))
 
 
 def test_a_finding_without_claims_is_still_told_to_be_by_construction() -> None:
@@ -126,7 +150,8 @@ def test_a_picture_says_its_numbers_in_words_and_keeps_names_apart() -> None:
 
 def test_a_run_file_is_laid_over_those_between_it_and_the_labs() -> None:
     own = own_sections(LAB / "no-swaps.toml", RUNS / "lab.toml")
-    assert own["distil"] == {"steps": 240, "save_every": 240, "swaps": 0.0}
+    short = {"steps": 500, "batch": 24, "rehearsed": 0.35, "save_every": 500}
+    assert own["distil"] == {**short, "swaps": 0.0}
     assert set(own) == {"distil", "evaluate"}
 
 
@@ -289,10 +314,11 @@ def test_table_5_is_read_from_what_judges_preferred_and_is_not_run_before(
     bench = Bench(LAB, tmp_path / "lab", small, {}, progress.display("plain"))
     table5 = experiment("table5")
     missing = work.found(bench, table5)
-    assert missing.measured is None and "generative.toml" in missing.missing
+    assert missing.measured is None
+    assert "generative.toml" in missing.missing and "asked.toml" in missing.missing
     rows = [comparison(n, "teacher", "ours") for n in range(40)]
     rows += [comparison(n, "kept", "dropped") for n in range(40)]
-    table.write(Comparison, tmp_path / "generative" / "contest" / "comparisons.parquet", rows)
+    table.write(Comparison, tmp_path / "contest" / "comparisons.parquet", rows)
     read = work.found(bench, table5)
     assert read.measured is not None
     told = {line.title: line.found for line in read.measured.lines if line.found[0] is not None}

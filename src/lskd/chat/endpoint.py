@@ -23,12 +23,15 @@ class Endpoint(BaseModel):
     Prices are in one currency of the user's choice for a million tokens; `max_price` is in that
     currency. `max_price` and `max_tokens` (input and output together) hold for the whole life of
     the journal, restarts included; `requests_per_minute` and `tokens_per_minute` in every minute.
-    These and `concurrency` hold for all workers of a run together. Times are in seconds. `patience`
-    is how long an endpoint that has worked may be unreachable or overloaded before the run stops;
-    an endpoint that was never reached is given up within seconds. `extra_body` joins the JSON of
-    each request. A picture counts as `picture_tokens` in the budget until a reply tells that it
-    took more. `key_env` names the environment variable that holds the key; "" says that the server
-    wants none.
+    These and `concurrency` hold for all workers of a run together. Times are in seconds. A reply is
+    waited for as long as `timeout`; a request that fails is sent again up to `retries` times, the
+    first time after `backoff`, then after twice as long each time. `patience` is how long an
+    endpoint that has worked may be unreachable or overloaded before the run stops; an endpoint that
+    was never reached is given up within seconds. `structured`: a JSON schema goes with a request
+    "auto" (unless the server refuses it), "always" or "never". `top_p` goes with it where it is
+    given, and `extra_body` joins its JSON. A picture counts as `picture_tokens` in the budget
+    until a reply tells that it took more. `key_env` names the environment variable that holds the
+    key; "" says that the server wants none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())

@@ -181,9 +181,10 @@ def explained(path: Path, error: sqlite3.Error | OSError) -> str:
 
 
 def damaged(path: Path, why: object) -> str:
-    """Return what to tell of a file that is not what a journal was."""
+    """Return what to tell of a file that is not what a journal was, in one line."""
+    line = " ".join(str(why).split())
     return (
-        f"{path} is damaged or no journal ({why}): move it away, or save what it holds with "
+        f"{path} is damaged or no journal ({line}): move it away, or save what it holds with "
         f"`sqlite3 {path.name} .recover`"
     )
 

@@ -91,15 +91,16 @@ def of_others(
         numbers[number] = tokens[token]
     for call, *columns, batch, fault in calls:
         if call in here:
-            if fault is not None:
-                change = "UPDATE unanswered SET fault = ? WHERE id = ? AND fault IS NULL"
-                found.append((change, (fault, call)))
+            change = "UPDATE unanswered SET batch = coalesce(batch, ?), fault = ? "
+            change += "WHERE id = ? AND fault IS NULL"
+            if batch is not None or fault is not None:
+                found.append((change, (numbers.get(batch), fault, call)))
         elif call not in told and call not in telling:
             new = f"INSERT INTO unanswered ({CALL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             found.append((new, (call, *columns, numbers.get(batch), fault)))
     # Without a reply it stays: that it costs nothing is found out here as it was there.
-    answered = "DELETE FROM unanswered WHERE id = ? AND fault IS NULL AND key IN "
-    answered += "(SELECT key FROM reply)"
+    # With one it goes also if it was given up here: its reply was told late, to another machine.
+    answered = "DELETE FROM unanswered WHERE id = ? AND key IN (SELECT key FROM reply)"
     theirs = {call for call, *_ in calls}
     found += [(answered, (call,)) for call in (told & here) - theirs]
     over = "DELETE FROM batch WHERE id NOT IN "

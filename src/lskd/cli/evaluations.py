@@ -63,7 +63,11 @@ def evaluate(
     ] = None,
     lmms_eval: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Ask no model: write task files for lmms-eval."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Ask no model: write task files of VCR, A-OKVQA, SNLI-VE and Visual7W for "
+            "lmms-eval.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -211,10 +211,14 @@ def pretrain(
     start: Annotated[
         Path | None, typer.Option(help="Begin with all weights of another base model.")
     ] = None,
-    scenes: Annotated[int | None, typer.Option(min=64)] = None,
-    patch_steps: Annotated[int | None, typer.Option(min=1)] = None,
-    caption_steps: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: int = 0,
+    scenes: Annotated[int | None, typer.Option(min=64, help="Scenes that are seen.")] = None,
+    patch_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps in which the tower learns to label patches.")
+    ] = None,
+    caption_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps in which the Q-Former learns captions.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the first weights and what is drawn.")] = 0,
 ) -> None:
     """Train the lab's base model from nothing: patches, tints, captions, then statements.
 
@@ -238,9 +242,11 @@ def pretrain(
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(help="The port on this machine.")] = 8390,
-    host: str = "127.0.0.1",
-    hallucinations: Annotated[float, typer.Option(min=0, max=1)] = 0.28,
-    seed: int = 0,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    hallucinations: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of triples with something invented.")
+    ] = 0.28,
+    seed: Annotated[int, typer.Option(help="Another seed, other inventions.")] = 0,
 ) -> None:
     """Put the simulated teacher behind the OpenAI protocol.
 

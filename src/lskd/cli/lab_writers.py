@@ -17,8 +17,10 @@ def speaker(
         "src/lskd/lab/base"
     ),
     scenes: Annotated[int | None, typer.Option(min=16, help="Scenes that are seen.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: int = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps in which it learns to answer.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the first weights and what is drawn.")] = 0,
 ) -> None:
     """Teach the lab's speaker: an InternVL of the base's tower, with a language model from nothing.
 
@@ -74,7 +76,7 @@ def contest(
     judges: Annotated[int, typer.Option(min=1, help="A pair gets three of them.")] = 4,
     errors: Annotated[float, typer.Option(min=0, max=1, help="How often one is wrong.")] = 0.05,
     duels: Annotated[int, typer.Option(min=1, help="How many pairs of answers.")] = 100,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Decides which pairs, and how judges err.")] = 0,
     folder: Annotated[Path, typer.Option(help="Where Table 5 is to lie.")] = Path("out/contest"),
 ) -> None:
     """Let simulated judges compare two systems' answers at a studio that runs: Table 5's form.

@@ -154,7 +154,7 @@ def judgments(
 ) -> None:
     """Bring judgments into the studio that people made with other tools; again adds nothing.
 
-    Example: lskd judgments runs/photos.toml export.json
+    Example: lskd judgments runs/critic.toml export.json
     """
     with plain_errors():
         with _extra("the studio's database"):

@@ -53,10 +53,10 @@ captioner = _command(
     """Train a region captioner on what people said of places: RefCOCO, Sherlock, Visual Genome.
 
     A run takes it by one line of its models: captioner = { use =
-    "lskd.verbalize.training.trained:TrainedCaptioner", folder = "out/regions/captioner" }. The same
-    command again goes on where it was stopped.
+    "lskd.verbalize.training.trained:TrainedCaptioner", folder = "out/captioner/captioner" }. The
+    same command again goes on where it was stopped.
 
-    Example: lskd captioner runs/regions.toml --set steps=2000
+    Example: lskd captioner recipes/captioner.toml --set steps=2000
     """,
 )
 narrator = _command(
@@ -64,10 +64,10 @@ narrator = _command(
     """Train a narrator on what people told of whole pictures: Localized Narratives.
 
     A run takes it by one line of its models: narrator = { use =
-    "lskd.verbalize.training.trained:TrainedNarrator", folder = "out/stories/narrator" }. The same
-    command again goes on where it was stopped.
+    "lskd.verbalize.training.trained:TrainedNarrator", folder = "out/narrator/narrator" }. The
+    same command again goes on where it was stopped.
 
-    Example: lskd narrator runs/stories.toml --dry-run
+    Example: lskd narrator recipes/narrator.toml --dry-run
     """,
 )
 

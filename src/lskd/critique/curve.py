@@ -61,13 +61,11 @@ def nearest(points: Sequence[Threshold], kept: float) -> Threshold:
 
 
 def said(evaluation: Evaluation) -> str:
-    """Return the curve in words."""
+    """Return the curve in words, by the measured points that are nearest to a few shares."""
     if not evaluation.points:
         return "No triples were held out."
-    told = [
-        f"{nearest(evaluation.points, share).precision:.3f} of the best {share:.0%}"
-        for share in (0.1, KEPT, 0.5, 1.0)
-    ]
+    points = dict.fromkeys(nearest(evaluation.points, share) for share in (0.1, KEPT, 0.5, 1.0))
+    told = [f"{point.precision:.3f} of the best {point.kept:.0%}" for point in points]
     return f"Accepted by people: {', '.join(told)}."
 
 

@@ -35,6 +35,7 @@ class Settings(Cached):
     `lskd.training.settings.Cached` and `lskd.resources.Resources`.
 
     `target_precision` is the one that a threshold is told for at the end; it changes no weight.
+    Then `batch_views` pass the vision tower at a time, and `batch_texts` the Q-Former.
     """
 
     # A run waits for judgments and goes on with more of them: what they say decides, see `digest`.

@@ -40,7 +40,8 @@ class Protocol(Section):
     "all" others after them (until `most` are drawn, though none of the first is left out), or
     "none". With `renumber` a region's id is its place in that order, on the picture and in texts.
     A text names regions by "tags", as "[2]", by "tags and words", as "person [2]", or by "words",
-    where `phrase` has the benchmark's word for it as `{label}`.
+    where `phrase` has the benchmark's word for it as `{label}`. Where an item has no regions, a
+    number in brackets is a word as any other.
     """
 
     score: Literal["itm", "itc", "both", "likelihood"] = "itm"
@@ -145,12 +146,14 @@ def _panel(item: Item, protocol: Protocol) -> Panel:
 
 def _order(item: Item, protocol: Protocol) -> tuple[Region, ...]:
     """Return an item's regions in the order of drawing, whether they are drawn or not."""
+    if not item.regions:
+        return ()
     known = {region.id: region for region in item.regions}
     said = (item.question, item.given or "", *item.choices)
     named = (number for text in said for number in marking.named(text))
     first = list(dict.fromkeys((*item.pointed, *named)))
     if unknown := [number for number in first if number not in known]:
-        numbers = ", ".join(f"[{number}]" for number in known) or "none"
+        numbers = ", ".join(f"[{number}]" for number in known)
         raise UserError(
             f"{item.benchmark} {item.id}: region [{unknown[0]}] is named, known are: {numbers}"
         )
@@ -204,6 +207,8 @@ def _words(text: str) -> list[str]:
 
 def _renamed(text: str, order: Sequence[Region], protocol: Protocol) -> str:
     """Return a text that names regions by their new ids, by words, or by both."""
+    if not order:
+        return text
     places = {
         region.id: place if protocol.renumber else region.id for place, region in enumerate(order)
     }

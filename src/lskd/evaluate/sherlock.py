@@ -27,6 +27,7 @@ from lskd.evaluate.rows import (
     several,
     text,
 )
+from lskd.marking.tags import named
 from lskd.types import Box, Image, Item, Region, Reject
 
 NAME = "sherlock"
@@ -136,7 +137,11 @@ def _instance(row: Row, pictures: Pictures) -> Instance:
         Region(place, _box(mapping(box, "a region"), image), "", "", 1.0)
         for place, box in enumerate(boxes)
     )
-    return Instance(image, regions, text(fields, "inference"))
+    inference = text(fields, "inference")
+    if lost := [number for number in named(inference) if number >= len(regions)]:
+        numbers = ", ".join(f"[{region.id}]" for region in regions)
+        raise Wrong(f"its inference names region [{lost[0]}]; it has {numbers}")
+    return Instance(image, regions, inference)
 
 
 def _box(sides: Mapping[str, object], image: Image) -> Box:

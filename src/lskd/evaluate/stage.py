@@ -174,5 +174,5 @@ STAGE = Stage(
     whole=whole,
     files=files,
     optional=True,
-    version=2,
+    version=3,
 )

@@ -10,7 +10,8 @@ A candidate is worded by its relation, as the paper's official release has it ("
 ..."), with the first person of the event in the place of PersonX. The question is the event; the
 place ("at a fancy party"), which the authors' own model reads too, is left out. People are numbers
 from 1 in the files: "2" becomes "[1]" where the image has such a person, and stays a number where
-it has none, which is so for amounts and for candidates of other images.
+it has none, which is so for amounts and for candidates of other images. An item points to the
+people of the event as it names them, then to those of the candidates in ascending order.
 """
 
 import random
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lskd.errors import UserError
 from lskd.evaluate.benchmark import Benchmark, File, Found, Options, file_in, known_split
 from lskd.evaluate.candidates import Published, published
 from lskd.evaluate.mentions import mentioned
@@ -61,14 +63,21 @@ class Group:
 def read(folder: Path, options: Options) -> Found:
     """Return the items of a split, one for each event and relation that has inferences.
 
-    Raises UserError if the annotations are missing or no JSON. `notes` tell where the candidates
-    come from.
+    Raises UserError if the annotations are missing or no JSON, or if candidates are published and
+    a row cannot be counted. `notes` tell where the candidates come from.
     """
     split = known_split(options.split, SPLITS)
     file = file_in(folder, (f"{split}_annots.json",), "the annotations of VisualCOMET")
     every, groups, faults = _grouped(elements(loaded(file), f"{file.name} row"))
     ranked = folder / f"{split}_rank_random_50.json"
     lists = published(ranked) if ranked.is_file() else None
+    if lists is not None and faults:
+        first = faults[0]
+        raise UserError(
+            f"{ranked} counts the inferences of all rows, but {len(faults)} cannot be read, the "
+            f"first being {first.source} ({first.reason}): mend the rows, or remove that file to "
+            "have candidates drawn"
+        )
     scenes = Scenes(options.images, folder)
     by_row = {f"{group.row.source} {group.relation}": group for group in groups}
     found = gather(
@@ -180,7 +189,9 @@ def _items(group: Group, candidates: list[Inference], split: str, scene: Scene) 
         f"{subject} {PROMPTS[candidate.relation]} {tagged(candidate.text, scene.persons)}"
         for candidate in candidates
     )
-    pointed = mentioned([[named(said)] for said in (event, *choices)], scene.persons)
+    # Ascending, not as met: people's own inferences stand first, and a model would be told them.
+    others = tuple(sorted({region_id for choice in choices for region_id in named(choice)}))
+    pointed = mentioned([[named(event)], [others]], scene.persons)
     scene.check_visible(pointed)
     yield Item(
         id=f"{split}-{group.number}-{group.relation}",

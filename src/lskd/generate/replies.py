@@ -68,8 +68,10 @@ TRIPLE_TOKENS = 110
 class Settings(Section):
     """Who teaches, from which descriptors, in which styles, and how much.
 
-    Sampled at 0.8 (section 3). `reply_tokens` is the most that one reply may have. With
-    `show_image` the teacher also sees the image with its regions marked (beyond the paper).
+    Sampled at 0.8 (section 3). `reply_tokens` is the most that one reply may have. `system` stands
+    before all; `id_prompt` and `description_prompt` ask for triples of a style, `more_prompt` for
+    more in later turns: prompts that ship, or text files of yours. With `show_image` the teacher
+    also sees the image with its regions marked in the style `marking` (beyond the paper).
     `conversations` are held in memory at a time.
     """
 

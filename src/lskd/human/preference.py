@@ -4,8 +4,9 @@ In: `Comparison` rows. Out: a `Row` for each pair of systems and aspect, and a t
 
 An item's judges decide by strict majority: more than half of them say the same, a tie being one of
 the three things to say. Where they do not, the paper disregards the item ("leave out"); with the
-rule "tie" it counts as a tie. Items about one image rise and fall together, so intervals come from
-whole images drawn again.
+rule "tie" it counts as a tie. What not all of its judges have judged yet is left out by both rules:
+the first would decide alone, and two who differ would be undecided before the third speaks. Items
+about one image rise and fall together, so intervals come from whole images drawn again.
 """
 
 from collections import Counter
@@ -47,9 +48,11 @@ class Row:
     """What people prefer of two systems in one aspect.
 
     Shares in [0, 1] are of `items`, the decided ones; their intervals' units are images.
-    `undecided` items have no majority: left out, or among the ties, by the rule. `p` is the sign
-    test's, None where nobody prefers either; it takes items as independent. `agreement` is
-    Krippendorff's ordinal alpha, a tie lying between, its units the items.
+    `undecided` items have no majority: left out, or among the ties, by the rule. `wanted` people
+    judge an item; `unfinished` items have fewer, though one at least, and are left out. `p` is the
+    sign test's, None where nobody prefers either; it takes items as independent. `agreement` is
+    Krippendorff's ordinal alpha, a tie lying between, its units the items; it and `votes` are of
+    unfinished items too.
     """
 
     first: str
@@ -60,6 +63,8 @@ class Row:
     ties: Interval
     items: int
     undecided: int
+    unfinished: int
+    wanted: int
     votes: int
     judges: int
     p: float | None
@@ -77,12 +82,17 @@ class Preferences:
 
 
 def preferences(
-    comparisons: Iterable[Comparison], rule: Rule = "leave out", how: Bootstrap = USUAL
+    comparisons: Iterable[Comparison],
+    rule: Rule = "leave out",
+    how: Bootstrap = USUAL,
+    wanted: int | None = None,
 ) -> Preferences:
     """Return what people prefer, for each pair of systems in the order in which they are met.
 
-    Rows that name a pair the other way round are turned. Equal rows of one person count once;
-    where one person says two things of an item, neither counts and both are rejects.
+    `wanted` people judge each item; None where rows are all that is known, which takes as many as
+    most items of a pair have. Rows that name a pair the other way round are turned. Equal rows of
+    one person count once; where one person says two things of an item, neither counts and both are
+    rejects.
     """
     pairs: dict[tuple[str, str], list[Comparison]] = {}
     for one in comparisons:
@@ -96,7 +106,8 @@ def preferences(
     for given in pairs.values():
         kept, doubtful = once(given, lambda one: one.question_id, _verdict)
         rejects += doubtful
-        rows += [_row(kept, given[0], aspect, rule, how) for aspect in ASPECTS]
+        enough = _usual(kept) if wanted is None else wanted
+        rows += [_row(kept, given[0], aspect, rule, how, enough) for aspect in ASPECTS]
     return Preferences(tuple(rows), rule, how, tuple(rejects))
 
 
@@ -124,7 +135,8 @@ def markdown(found: Preferences) -> str:
     notes = [
         f"In percent of items, with {100 * found.how.confidence:g} % intervals from whole images "
         "drawn again.",
-        f"An item's judges decide by strict majority; an item without one {lost}.",
+        "An item counts once all of its judges have judged it; they decide by strict majority, and "
+        f"an item without one {lost}.",
         "p: exact two-sided sign test of wins against losses, ties apart.",
         "Agreement: Krippendorff's ordinal alpha, a tie lying between the systems.",
     ]
@@ -140,15 +152,26 @@ def write(found: Preferences, file: Path) -> None:
         unfinished.write_text(markdown(found), encoding="utf-8")
 
 
+def _usual(given: Sequence[Comparison]) -> int:
+    """Return how many people judged most items; the larger number of two that are as frequent."""
+    often = Counter(Counter(one.question_id for one in given).values())
+    return max(often, key=lambda votes: (often[votes], votes), default=1)
+
+
 def _row(
-    given: Sequence[Comparison], pair: Comparison, aspect: Aspect, rule: Rule, how: Bootstrap
+    given: Sequence[Comparison],
+    pair: Comparison,
+    aspect: Aspect,
+    rule: Rule,
+    how: Bootstrap,
+    wanted: int,
 ) -> Row:
     votes: dict[str, list[Preference]] = {}
     image_of: dict[str, str] = {}
     for one in given:
         votes.setdefault(one.question_id, []).append(getattr(one, aspect))
         image_of[one.question_id] = one.image_id
-    decided = {item: majority(some) for item, some in votes.items()}
+    decided = {item: majority(some) for item, some in votes.items() if len(some) >= wanted}
     undecided = sum(verdict is None for verdict in decided.values())
     counted = {
         item: verdict or "tie"
@@ -168,6 +191,8 @@ def _row(
         ties=tie,
         items=len(counted),
         undecided=undecided,
+        unfinished=len(votes) - len(decided),
+        wanted=wanted,
         votes=len(given),
         judges=len({one.annotator for one in given}),
         p=sign_test(tally["first"], tally["second"]),
@@ -221,6 +246,7 @@ def _grid(rows: Sequence[Row]) -> str:
         ("agreement", lambda row: said(row.agreement)),
         ("items", lambda row: f"{row.items}"),
         ("without majority", lambda row: f"{row.undecided}"),
+        (f"not yet judged by all ({rows[0].wanted})", lambda row: f"{row.unfinished}"),
     )
     head = ["", *(row.aspect for row in rows)]
     body = [[" ".join(name.split()), *(tell(row) for row in rows)] for name, tell in lines]

@@ -11,6 +11,7 @@ import gzip
 import json
 import secrets
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterator, Set
 from pathlib import Path
@@ -30,18 +31,23 @@ LAST: Final = (1 << 63) - 1  # a row has no larger number
 
 
 class Segments:
-    """The published segments of one journal."""
+    """The published segments of one journal; safe to publish from several threads."""
 
     def __init__(self, journal: Journal, folder: Path) -> None:
         self._journal = journal
         self._folder = folder
         self._told = ""
+        self._guard = threading.Lock()
 
     def publish(self) -> int:
         """Write what is new since the last segment; return how many replies that are.
 
-        Raises UserError if the folder cannot be written.
+        Waits for a publication that is under way. Raises UserError if the folder cannot be written.
         """
+        with self._guard:
+            return self._publish()
+
+    def _publish(self) -> int:
         note = self._folder / NOTE
         if not note.exists():
             with draft(note) as unfinished:

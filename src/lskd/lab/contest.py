@@ -43,11 +43,12 @@ def contest(
     is no studio.
     """
     systems = paired([one for file in files for one in answers.read(file).answers], duels, seed)
+    judges = min(OPINIONS, crew.people.count)
     wanted = Wanted(
         name=CAMPAIGN.name,
         first=systems[0][0].system,
         second=systems[1][0].system,
-        judges=min(OPINIONS, crew.people.count),
+        judges=judges,
         seed=seed,
         files=tuple(
             Sheet(f"{place}.jsonl", "".join(answers.written(rows)))
@@ -55,7 +56,8 @@ def contest(
         ),
     )
     done = asyncio.run(_held(address, wanted, crew, folder))
-    found = preference.preferences(table.read(Comparison, folder / COMPARISONS))
+    given = table.read(Comparison, folder / COMPARISONS)
+    found = preference.preferences(given, wanted=judges)
     preference.write(found, folder / TABLE)
     return Contest(done, found, folder)
 

@@ -7,11 +7,13 @@ two runs in the time in which two threads make little more than one.
 
 import os
 import signal
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from threading import Thread
 
+from lskd.errors import UserError
 from lskd.lab import world
 from lskd.lab.annotators import Annotators
 from lskd.lab.course import Course, control, take
@@ -21,15 +23,22 @@ from lskd.progress import Lines
 def ahead(course: Course, seeds: Sequence[int], controls: Sequence[str], jobs: int) -> None:
     """Make the runs of some seeds, and of the controls of the first, `jobs` at a time.
 
-    The world is there already. Raises what a run raises, the others being made to their end.
+    The world is there already. Raises what a run raises, the others being made to their end, and
+    UserError if a process is killed, which ends the others too.
     """
     first, *others = course.of_seeds(seeds)
+    runs: dict[Future[None], str] = {}
     with side_by_side(jobs) as pool:
-        parent, *rest = [pool.submit(_take, one) for one in (first, *others)]
-        parent.result()  # what controls inherit
-        rest += [pool.submit(_control, name, first) for name in controls]
-        for one in rest:
-            one.result()
+        try:
+            for one in (first, *others):
+                runs[pool.submit(_take, one)] = f"seed{one.seed}"
+            next(iter(runs)).result()  # what controls inherit
+            for name in controls:
+                runs[pool.submit(_control, name, first)] = name
+            for run in runs:
+                run.result()
+        except BrokenProcessPool as error:
+            raise killed(runs, jobs) from error
 
 
 def side_by_side(jobs: int) -> ProcessPoolExecutor:
@@ -37,6 +46,16 @@ def side_by_side(jobs: int) -> ProcessPoolExecutor:
     # A new interpreter for each job: a fork of one whose torch has threads would hang, and one that
     # had made five students held 3 GB, where one needs less than one.
     return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (jobs,), max_tasks_per_child=1)
+
+
+def killed(made: Mapping[Future[None], str], jobs: int) -> UserError:
+    """Return what to tell where a process was killed that made one of these, by their names."""
+    left = [name for one, name in made.items() if not one.done() or one.exception()]
+    names = ", ".join(left[:jobs])  # they are begun in their order
+    return UserError(
+        f"a process was killed while {names} {'was' if len(left[:jobs]) == 1 else 'were'} made, "
+        "perhaps for want of memory: the same command goes on; --jobs 1 takes less memory"
+    )
 
 
 def _begin(jobs: int) -> None:

@@ -73,7 +73,8 @@ def study(address: str, run: Run, world: World, staff: Staff, folder: Path) -> S
     given = judgments.read(folder / JUDGMENTS)
     assert not given.rejects  # what the studio exports, the critic reads
     ratings = likert.of_run(given.judgments, run.tables)
-    found = preference.preferences(table.read(Comparison, folder / COMPARISONS))
+    compared = table.read(Comparison, folder / COMPARISONS)
+    found = preference.preferences(compared, wanted=_opinions(staff))
     likert.write(ratings, folder / FIGURE, folder / RATINGS)
     preference.write(found, folder / TABLE)
     return Study(*parts, ratings, found, folder)
@@ -93,6 +94,10 @@ def told(found: Study) -> str:
     return "\n".join(["".join(lines), *tables, f"{found.folder}\n"])
 
 
+def _opinions(staff: Staff) -> int:
+    return min(OPINIONS, staff.judges.count)
+
+
 async def _taken(
     address: str, run: Run, world: World, staff: Staff, folder: Path
 ) -> tuple[Part, Part]:
@@ -102,7 +107,7 @@ async def _taken(
         name=COMPARING.name,
         first=KEPT,
         second=DROPPED,
-        judges=min(OPINIONS, staff.judges.count),
+        judges=_opinions(staff),
         seed=run.seed,
         files=(Sheet("answers.jsonl", lines),),
     )

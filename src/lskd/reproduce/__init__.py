@@ -3,7 +3,7 @@
 ```
 paper.toml, paper.py     what the paper reports
 experiment.py            the records: an arm, a cell, a claim, a finding, an experiment
-drawing.py               intervals of several seeds: images and seeds are drawn again together
+drawing.py               intervals of several seeds: images are drawn again, seeds told by t
 verdict.py               a claim becomes a plain sentence
 bench.py                 the lab at hand: runs what is missing, for each seed and arm
 evidence.py              a run becomes tallies: held-out scores, ratings, what a student answers

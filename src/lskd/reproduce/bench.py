@@ -42,8 +42,9 @@ DESCRIBED = ("images", "concepts", "narratives", "regions", "dialogue")
 class Bench:
     """Where experiments run: run files, the lab's home, its world, and a run for each seed.
 
-    `quick` takes the student of the first run as it is, and trains nothing. What was made and
-    evaluated is kept, so that tables share it.
+    `quick` takes the student of the first run as it is, and trains nothing. `changes` are those of
+    the runs, made to what is trained for experiments as well. What was made and evaluated is kept,
+    so that tables share it.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Bench:
     runs: Mapping[int, Run]
     display: Display
     quick: bool = False
+    changes: tuple[str, ...] = ()
     _children: dict[tuple[str, int], Run] = field(default_factory=dict)
     _evaluated: dict[tuple[Path, str], Evaluation] = field(default_factory=dict)
 
@@ -74,7 +76,8 @@ class Bench:
         file = out / f"{arm.name}.toml"
         with table.draft(file) as unfinished:
             unfinished.write_text(tomli_w.dumps(sections), encoding="utf-8")
-        changes = [] if unjudged else self._changes(arm, own, parent, out)
+        # What nobody judges has its parent's sections, in which the changes are made.
+        changes = [] if unjudged else [*self.changes, *self._changes(arm, own, parent, out)]
         if arm.until == "distil":
             # A student that is the parent's own is made in the parent's folder.
             made = load(file, changes, out).folders["distil"]
@@ -162,6 +165,17 @@ def own_sections(file: Path, parent: Path) -> dict[str, Any]:
 
     Raises UserError for a file that is not there, or does not extend that one.
     """
+    above, own = layer(file, parent)
+    if above.resolve() == parent.resolve():
+        return own
+    return overlaid(own_sections(above, parent), own)
+
+
+def layer(file: Path, parent: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the file that a run file is laid over, and what it says itself.
+
+    Raises UserError for a file that cannot be read, or extends none; `parent` is the one wanted.
+    """
     try:
         own = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -170,10 +184,7 @@ def own_sections(file: Path, parent: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {file}: {error}") from error
     if "extends" not in own:
         raise UserError(f"{file} does not extend {parent}")
-    above = file.parent / str(own.pop("extends"))
-    if above.resolve() == parent.resolve():
-        return own
-    return overlaid(own_sections(above, parent), own)
+    return file.parent / str(own.pop("extends")), own
 
 
 def without_people(parent: Run, own: Mapping[str, Any], few: Path) -> dict[str, Any]:

@@ -6,13 +6,14 @@ the runs; `Bench` then finds them made. A run begins as soon as what it inherits
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lskd.lab import world
 from lskd.lab.course import Course
-from lskd.lab.jobs import side_by_side
+from lskd.lab.jobs import killed, side_by_side
 from lskd.progress import Lines
 from lskd.reproduce import foreign
 from lskd.reproduce.answers import BASE, SHORT, STUDENT
@@ -32,19 +33,23 @@ class Job:
 def ahead(courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int) -> None:
     """Make the runs of some seeds, and what experiments train beside them, `jobs` at a time.
 
-    The world is there already. Raises what a run raises, once those beside it have ended.
+    The world is there already. Raises what a run raises, once those beside it have ended, and
+    UserError if a process is killed.
     """
+    running: dict[Future[None], str] = {}
     with side_by_side(jobs) as pool:
         try:
-            _make(pool, planned(courses, experiments))
+            _make(pool, planned(courses, experiments), running)
+        except BrokenProcessPool as error:
+            raise killed(running, jobs) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _make(pool: Executor, waiting: dict[str, Job]) -> None:
+def _make(pool: Executor, waiting: dict[str, Job], running: dict[Future[None], str]) -> None:
+    """Make what waits for its turn; `running` is what is submitted and not yet known as made."""
     done: set[str] = set()
-    running: dict[Future[None], str] = {}
     while waiting or running:
         for name in [name for name, job in waiting.items() if done.issuperset(job.needs)]:
             job = waiting.pop(name)
@@ -104,4 +109,5 @@ def _bench(course: Course, name: str) -> Bench:
     """Return the lab at hand for one seed; what is told begins with `name`."""
     folder, run = course.file.with_suffix(""), course.loaded()
     shown = Lines("plain", f"{name}: ")
-    return Bench(folder, course.home, world.read(course.world), {course.seed: run}, shown)
+    scenes, runs = world.read(course.world), {course.seed: run}
+    return Bench(folder, course.home, scenes, runs, shown, changes=course.changes)

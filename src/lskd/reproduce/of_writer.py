@@ -1,8 +1,9 @@
 """Table 5 and Figure 5: students that write, against their teacher.
 
-They are read, not made: judges who compared a student of `generative.toml` with the teacher leave
-`comparisons.parquet` in a folder of its run, and `lskd answers` leaves a page of answers. The run
-lies in the lab's home or beside it.
+They are read, not made: `asked.toml` tells the commands by which judges compare a student of
+`generative.toml` with the teacher. They leave `comparisons.parquet` in the folder of a contest, and
+`lskd answers` leaves a page of answers, beside the lab's home or in it, or in a folder of the run
+of either file.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from lskd.reproduce.experiment import Experiment, Figure, Line, Measured
 from lskd.reproduce.paper import reported
 from lskd.types import Comparison
 
-RUN = "generative"
+RUN, ASKED, CONTEST = "generative", "asked", "contest"
 COMPARISONS, PANEL = "comparisons.parquet", "panel.html"
 
 
@@ -44,7 +45,10 @@ def preferred(bench: Bench, experiment: Experiment) -> Measured:
     for first, second in dict.fromkeys((row.first, row.second) for row in found.rows):
         rows = {row.aspect: row for row in found.rows if (row.first, row.second) == (first, second)}
         lines += _lines([rows[aspect] for aspect in ASPECTS], first, second)
-    told = "The lab's judges are simulated: they know the truth, and prefer what is true."
+    told = (
+        "The lab's judges are simulated: they know the truth, and prefer what is true. Questions "
+        "that both answered alike were not put to them, so that ties are fewer than the paper's."
+    )
     return Measured(paper.columns, tuple(lines), (), (told,))
 
 
@@ -72,14 +76,17 @@ def _figure(one: Interval) -> Figure | None:
 
 
 def _made(bench: Bench, name: str) -> list[Path]:
-    """Return files of the run with a student that writes; raises NotThere if there is none."""
-    homes = (bench.home / RUN, bench.home.parent / RUN)
-    found = [file for home in homes for file in sorted(home.glob(f"*/{name}"))]
+    """Return files of that name that judges or students left; raises NotThere if there is none."""
+    around = (bench.home, bench.home.parent)
+    places = [*(f"{run}/*/{name}" for run in (RUN, ASKED)), f"{CONTEST}/{name}"]
+    found = [file for home in around for place in places for file in sorted(home.glob(place))]
     if not found:
         raise NotThere(_wanted(bench))
     return found
 
 
 def _wanted(bench: Bench) -> str:
-    file = bench.folder / f"{RUN}.toml"
-    return f"no student that writes was compared with its teacher yet, in a run of {file}"
+    return (
+        f"no student that writes was compared with its teacher yet; the head of "
+        f"{bench.folder / f'{ASKED}.toml'} tells how, and {bench.folder / f'{RUN}.toml'} trains one"
+    )

@@ -7,6 +7,7 @@ import importlib.resources
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from lskd import table
 from lskd.markdown import grid
@@ -17,8 +18,8 @@ from lskd.reproduce.verdict import Verdict, plain, sentence, verdict
 from lskd.templates import environment
 
 HERE = Path(__file__).parent
-HTML, MARKDOWN = "report.html", "report.md"
-VERDICTS: tuple[Verdict, ...] = ("agrees", "does not agree", "cannot be told", "by construction")
+NAME = "report"
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NOTHING = "–"
 
 
@@ -30,12 +31,13 @@ class Facts:
     notices: tuple[str, ...]
 
 
-def write(folder: Path, findings: Sequence[Finding], facts: Facts) -> Path:
-    """Write report.html and report.md, each whole or not at all, and return the first."""
-    for name, text in ((HTML, render(findings, facts)), (MARKDOWN, markdown(findings, facts))):
-        with table.draft(folder / name) as unfinished:
+def write(folder: Path, findings: Sequence[Finding], facts: Facts, name: str = NAME) -> Path:
+    """Write a page and the same in Markdown, each whole or not at all, and return the first."""
+    made = {".html": render(findings, facts), ".md": markdown(findings, facts)}
+    for ending, text in made.items():
+        with table.draft(folder / f"{name}{ending}") as unfinished:
             unfinished.write_text(text, encoding="utf-8")
-    return folder / HTML
+    return folder / f"{name}.html"
 
 
 def render(findings: Sequence[Finding], facts: Facts) -> str:

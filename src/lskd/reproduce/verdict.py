@@ -1,8 +1,9 @@
 """A claim becomes a plain sentence: agrees in direction, does not, or cannot be told.
 
-A difference agrees if its whole interval is above 0, and does not if its whole interval is below.
+A difference agrees if its whole interval is above 0, and does not if its whole interval is below;
+what the paper did not ask holds or does not, and agrees with nothing.
 What the lab could not have shown otherwise is never called agreement, and neither is what a handful
-of images gives.
+of images gives, or one seed: how much another training would differ is then not known.
 """
 
 import math
@@ -11,8 +12,11 @@ from typing import Literal
 
 from lskd.reproduce.experiment import Claim, Figure
 
-Verdict = Literal["agrees", "does not agree", "cannot be told", "by construction"]
+Verdict = Literal[
+    "agrees", "does not agree", "holds", "does not hold", "cannot be told", "by construction"
+]
 FEWEST = 20  # images: drawn again, fewer say too little of others
+SEEDS = 2  # what a training gives is told from chance by how much seeds differ
 
 
 def verdict(claim: Claim) -> Verdict:
@@ -20,12 +24,12 @@ def verdict(claim: Claim) -> Verdict:
     found = claim.found
     if not claim.learned:
         return "by construction"
-    if not enough(found):
+    if not enough(found) or len(found.seeds) < SEEDS:
         return "cannot be told"
     if found.low > 0:
-        return "agrees"
+        return "holds" if claim.beyond else "agrees"
     if found.high < 0:
-        return "does not agree"
+        return "does not hold" if claim.beyond else "does not agree"
     return "cannot be told"
 
 
@@ -37,8 +41,10 @@ def enough(found: Figure) -> bool:
 def sentence(claim: Claim) -> str:
     """Return a verdict in words, with its numbers."""
     begun = {
-        "agrees": "It holds that" if claim.beyond else "Agrees in direction:",
-        "does not agree": "It does not hold that" if claim.beyond else "Does not agree that",
+        "agrees": "Agrees in direction:",
+        "does not agree": "Does not agree that",
+        "holds": "It holds that",
+        "does not hold": "It does not hold that",
         "cannot be told": "Cannot be told whether",
         "by construction": "By construction, no evidence either way of whether",
     }[verdict(claim)]

@@ -1,7 +1,8 @@
 """`lskd reproduce`: runs what is missing of the lab, measures every experiment, writes one report.
 
-In: a folder of run files. Out: `<home>/reproduce/report.html` and `report.md`. The same command
-again goes on where it was stopped; the report is written anew after each experiment.
+In: a folder of run files. Out: `<home>/reproduce/report.html` and `report.md`; of some experiments
+alone `report-<names>.html` and `.md`. The same command again goes on where it was stopped; the
+report is written anew after each experiment.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from lskd.lab.course import Course, make_world, take
 from lskd.lab.world import Numbers
 from lskd.progress import Display
 from lskd.reproduce import page
-from lskd.reproduce.bench import FOLDER, Bench, begun, parent_file
+from lskd.reproduce.answers import SHORT
+from lskd.reproduce.bench import FOLDER, Bench, begun, layer, parent_file
 from lskd.reproduce.experiment import Experiment, Finding
 from lskd.reproduce.experiments import EXPERIMENTS
 from lskd.reproduce.jobs import ahead
@@ -51,7 +53,7 @@ def reproduce(wanted: Wanted, display: Display) -> Path:
     """
     chosen = selected(wanted.only)
     bench = prepared(wanted, chosen, display)
-    return report(bench, chosen)
+    return report(bench, chosen, "-".join((page.NAME, *wanted.only)))
 
 
 def selected(only: tuple[str, ...]) -> tuple[Experiment, ...]:
@@ -71,6 +73,8 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
     Raises UserError as `lskd run` does.
     """
     file = parent_file(wanted.folder)
+    if not wanted.quick:
+        refuse_lost(wanted, chosen)
     seeds = wanted.seeds[:1] if wanted.quick else wanted.seeds
     first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
     world = make_world(first.world, wanted.numbers, 0, display)
@@ -83,17 +87,32 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
             runs[course.seed] = take(course, world, Annotators(seed=course.seed), display)
         else:
             runs[course.seed] = begun(course, world, display)
-    return Bench(wanted.folder, wanted.home, world, runs, display, wanted.quick)
+    return Bench(wanted.folder, wanted.home, world, runs, display, wanted.quick, wanted.changes)
 
 
-def report(bench: Bench, chosen: tuple[Experiment, ...]) -> Path:
-    """Measure some experiments and return the report of all that was found."""
-    findings: list[Finding] = []
-    file = bench.home / FOLDER / page.HTML
+def refuse_lost(wanted: Wanted, chosen: Sequence[Experiment]) -> None:
+    """Raise UserError for a change to what makes the runs of an experiment differ."""
+    for arm in dict.fromkeys(arm for one in chosen for arm in one.arms if arm.file != SHORT.file):
+        file = wanted.folder / f"{arm.file}.toml"
+        _, own = layer(file, parent_file(wanted.folder))
+        said = [f"{stage}.{key}" for stage, keys in own.items() for key in keys]
+        for change in wanted.changes:
+            name = change.partition("=")[0].strip()
+            for key in said:
+                if f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}."):
+                    raise UserError(
+                        f"--set {change}: {key} is what makes {file} differ; change it there, or "
+                        "choose experiments without it by --only"
+                    )
+
+
+def report(bench: Bench, chosen: tuple[Experiment, ...], name: str = page.NAME) -> Path:
+    """Measure some experiments and return the report, which also tells what is not measured yet."""
+    findings = {one.name: Finding(one, None, "its turn has not come yet") for one in chosen}
     for experiment in chosen:
         bench.display.line("reproduce", experiment.title)
-        findings.append(found(bench, experiment))
-        file = page.write(bench.home / FOLDER, findings, facts(bench))
+        findings[experiment.name] = found(bench, experiment)
+        file = page.write(bench.home / FOLDER, list(findings.values()), facts(bench), name)
     return file
 
 

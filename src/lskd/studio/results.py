@@ -34,7 +34,10 @@ class Fault(BaseModel):
 
 
 class Line(BaseModel):
-    """What judges prefer in one aspect; shares in [0, 1] are of the decided `items`."""
+    """What judges prefer in one aspect; shares in [0, 1] are of the decided `items`.
+
+    `unfinished` items have fewer than the `wanted` judges yet, and are left out.
+    """
 
     first: str
     second: str
@@ -44,6 +47,8 @@ class Line(BaseModel):
     ties: Figure
     items: int
     undecided: int
+    unfinished: int
+    wanted: int
     votes: int
     judges: int
     p: float | None
@@ -89,7 +94,8 @@ def router(desk: Desk) -> APIRouter:
     def found(campaign: str, rule: Rule, how: Bootstrap) -> Preferences:
         within = of_kind(desk, campaign, "compare")
         with turn:
-            return preference.preferences(desk.store.comparisons(within.name), rule, how)
+            given = desk.store.comparisons(within.name)
+            return preference.preferences(given, rule, how, within.overlap)
 
     def rated(campaign: str, how: Bootstrap) -> Likert:
         within = of_kind(desk, campaign, "judge")
@@ -153,6 +159,8 @@ def _lines(found: Preferences) -> list[Line]:
             ties=figure(row.ties),
             items=row.items,
             undecided=row.undecided,
+            unfinished=row.unfinished,
+            wanted=row.wanted,
             votes=row.votes,
             judges=row.judges,
             p=row.p,

@@ -5,7 +5,8 @@ its seeds and its weights of micro-batches by subclass and callback, which is mo
 here, and it goes on from the states of generators that it saved, not from (seed, step).
 
 After a kill at any step, the same call ends in the same weights as if nothing had happened: bit for
-bit on a processor, on a GPU as far as its kernels add in a fixed order.
+bit on a processor, on a GPU as far as its kernels add in a fixed order, and to a rounding where the
+losses of rows depend on those before them, as a verbalizer's do whose `sights_gb` is above 0.
 """
 
 import time

@@ -53,7 +53,8 @@ class Settings(Section):
     """Who asks and who answers: 15 questions an image (section 2.1); 0 for no dialogue.
 
     `at_a_time` questions are asked in one reply; 1 is the paper's one at a time, dearer and better
-    informed.
+    informed. `prompt` asks for them, `system` stands before it: prompts that ship, or text files of
+    yours.
     """
 
     teacher: Annotated[Model, Teacher]

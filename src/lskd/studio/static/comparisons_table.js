@@ -56,6 +56,7 @@ function figures(lines) {
     row("Agreement (alpha)", (line) => share(line.agreement, (number) => number.toFixed(2))),
     row("Items decided", (line) => count(line.items)),
     row("Without majority", (line) => count(line.undecided)),
+    row(`Not yet judged by all (${count(lines[0].wanted)})`, (line) => count(line.unfinished)),
     row("Comparisons", (line) => `${count(line.votes)} by ${count(line.judges)}`),
   ]);
 }
