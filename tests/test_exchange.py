@@ -68,6 +68,8 @@ def test_styles_and_naming_can_be_chosen(done: Path, tmp_path: Path) -> None:
     [
         *((form, ("--naming", "box")) for form in ("hf", "lck", "coco")),
         *((form, ("--images", ".")) for form in ("hf", "llava", "swift", "trl", "coco")),
+        *(("lck", ("--pictures", kind)) for kind in ("plain", "none")),
+        *((form, ("--style", "release")) for form in ("lck", "coco")),
     ],
 )
 def test_an_option_that_does_not_fit_the_format_is_refused(

@@ -8,7 +8,10 @@ import pytest
 from buckets import fsspec, machine
 from export.examples import some
 from lskd import exchange, table
+from lskd.corpora.source import Source
 from lskd.errors import UserError
+from lskd.export import lck
+from lskd.hold import locked
 from lskd.imported import UNFINISHED, filled
 from lskd.run import given_examples
 from lskd.storage import mirror
@@ -71,6 +74,24 @@ def test_another_machine_sees_that_a_corpus_at_a_place_is_not_whole(tmp_path: Pa
     with machine({"LSKD_WORK": str(tmp_path / "first")}):
         assert exchange.corpus(out, []).tables.shards(Example) == ["00000"]
         assert not (first / "corpus" / UNFINISHED).exists()
+
+
+def test_of_two_imports_at_one_place_the_later_is_refused_on_every_machine(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", Path("memory://both/run")
+    lck.write(some(photos), tmp_path / "lck", photos)
+    source = Source(tmp_path / "lck" / lck.NAME, (photos,))
+    with machine({"LSKD_WORK": str(tmp_path / "first")}):
+        with locked([mirror.opened(out)]):
+            with pytest.raises(UserError, match="another lskd is at work in"):
+                exchange.read("lck", source, out)
+            with (
+                machine({"LSKD_WORK": str(tmp_path / "second")}),
+                pytest.raises(UserError, match="another lskd is at work in memory://both/run on "),
+            ):
+                exchange.read("lck", source, out)
+        assert exchange.read("lck", source, out).examples == 4
+    names = fsspec.filesystem("memory").find("/both/run")
+    assert {name.rpartition("/")[2] for name in names} == {"00000.parquet"}  # no lock is left
 
 
 def test_of_two_imports_into_one_folder_the_later_is_refused(tmp_path: Path) -> None:

@@ -355,6 +355,36 @@ def test_a_child_goes_on_by_its_folder_as_by_its_file_and_has_the_same_parents(h
     assert load(Path("grandchild.toml")).parents == (Path("out/child"), Path("out/small"))
 
 
+def test_a_child_of_a_childs_folder_makes_in_its_own_folder_what_it_changes(home: Path) -> None:
+    house.run(SMALL)
+    (home / "child.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    child = house.run(Path("child.toml"))
+    assert child.folders["parse"] == Path("out/small/parse")
+    for parent in ("child.toml", "out/child"):
+        file = home / "grandchild.toml"
+        file.write_text(f'extends = "{parent}"\n[parse]\nmax_words = 50\n')
+        run = load(file)
+        assert run.folders["parse"] == Path("out/grandchild/parse")
+        assert run.folders["generate"] == Path("out/small/generate")
+    changed = ["parse.max_words=50"]
+    by_file, by_folder = load(Path("child.toml"), changed), load(child.own, changed)
+    assert by_folder.folders == by_file.folders
+    assert by_folder.folders["parse"] == Path("out/child/parse")
+    assert load(child.own, ["seed=1"]).folders["images"] == Path("out/child/images")
+
+
+@pytest.mark.parametrize("wrong", ['"out/small"', "{ images = 5 }", '["out/small"]'])
+def test_a_read_from_that_names_no_folders_is_told(home: Path, wrong: str) -> None:
+    run = house.run(SMALL, selection=Selection(until="images"))
+    recorded = run.own / "run.toml"
+    rest = recorded.read_text().replace("[read_from]\n", "")
+    recorded.write_text(f"read_from = {wrong}\n{rest}")
+    (home / "child.toml").write_text('extends = "out/small"\n')
+    for file in (run.own, Path("child.toml")):
+        with pytest.raises(UserError, match=r"run\.toml: .*read_from.*expected a folder for each"):
+            load(file)
+
+
 @pytest.mark.parametrize("wrong", ["3", '"out/small"', "[1]"])
 def test_parents_that_are_no_list_of_folders_are_told(home: Path, wrong: str) -> None:
     run = house.run(SMALL, selection=Selection(until="images"))

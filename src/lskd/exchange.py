@@ -1,6 +1,7 @@
 """What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -14,11 +15,13 @@ from lskd.errors import UserError
 from lskd.export import coco, hf, lck, llava, swift, trl
 from lskd.export.conversation import Talk
 from lskd.export.folder import Written
-from lskd.export.pictures import Look
+from lskd.export.pictures import LOOK, Look
+from lskd.hold import locked
 from lskd.report import dataset
 from lskd.run import Run, load
 from lskd.storage import files
-from lskd.storage.address import shown
+from lskd.storage.address import shown, url_of
+from lskd.storage.lock import is_repository
 from lskd.storage.mirror import opened, push
 from lskd.table import Tables
 from lskd.types import Example, Reject
@@ -26,6 +29,7 @@ from lskd.types import Example, Reject
 Format = Literal["hf", "llava", "swift", "trl", "lck", "coco"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 FOREIGN = ("lck", "sherlock", "visualcomet", "llava")
+UNMARKED = ("lck", "coco")
 UNSPOKEN = ("hf", "lck", "coco")  # no conversations: texts stay as they are
 SHARD = 4096
 
@@ -86,6 +90,10 @@ def write(
         raise UserError(f"{form}: regions are a column of their own; leave out --naming")
     if root is not None and form != "lck":
         raise UserError(f"{form}: images are named as the format wants them; leave out --images")
+    if look.pictures != LOOK.pictures and form == "lck":
+        raise UserError("lck: rows name pictures and hold none; leave out --pictures")
+    if look.marks != LOOK.marks and form in UNMARKED:
+        raise UserError(f"{form}: no region is drawn; leave out --style")
     folder = opened(out)
     written = write_here(source, form, folder, look, talk, root)
     push(folder)
@@ -119,8 +127,9 @@ def read(form: str, source: Source, out: Path) -> Imported:
     """Read a foreign corpus into `out`/corpus, where `lskd export` and a run's `examples` find it.
 
     Rows that cannot be read become Reject rows beside the examples. Raises UserError for an unknown
-    format, an unreadable file, or a folder that already holds a corpus. What is not read to its end
-    is no corpus, and the same call begins anew.
+    format, an unreadable file, a folder that already holds a corpus, or a place at a URL where
+    another process is at work. What is not read to its end is no corpus, and the same call begins
+    anew.
     """
     read_in = foreign(form, source)
     file, folder = source.file, opened(out) / "corpus"
@@ -133,7 +142,7 @@ def read(form: str, source: Source, out: Path) -> Imported:
         raise UserError(f"{file} has no row of that form; the first: {reasons[0]}")
     found = {Example: 0, Reject: 0}
     later = iter(lambda: list(islice(read_in, SHARD)), [])
-    with imported.filled(folder) as draft:
+    with alone(folder.parent), imported.filled(folder) as draft:
         for number, rows in enumerate(chain([first], later)):
             good = [row for row in rows if isinstance(row, Example)]
             bad = [row for row in rows if isinstance(row, Reject)]
@@ -142,6 +151,16 @@ def read(form: str, source: Source, out: Path) -> Imported:
             found[Example] += len(good)
             found[Reject] += len(bad)
     return Imported(folder, found[Example], found[Reject])
+
+
+def alone(out: Path) -> AbstractContextManager[None]:
+    """Hold a place at a URL for one import; on a disk the last step of each tells them apart.
+
+    A repository of the hub is not held, since each sign of life would be a commit. Raises UserError
+    if another process is at work there.
+    """
+    url = url_of(out)
+    return nullcontext() if url is None or is_repository(url) else locked([out])
 
 
 def foreign(form: str, source: Source) -> Iterator[Example | Reject]:

@@ -40,6 +40,7 @@ from lskd.runfile import (
     parents_of,
     parse_set,
     planned,
+    read_from,
     read_sections,
     substituted,
 )
@@ -323,7 +324,13 @@ def load(
     name = out.name if out else file.stem
     own = out or Path("out") / file.stem
     folders = {stage.name: own / stage.name for stage in STAGES}
-    folders |= {stage: located(name) for stage, name in sections.get("read_from", {}).items()}
+    elsewhere = read_from(file, sections)
+    if changes and elsewhere:
+        # Of a run's own folder: what is changed is made there, as by the run's file.
+        before = chain[0][1]
+        same = unchanged(settings, checked(file, before), is_alike(sections, before))
+        elsewhere = {stage: elsewhere[stage] for stage in same if stage in elsewhere}
+    folders |= elsewhere
     # A run's own folder has no `extends`, but names its parents; else they come with theirs below.
     roots = parents_of(file, sections) if len(chain) == 1 else []
     for parent, bare in chain[1:]:
@@ -331,10 +338,9 @@ def load(
         recorded = root / RUN_FILE
         theirs = read_sections(recorded)[0][1] if recorded.exists() else bare
         roots += [root, *parents_of(recorded, theirs)]
-        alike = theirs.get("seed", 0) == seed and theirs.get("examples") == sections.get("examples")
-        same = unchanged(settings, checked(parent, theirs), alike)
-        inherited = theirs.get("read_from", {})
-        folders |= {stage: located(inherited.get(stage, root / stage)) for stage in same}
+        same = unchanged(settings, checked(parent, theirs), is_alike(sections, theirs))
+        inherited = read_from(recorded, theirs)
+        folders |= {stage: inherited.get(stage, root / stage) for stage in same}
     given = given_examples(file, sections)
     if given is not None:
         folders["corpus"] = given / "corpus"
@@ -366,6 +372,15 @@ def given_examples(file: Path, sections: Mapping[str, Any]) -> Path | None:
             "folder, or give that of a run"
         )
     return folder
+
+
+def is_alike(sections: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Return whether two runs have the same seed, and take their examples from the same folder."""
+
+    def folder(one: Mapping[str, Any]) -> Path | None:
+        return located(str(one["examples"])) if "examples" in one else None
+
+    return sections.get("seed", 0) == theirs.get("seed", 0) and folder(sections) == folder(theirs)
 
 
 def unchanged(

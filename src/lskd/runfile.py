@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from lskd.errors import UserError
 from lskd.stage import Stage, check, models_of
 from lskd.stages import STAGES
-from lskd.storage.address import is_url
+from lskd.storage.address import is_url, located
 from lskd.storage.mirror import opened
 from lskd.types import Example
 
 RUN_FILE = "run.toml"
 TOP = ("extends", "seed", "models", "read_from", "parents", "examples", "substituted", "plan")
+OF_ITS_OWN = ("read_from", "parents")  # of a run's folder: where that run, not its child, works
 
 
 def parse_set(change: str) -> tuple[list[str], Any]:
@@ -85,7 +86,8 @@ def read_sections(file: Path, seen: tuple[Path, ...] = ()) -> list[tuple[Path, d
     named = str(own["extends"])
     parent = opened(named) if is_url(named) else file.parent / named
     parents = read_sections(parent, (*seen, file.resolve()))
-    return [(file, overlaid(parents[0][1], own)), *parents]
+    above = {key: value for key, value in parents[0][1].items() if key not in OF_ITS_OWN}
+    return [(file, overlaid(above, own)), *parents]
 
 
 def parents_of(file: Path, sections: Mapping[str, Any]) -> list[Path]:
@@ -97,6 +99,20 @@ def parents_of(file: Path, sections: Mapping[str, Any]) -> list[Path]:
     if not isinstance(given, list) or not all(isinstance(root, str) for root in given):
         raise UserError(f'{file}: parents = {given!r}: expected folders, as ["out/photos"]')
     return [opened(root) for root in given]
+
+
+def read_from(file: Path, sections: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the folders of the stages, by name, that a run's folder takes from other runs.
+
+    Raises UserError unless they are texts.
+    """
+    given = sections.get("read_from", {})
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
+        raise UserError(
+            f"{file}: read_from = {given!r}: expected a folder for each stage, as "
+            'parse = "out/photos/parse"'
+        )
+    return {stage: located(name) for stage, name in given.items()}
 
 
 def substituted(file: Path, sections: Mapping[str, Any]) -> dict[str, str]:

@@ -195,6 +195,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         ('{"item_id": "x"}\n', "x.jsonl:1 is no leak"),
         (json.dumps({**table.plain(LEAKS[0]), "kind": "odd"}), "no kind is called 'odd'"),
         ("[1]", "is no leak"),
+        ("[" * 100_000, "is no leak"),
     ):
         file.write_text(text)
         with pytest.raises(UserError, match=message):

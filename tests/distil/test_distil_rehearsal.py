@@ -112,9 +112,10 @@ def test_a_file_that_is_absent_empty_or_no_json_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no lines: nothing is there to rehearse"):
         rehearsal.prepared(file_of(tmp_path / "old"), tmp_path / "b")
     broken = file_of(tmp_path / "old")
-    broken.write_text("{")
-    with pytest.raises(UserError, match="line 1 is no JSON"):
-        rehearsal.prepared(broken, tmp_path / "c")
+    for text in ("{", "[" * 100_000):
+        broken.write_text(text)
+        with pytest.raises(UserError, match="line 1 is no JSON"):
+            rehearsal.prepared(broken, tmp_path / "c")
     broken.write_bytes(b"\xff\xfe\n")
     with pytest.raises(UserError, match=r"cannot read .*statements\.jsonl"):
         rehearsal.prepared(broken, tmp_path / "d")

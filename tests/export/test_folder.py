@@ -153,6 +153,18 @@ def test_what_a_killed_process_of_the_same_number_left_is_removed(tmp_path: Path
     assert not left.exists() and not older.exists()
 
 
+def test_what_a_process_left_that_was_killed_before_it_wrote_is_removed_later(
+    tmp_path: Path,
+) -> None:
+    long_ago, just_now = (tmp_path / f"out/.begun-0badcafe-{number}" for number in (1, 2))
+    for left in (long_ago, just_now):
+        left.mkdir(parents=True)
+        (left / ".lock").touch()
+    os.utime(long_ago, (0, 0))
+    lck.write(some(tmp_path / "photos"), tmp_path / "out")
+    assert not long_ago.exists() and just_now.exists()
+
+
 def test_a_draft_that_another_host_writes_is_left_alone(tmp_path: Path) -> None:
     other = tmp_path / "out/.unfinished-0badcafe-99999999"  # no process of this host
     other.mkdir(parents=True)

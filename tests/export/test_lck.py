@@ -456,9 +456,10 @@ def test_a_file_that_is_a_json_list_is_read_too(tmp_path: Path, root: Path) -> N
 def test_a_missing_file_and_a_broken_list_are_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         list(lck.read(tmp_path / "none.jsonl"))
-    (tmp_path / "broken.json").write_text("[{")
-    with pytest.raises(UserError, match="neither JSON lines nor a JSON list"):
-        list(lck.read(tmp_path / "broken.json"))
+    for broken in ("[{", "[" * 100_000):
+        (tmp_path / "broken.json").write_text(broken)
+        with pytest.raises(UserError, match="neither JSON lines nor a JSON list"):
+            list(lck.read(tmp_path / "broken.json"))
 
 
 def test_only_the_styles_that_are_asked_for_are_written(tmp_path: Path) -> None:

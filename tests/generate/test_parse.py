@@ -237,10 +237,27 @@ def test_a_heading_is_no_rationale() -> None:
 @pytest.mark.parametrize(
     "before", ['{"triples": [\n', "Question: Why [0]?\nAnswer: So.\n", "q", "-"]
 )
-def test_a_line_of_a_hundred_thousand_blanks_takes_no_time(before: str) -> None:
+def test_a_line_of_ten_times_the_blanks_takes_about_ten_times_as_long(before: str) -> None:
+    def seconds(blanks: int) -> float:
+        began = time.process_time()
+        pieces(f"{before}{' ' * blanks}x")
+        return time.process_time() - began
+
+    few = min(seconds(10_000) for _ in range(3))
+    assert seconds(100_000) < 50 * few  # its square took hours
+
+
+@pytest.mark.parametrize(("before", "sign"), [("", "_"), ("", "*"), ("", "`"), ("- **1. ", "*")])
+def test_a_line_of_a_hundred_thousand_marks_takes_no_time(before: str, sign: str) -> None:
     began = time.process_time()
-    pieces(f"{before}{' ' * 100_000}x")
+    pieces(f"{before}{sign * 100_000}x")
     assert time.process_time() - began < 2  # its square took hours
+
+
+def test_a_heading_with_blanks_before_half_a_line_end_takes_no_time() -> None:
+    began = time.process_time()
+    pieces(f"# Triple 1{' ' * 100_000}\rx")
+    assert time.process_time() - began < 2
 
 
 def test_thoughts_are_no_refusal() -> None:

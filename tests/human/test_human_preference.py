@@ -43,8 +43,13 @@ def voted(question: str, *votes: Preference) -> list[Comparison]:
     return [said(question, f"judge{place}", vote) for place, vote in enumerate(votes)]
 
 
-def overall(comparisons: list[Comparison], rule: Rule = "leave out", how: Bootstrap = FEW) -> Row:
-    return preferences(comparisons, rule, how).rows[ASPECTS.index("overall")]
+def overall(
+    comparisons: list[Comparison],
+    rule: Rule = "leave out",
+    how: Bootstrap = FEW,
+    wanted: int | None = None,
+) -> Row:
+    return preferences(comparisons, rule, how, wanted).rows[ASPECTS.index("overall")]
 
 
 # Two for the teacher, one for the student, one tie, one without majority.
@@ -72,6 +77,37 @@ def test_by_the_other_rule_an_item_without_majority_is_a_tie() -> None:
     assert (row.first_wins.value, row.second_wins.value, row.ties.value) == (0.4, 0.2, 0.4)
 
 
+@pytest.mark.parametrize("rule", ["leave out", "tie"])
+def test_an_item_is_not_decided_before_all_of_its_judges_have_judged_it(rule: Rule) -> None:
+    early = [*voted("f", "second"), *voted("g", "first", "tie"), *voted("h", "second", "second")]
+    row = overall([*FIVE, *early], rule, wanted=3)
+    assert row.unfinished == 3
+    assert row.votes == 15 + 5
+    before = overall(FIVE, rule, wanted=3)
+    assert before.unfinished == 0
+    assert (row.items, row.undecided) == (before.items, before.undecided)
+    assert row.first_wins == before.first_wins and row.p == before.p
+    nobody = overall(early, rule, wanted=3)
+    assert (nobody.items, nobody.undecided, nobody.unfinished) == (0, 0, 3)
+    assert nobody.first_wins.value is None
+
+
+def test_of_rows_alone_as_many_judge_an_item_as_judge_most_items() -> None:
+    row = overall([*FIVE, *voted("f", "second"), *voted("g", "first", "first")])
+    assert (row.wanted, row.items, row.undecided, row.unfinished) == (3, 4, 1, 2)
+    alone = overall([*voted("f", "second"), *voted("g", "first")])
+    assert (alone.wanted, alone.items, alone.unfinished) == (1, 2, 0)
+    more = overall([*voted("f", "first"), *voted("g", "first", "first"), *voted("h", "tie", "tie")])
+    assert (more.wanted, more.items, more.unfinished) == (2, 2, 1)
+    even = overall([*voted("f", "first"), *voted("g", "first", "first")])
+    assert (even.wanted, even.unfinished) == (2, 1)
+
+
+def test_more_judges_than_were_wanted_decide_together() -> None:
+    row = overall(voted("f", "first", "first", "second", "second"), wanted=3)
+    assert (row.items, row.undecided, row.unfinished) == (0, 1, 0)
+
+
 @given(VOTES)
 def test_a_majority_is_more_than_half(votes: list[Preference]) -> None:
     found = majority(votes)
@@ -85,7 +121,7 @@ def test_shares_add_up_and_lie_in_their_intervals(
     votes: list[list[Preference]], rule: Rule
 ) -> None:
     given = [one for place, some in enumerate(votes) for one in voted(f"q{place}", *some)]
-    row = overall(given, rule, Bootstrap(20))
+    row = overall(given, rule, Bootstrap(20), wanted=1)
     assert row.items + (row.undecided if rule == "leave out" else 0) == len(votes)
     shares = [row.first_wins, row.second_wins, row.ties]
     if not row.items:
@@ -192,8 +228,10 @@ def test_the_table_says_shares_rule_and_agreement(tmp_path: Path) -> None:
         f" 50.0 [{100 * (found.rows[3].first_wins.low or 0):.1f}, "
         f"{100 * (found.rows[3].first_wins.high or 0):.1f}] |"
     )
+    assert lines["not yet judged by all (3)"].endswith("| 0 | 0 | 0 | 0 |")
     assert lines["p"] == "| p | – | 0.062 | 0.062 | 1.000 |"
     assert "an item without one is left out" in text
+    assert "An item counts once all of its judges have judged it;" in text
     assert "an item without one counts as a tie" in markdown(preferences(FIVE, "tie", FEW))
     assert "90 % intervals" in markdown(preferences(FIVE, how=Bootstrap(50, 0, 0.9)))
 

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -396,6 +397,54 @@ def test_a_call_that_was_perhaps_not_published_is_not_forgotten(tmp_path: Path) 
         (folder / UNANSWERED).write_text(published)
         Segments(journal, folder).restore()
         assert journal.totals == totals and len(journal.open_calls()) == 1
+
+
+def test_a_call_that_went_into_a_batch_on_another_machine_is_in_it_here(tmp_path: Path) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal, Journal(tmp_path / "b.sqlite") as other:
+        call = ask(journal, b"k")
+        Segments(journal, folder).publish()
+        Segments(other, folder).restore()
+        other.name_batch(other.begin_batch([call], "token"), "of the server")
+        Segments(other, folder).publish()
+        for _ in range(2):
+            Segments(journal, folder).restore()
+            (batch,) = journal.batches()
+            assert (batch.name, batch.calls) == ("of the server", {b"k": call})
+            assert journal.open_calls() == {} and journal.totals == other.totals
+            Segments(journal, folder).publish()
+
+
+def test_a_call_that_was_given_up_here_is_charged_once_when_its_reply_came_elsewhere(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal, Journal(tmp_path / "b.sqlite") as other:
+        late, lost = ask(journal, b"k"), ask(journal, b"k")
+        for call in (late, lost):
+            journal.lose(call, "silent", "")
+        Segments(journal, folder).publish()
+        Segments(other, folder).restore()
+        other.keep(late, b"k", PAID)
+        Segments(other, folder).publish()
+        Segments(journal, folder).restore()
+        assert journal.totals == other.totals and journal.spent() == other.spent()
+        assert journal.spent().unanswered == 1
+
+
+def test_two_threads_may_publish_at_once(tmp_path: Path) -> None:
+    folder, count = tmp_path / "storage", 10
+    with Journal(tmp_path / "a.sqlite") as journal, ThreadPoolExecutor(2) as pool:
+        segments, published = Segments(journal, folder), 0
+        for number in range(count):
+            journal.keep(ask(journal, b"%d" % number), b"%d" % number, PAID)
+            ask(journal, b"open %d" % number)
+            each = [pool.submit(segments.publish) for _ in range(2)]
+            published += sum(one.result() for one in each)
+        assert published == count == len(list(folder.glob("replies-*")))
+        totals = journal.totals
+    with Journal(tmp_path / "b.sqlite") as journal:
+        assert Segments(journal, folder).restore() == count and journal.totals == totals
 
 
 def cut_off(journal: Journal, folder: Path) -> None:

@@ -159,11 +159,12 @@ def test_what_cannot_be_read_of_refcoco_is_told_with_its_row(coco: Path) -> None
         REF | {"ref_id": 4, "image_id": 1, "file_name": "COCO_train2014_000000000001_2.jpg"},
         ["no row"],
         {"what": "ever"},
+        REF | {"ref_id": 5, "raw_image_info": "[" * 100_000},
         REF,
     ]
     captions, reasons = split_up(refcoco.captions(refs(coco, rows)))
     assert [one.id for one in captions] == ["refcoco-train-7"]
-    assert len(reasons) == 6
+    assert len(reasons) == 7
     for told, part in zip(
         reasons,
         [
@@ -172,6 +173,7 @@ def test_what_cannot_be_read_of_refcoco_is_told_with_its_row(coco: Path) -> None
             "no split 'later'",
             "no JSON object",
             "of no form of RefCOCO; its fields are what",
+            "'raw_image_info' is not JSON",
             "missing file COCO_train2014_000000000001.jpg",
         ],
         strict=True,

@@ -49,7 +49,7 @@ def _leak(line: str, where: str) -> Leak:
     try:
         row = json.loads(line)
         leak: Leak = table.converter(Leak)(row)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(
             f"{where} is no leak as `lskd audit --out` writes them: {line!r:.80}"
         ) from error

@@ -121,7 +121,7 @@ def _record(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{place}: {where}: {first['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{place} is no JSON: {error}") from error
     except UserError as error:
         raise UserError(f"{place}: {error}") from error

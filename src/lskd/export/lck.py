@@ -96,7 +96,7 @@ def rows(file: Path) -> Iterator[tuple[int, str, Any]]:
                     yield number, *parsed(line)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is neither JSON lines nor a JSON list: {error}") from error
 
 

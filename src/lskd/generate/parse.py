@@ -21,10 +21,11 @@ from lskd.unicode import mended
 
 PARTS = ("question", "answer", "rationale")
 # "Question:", "**Answer 2**:", "3. _Rationale_:" and the like, at the start of a line. None has
-# quotes, as keys of JSON have: what cannot be read as JSON is no text with parts.
+# quotes, as keys of JSON have: what cannot be read as JSON is no text with parts. A run of
+# signs is taken whole ("++"), never shared out between two groups: that would take its square.
 MARKER = re.compile(
-    r"^[ \t]*(?:[-•>#]+[ \t]*|\*[ \t]+)?(?:(?P<opened>[*_`]+)[ \t]*)?(?:\(?\d+[.)][ \t]*)?"
-    r"(?P<inner>[*_`]*)(?P<part>question|answer|rationale|q|a|r)(?:[ \t]*#?\d+)?"
+    r"^[ \t]*(?:[-•>#]+[ \t]*|\*[ \t]+)?(?:(?P<opened>[*_`]++)[ \t]*)?(?:\(?\d+[.)][ \t]*)?"
+    r"(?P<inner>[*_`]*+)(?P<part>question|answer|rationale|q|a|r)(?:[ \t]*#?\d+)?"
     r"(?P<closed>[*_`]*[ \t]*[:：][*_`]*)[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -33,7 +34,7 @@ MARKER = re.compile(
 HEADING = re.compile(
     r"^[ \t]*(?:[-*_=]{3,}|```[a-z]*|(?:[#*_]+[ \t]*)?#?[0-9]{1,3}[.):]?[*_:]*|"
     r"(?:[#*_]+[ \t]*)?(?:triple|example|set)[ \t]*#?[0-9]{1,3}[.):]?[*_:]*|"
-    r"[#*_]+[ \t]*(?:triple|example|set)[ \t]*#?[0-9]{1,3}\b[^\r\n]*)[ \t]*\r?$",
+    r"[#*_]+[ \t]*(?:triple|example|set)[ \t]*#?[0-9]{1,3}\b[^\r\n]*+)[ \t]*\r?$",
     re.IGNORECASE | re.MULTILINE,
 )
 NUMBER = re.compile(r"[\s#*_]*[0-9]+[.):*_]*\s*")

@@ -145,7 +145,7 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
     if url is None:
         yield
         return
-    if url.startswith("hf://") and not url.startswith(BUCKETS):
+    if is_repository(url):
         raise UserError(
             f"no run works in {url}: each write to a repository of the hub is a commit, and so "
             "would be its lock's sign of life every 20 seconds; work on a disk or in a bucket, and "
@@ -173,6 +173,11 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
         paid.close()
         with contextlib.suppress(UserError):
             lock.release()
+
+
+def is_repository(url: str) -> bool:
+    """Return whether a place is a repository of the hub, where each write is a commit."""
+    return url.startswith("hf://") and not url.startswith(BUCKETS)
 
 
 def lost(folder: Path) -> UserError:

@@ -176,5 +176,5 @@ def _split_of(file: Path) -> str:
 def _inner(value: object, what: str) -> Mapping[str, object]:
     try:
         return mapping(json.loads(str(value)), what)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Wrong(f"{what} is not JSON: {error}") from error
