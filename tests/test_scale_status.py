@@ -206,13 +206,17 @@ def test_a_lock_says_who_holds_it_for_as_long_as_it_is_held(tmp_path: Path) -> N
 def test_looking_at_a_run_never_keeps_it_from_beginning(tmp_path: Path) -> None:
     looker = (
         "import time; from pathlib import Path; from lskd.holder import holder\n"
-        f"while True: holder(Path({str(tmp_path)!r})); time.sleep(0.001)"
+        f"folder = Path({str(tmp_path)!r}); holder(folder); print('looking', flush=True)\n"
+        "while True: holder(folder); time.sleep(0.001)"
     )
-    with subprocess.Popen([sys.executable, "-c", looker]) as process:
+    command = [sys.executable, "-c", looker]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            time.sleep(1.0)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "looking\n"
             for _ in range(50):
                 with locked([tmp_path]):
                     pass
+            assert process.poll() is None
         finally:
             process.kill()

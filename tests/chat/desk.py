@@ -259,6 +259,8 @@ async def control(request: web.Request) -> web.Response:
             desk.planned = argument
         case "reset":
             desk.reset(argument)
+        case "complete":
+            desk.batch_seconds = 0.0
         case "calls":
             return web.json_response(len(desk.arrivals))
     return web.json_response(asdict(desk.tally()))

@@ -119,6 +119,10 @@ class Server:
         """Forget all counts, batches and misbehaviours."""
         self._control("reset", latency)
 
+    def complete_batches(self) -> None:
+        """Let batches be complete from now on."""
+        self._control("complete", None)
+
     def calls(self) -> int:
         """Return the number of calls so far: a small question, to be asked often."""
         return int(self._control("calls", None))

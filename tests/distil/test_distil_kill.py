@@ -12,7 +12,7 @@ from forked import begun
 from lskd.blip2 import files
 
 CHANGES: dict[str, Any] = {
-    "steps": 24,
+    "steps": 60,
     "save_every": 4,
     "swaps": 0.5,
     "average": 0.9,

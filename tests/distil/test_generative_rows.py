@@ -184,7 +184,6 @@ def test_a_random_prefix_is_at_most_half_and_cuts_no_tag(text: str, seed: int) -
     assert said.target
     count = said.prompt.count
     assert count("[") == count("]")
-    assert marking.named(said.prompt) + marking.named(said.target) or not marking.named(text)
     plain = [one for one in text.split() if not one.startswith("[") and not one.endswith("]")]
     if len(plain) == len(text.split()):
         assert len(said.prompt.split()) <= max(1, len(plain) // 2)

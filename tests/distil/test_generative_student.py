@@ -58,7 +58,7 @@ def test_choices_are_ranked_by_their_likelihood_as_answers(
     lines = [Line(0, prompt, choice) for choice in CHOICES]
     expected = [math.exp(value) for value in student.writer.likelihoods(sights, lines)]
     assert scores == pytest.approx(expected, rel=1e-5) and all(0 < one < 1 for one in scores)
-    assert ask.Ranker.__name__ and isinstance(student, ask.Ranker | ask.Speaker)
+    assert isinstance(student, ask.Ranker) and isinstance(student, ask.Speaker)
     assert student.rank(pixels, REGIONS[::-1], QUESTION, CHOICES) == pytest.approx(scores, rel=1e-4)
     swapped = [REGIONS[1], REGIONS[0]]
     other = [Region(n, one.box, "", "", 1.0) for n, one in enumerate(swapped)]

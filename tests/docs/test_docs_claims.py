@@ -65,7 +65,8 @@ def test_every_option_in_running_text_is_one_of_its_command() -> None:
             words = said.split()[1:]
             while words and hasattr(command, "commands") and words[0] in command.commands:
                 command = command.commands[words.pop(0)]
-            assert command is not get_command(app) or said.startswith("lskd --"), f"{page}: {said}"
+            # A group is named as such only to say that all commands have an option.
+            assert not hasattr(command, "commands") or said.startswith("lskd --"), f"{page}: {said}"
             known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
             given = {word.split("=")[0] for word in words if word.startswith("--")}
             assert given <= known | {"--help"}, f"{page}: {said}"

@@ -53,8 +53,9 @@ def leased(ledger: RemoteLedger, key: bytes) -> int:
 
 
 @pytest.fixture
-def service(journal: Journal) -> Iterator[Service]:
-    with serving(journal, silence=1.0) as service:
+def service(request: pytest.FixtureRequest, journal: Journal) -> Iterator[Service]:
+    """Serve the journal; a worker is given up after a second, or what a test's parameter says."""
+    with serving(journal, silence=getattr(request, "param", 1.0)) as service:
         yield service
 
 
@@ -107,13 +108,14 @@ def test_a_reply_that_is_told_twice_is_kept_and_charged_once(
     assert journal.spent().calls == 1
 
 
+@pytest.mark.parametrize("service", [3.0], indirect=True)  # a busy machine beats late
 def test_the_claims_of_a_silent_worker_expire_and_its_late_reply_is_charged_but_stands_back(
     ledgers: Pair, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = ledgers
     call = leased(one, b"k")
     started = time.monotonic()
-    time.sleep(2.0)
+    time.sleep(4.0)
     assert isinstance(now(other.claim(b"k", MOST, LIMITS)), Wait)  # it beats: it is alive
     one.close()
     while not isinstance(answer := now(other.claim(b"k", MOST, LIMITS)), Leased):
@@ -168,9 +170,8 @@ def test_one_budget_and_one_concurrency_hold_for_all_workers(
     fifth = leased(other, b"e")  # four at a time: it waits for a place
     assert time.monotonic() - started >= 0.29
     thread.join()
-    for call, key in ((calls[2], b"c"), (fifth, b"e")):
+    for call in (calls[2], fifth):
         now(one.lose(call, "cut", ""))
-        assert key not in (b"",)
     now(other.lose(calls[1], "cut", ""))
     now(other.lose(calls[3], "cut", ""))
     refused = now(one.claim(b"f", MOST, LIMITS))  # 4 x 0.5 may be spent of 2.0
@@ -292,7 +293,7 @@ def test_a_batch_that_a_worker_waits_for_may_give_money_back_after_a_drivers_res
     tmp_path: Path,
 ) -> None:
     file, secret = tmp_path / "j.sqlite", "t" * 43
-    with Server(batch_seconds=4.0) as server, ThreadPoolExecutor(1) as threads:
+    with Server(batch_seconds=600.0) as server, ThreadPoolExecutor(1) as threads:
         with Journal(file) as journal, serving(journal, token=secret) as service:
             port = int(service.address.url.rpartition(":")[2])
             ledger = RemoteLedger(service.address, tmp_path / "unsent", patience=30.0)
@@ -306,6 +307,7 @@ def test_a_batch_that_a_worker_waits_for_may_give_money_back_after_a_drivers_res
                 while not held.done() and journal.in_flight < 3:
                     time.sleep(0.02)
                 assert not held.done()
+                server.complete_batches()
                 assert all(reply.error is None for (reply,) in held.result())
                 assert (journal.spent().calls, journal.in_flight) == (3, 0)
                 teacher.close()

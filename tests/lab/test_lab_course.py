@@ -1,6 +1,5 @@
 """One short course of the lab: scenes to evaluated student, with bars that a short one can meet."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from lskd.reproduce.bench import Bench
 from lskd.reproduce.experiments import EXPERIMENTS
 from lskd.reproduce.work import QUICK, report
 from lskd.run import Run
-from lskd.types import Example, Fit, Student, Triple
+from lskd.types import Example, Fit, Outcome, Student, Triple
 
 BASE = Path(__file__).parents[2] / "src" / "lskd" / "lab" / "base"
 # A minute or two on a core: a twentieth of the scenes and few steps of runs/lab.toml.
@@ -69,8 +68,9 @@ def test_a_course_ends_in_a_critic_a_student_and_a_table(done: Run) -> None:
     assert Path(student.folder, "student.toml").is_file()
     kept = sum(tables.count(Example, shard) for shard in tables.shards(Example))
     assert kept == student.examples
-    summary = json.loads((done.folders["evaluate"] / "summary.json").read_text())
-    assert "student" in json.dumps(summary)
+    rows = [row for shard in tables.shards(Outcome) for row in tables.read(Outcome, shard)]
+    told = {row.benchmark for row in rows if row.model == "student" and row.value is not None}
+    assert told == {"vcr", "sherlock", "visualcomet", "aokvqa", "snli_ve", "visual7w"}
 
 
 def test_the_critic_of_a_short_course_ranks_what_people_accept_above_the_rest(done: Run) -> None:
@@ -85,9 +85,9 @@ def test_about_45_percent_of_a_short_course_is_acceptable(done: Run, scenes: Wor
     found = measures.filtering(done, scenes)
     assert 37 < found.every.value < 53
     assert found.every.low < found.every.value < found.every.high
-    # A few dozen triples: their 95 % interval is left once in twenty courses, twice as far hardly.
+    # A few dozen triples: their 95 % interval is left once in twenty courses, by so much hardly.
     width = found.random.high - found.random.low
-    assert abs(found.random.value - found.every.value) < width
+    assert abs(found.random.value - found.every.value) < width / 2 + 3
 
 
 def test_the_base_is_at_chance_on_localised_choice_and_texts_tell_nothing(
@@ -103,9 +103,12 @@ def test_the_base_is_at_chance_on_localised_choice_and_texts_tell_nothing(
 
 def test_questions_about_held_out_combinations_are_answered_apart(done: Run, scenes: World) -> None:
     held = measures.evaluated(done, scenes.folder, "held")
+    (vcr,) = held.trials
+    asked = {item.image_id for item in vcr.items}
+    assert vcr.name == "vcr" and asked
+    assert asked <= {scene.image_id for scene in scenes.of("held")}
     gained = measures.gain(held, "vcr", "answer")
     assert gained.low <= gained.value <= gained.high
-    assert {one.name for one in held.trials} == {"vcr"}
 
 
 def test_the_same_course_again_trains_and_asks_nothing(

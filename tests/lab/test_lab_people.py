@@ -24,12 +24,19 @@ from lskd.lab.teacher import Habits, SimulatedTeacher
 from lskd.lab.world import World
 from lskd.picture import Picture
 from lskd.protocols import Conversation
+from lskd.run import Run
 from lskd.types import Image, Region, Regions, Reject, Reply, Triple
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> World:
     return small_world(tmp_path_factory.mktemp("world"), train=80, test=4)
+
+
+@pytest.fixture(scope="module")
+def run(scenes: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a run on that world by people and a teacher as they are by default."""
+    return begun(scenes, tmp_path_factory.mktemp("run") / "out")
 
 
 def pictures(scenes: World) -> list[Picture]:
@@ -71,8 +78,7 @@ def test_a_describer_of_another_world_says_so(scenes: World) -> None:
         SceneDescriber(str(scenes.folder), kind_errors=1.5)
 
 
-def accepted(made: World, run_out: Path, *changes: str) -> tuple[float, int]:
-    run = begun(made, run_out, *changes)
+def accepted(made: World, run: Run) -> tuple[float, int]:
     right = count = rejected = 0
     for shard in run.tables.shards(Triple):
         rows = run.tables.read(Triple, shard), run.tables.read(Regions, shard)
@@ -90,15 +96,13 @@ def test_without_mistakes_every_triple_of_the_pipeline_is_acceptable(
     rates = {"place_errors": 0.0, "kind_errors": 0.0, "use_errors": 0.0, "answer_errors": 0.0}
     changes = [f"models.scene.{name}={rate}" for name, rate in rates.items()]
     changes.append("models.teacher.hallucinations=0.0")
-    share, count = accepted(scenes, tmp_path / "out", *changes)
+    share, count = accepted(scenes, begun(scenes, tmp_path / "out", *changes))
     assert count > 80 * 12 - 10  # a phrase that fits two regions is a reject
     assert share > 0.99  # two things alike in every word cannot be told apart by phrase
 
 
-def test_by_default_about_45_percent_of_triples_are_acceptable(
-    scenes: World, tmp_path: Path
-) -> None:
-    share, _ = accepted(scenes, tmp_path / "out")
+def test_by_default_about_45_percent_of_triples_are_acceptable(scenes: World, run: Run) -> None:
+    share, _ = accepted(scenes, run)
     assert 0.38 < share < 0.52  # 45 +/- 5 on a full world; this one is small
 
 
@@ -106,13 +110,13 @@ def test_without_phrases_the_teacher_guesses_and_is_mostly_wrong(
     scenes: World, tmp_path: Path
 ) -> None:
     few = 'generate.descriptors=["concepts", "narratives", "dialogue"]'
-    share, count = accepted(scenes, tmp_path / "out", few, 'generate.styles=["id"]')
+    less = begun(scenes, tmp_path / "out", few, 'generate.styles=["id"]')
+    share, count = accepted(scenes, less)
     assert count > 200
     assert share < 0.25
 
 
-def test_later_turns_never_repeat_a_triple(scenes: World, tmp_path: Path) -> None:
-    run = begun(scenes, tmp_path / "out")
+def test_later_turns_never_repeat_a_triple(run: Run) -> None:
     for shard in run.tables.shards(Reply):
         texts: dict[str, list[str]] = {}
         for reply in run.tables.read(Reply, shard, "generate"):
@@ -123,8 +127,9 @@ def test_later_turns_never_repeat_a_triple(scenes: World, tmp_path: Path) -> Non
             assert len(set(asked)) == len(asked)
 
 
-def test_annotators_err_at_their_rate_and_their_file_is_read(scenes: World, tmp_path: Path) -> None:
-    run = begun(scenes, tmp_path / "out")
+def test_annotators_err_at_their_rate_and_their_file_is_read(
+    scenes: World, run: Run, tmp_path: Path
+) -> None:
     file = tmp_path / "judgments.parquet"
     found = judge(run, scenes, Annotators(errors=0.0, unsure=0.0), file)
     given = judgments.read(file)
@@ -138,8 +143,7 @@ def test_annotators_err_at_their_rate_and_their_file_is_read(scenes: World, tmp_
     assert sum(a.qa != b.qa for a, b in zip(given.judgments, doubtful, strict=True)) > 40
 
 
-def test_a_random_critic_is_random_and_the_same_again(scenes: World, tmp_path: Path) -> None:
-    run = begun(scenes, tmp_path / "out")
+def test_a_random_critic_is_random_and_the_same_again(run: Run) -> None:
     triples = run.tables.read(Triple, run.tables.shards(Triple)[0])
     (first,) = RandomCritic().score([None], [triples])  # type: ignore[list-item]
     (again,) = RandomCritic().score([None], [triples])  # type: ignore[list-item]

@@ -56,10 +56,11 @@ def test_tints_become_louder_and_little_else_moves(stills: list[Still], tmp_path
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         first = task.losses(louder, range(16), generator)
+    before = heard(louder, stills[:8])
     fit(task, len(stills), recipe, tmp_path, lambda text: None, lambda n: None)
     with torch.no_grad():
         last = task.losses(louder, range(16), generator)
         spread = louder.before(torch.zeros(1, 3, 144, 144)).square().mean()
     assert dict(last.parts)["frames"] < 0.6 * dict(first.parts)["frames"]
     assert dict(last.parts)["moved"] < 0.2 * spread
-    assert 0 <= heard(louder.eval(), stills[:8]) <= 1
+    assert heard(louder.eval(), stills[:8]) > before

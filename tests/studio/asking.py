@@ -23,10 +23,10 @@ SIZE = (320, 200)
 BOXES = (Box(20, 20, 120, 180), Box(160.5, 40, 300, 160))
 OUTLINE = (160.5, 40.0, 300.0, 100.0, 230.0, 160.0)
 SAID = (
-    ("what is [0] ?", "a person", (0,)),
-    ("what is [1] ?", "a dog", (1,)),
-    ("does [0] feel comfortable ?", "yes", (0,)),
-    ("what is [7] ?", "a cup", (7,)),
+    ("what is [0] ?", "a person", "it stands", (0,)),
+    ("what is [1] ?", "a dog", "it barks", (1,)),
+    ("does [0] feel comfortable ?", "yes", "it smiles", (0,)),
+    ("what is [7] ?", "a cup", "it is small", (7,)),
 )
 
 
@@ -51,8 +51,8 @@ def run_of(folder: Path) -> Run:
         Region(1, BOXES[1], "dog", "a blue dog", 0.8, (OUTLINE,)),
     )
     triples = [
-        Triple(f"{first}-{n}", f"{first}-r", first, "id", question, answer, "it is", ids)
-        for n, (question, answer, ids) in enumerate(SAID)
+        Triple(f"{first}-{n}", f"{first}-r", first, "id", question, answer, rationale, ids)
+        for n, (question, answer, rationale, ids) in enumerate(SAID)
     ]
     for record, rows in ((Image, images), (Regions, [Regions(first, regions)]), (Triple, triples)):
         table.write(record, run.tables.file(record, "00000"), rows)

@@ -43,7 +43,8 @@ def opened(context: BrowserContext, desk: Desk, address: str) -> Page:
 
 
 def expect_done(page: Page, number: int) -> None:
-    expect(page.locator("#progress")).to_have_text(re.compile(f"^{number} of "))
+    # What was kept while the server was away is sent again after a pause, which grows.
+    expect(page.locator("#progress")).to_have_text(re.compile(f"^{number} of "), timeout=30_000)
 
 
 def kept(desk: Desk, number: int) -> list[Judgment]:
@@ -170,7 +171,7 @@ def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(
     again = desk_of(tmp_path, run)
     with served(again, port):
         expect_done(page, 3)
-        expect(page.locator("#waiting")).to_be_hidden()
+        expect(page.locator("#waiting")).to_be_hidden(timeout=30_000)
         expect(page.locator("#work")).to_be_visible()
         said = [(one.qa, one.rationale) for one in kept(again, 3)]
         kinds = [entry.kind for entry in again.store.entries("judge")]
@@ -199,7 +200,7 @@ def test_answers_on_their_way_wait_until_a_changed_consent_text_is_agreed_to(
         return len(refused) == 2
 
     with served(again, int(address.rpartition(":")[2])):
-        with page.expect_response(twice):
+        with page.expect_response(twice, timeout=30_000):
             pass
         assert refused == [403, 403]
         expect(page.locator("#waiting")).to_have_text(re.compile("is kept here"))

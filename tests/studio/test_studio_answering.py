@@ -67,6 +67,7 @@ def test_questions_are_drawn_by_seed_and_spread_over_images(desk: Desk) -> None:
 def test_a_student_that_ranks_picks_the_likeliest_with_its_reason(desk: Desk) -> None:
     assert desk.run is not None
     ranks, writes = desk.students
+    reasons = {answer: rationale for _, answer, rationale, _ in asking.SAID}
     for asked in (one for one in questions(desk.run, 4, 0) if len(one.choices) > 1):
         said = answered(desk, ranks, asked)
         pixels = desk.photographs.pixels(asked.example.image_id)
@@ -74,7 +75,8 @@ def test_a_student_that_ranks_picks_the_likeliest_with_its_reason(desk: Desk) ->
         texts = [one.answer for one in asked.choices]
         question, regions = asked.example.question, asked.example.regions
         ranked = desk.examiner.ask("ranks", pixels, regions, question, texts).ranked
-        assert (said.system, said.answer, said.rationale) == ("ranks", ranked[0].choice, "it is")
+        best = ranked[0].choice
+        assert (said.system, said.answer, said.rationale) == ("ranks", best, reasons[best])
         wrote = desk.examiner.ask("writes", pixels, regions, question, []).wrote
         own = answered(desk, writes, asked)
         assert wrote is not None

@@ -82,7 +82,7 @@ def test_a_picture_of_the_run_comes_with_its_regions_and_questions(
     assert (found["kept"], found["width"], found["height"]) == (True, *asking.SIZE)
     assert [region["id"] for region in found["regions"]] == [0, 1]
     # The question about [7] is left out: the picture has no such region.
-    assert [prompt["question"] for prompt in found["prompts"]] == [q for q, _, _ in asking.SAID[:3]]
+    assert [prompt["question"] for prompt in found["prompts"]] == [q for q, *_ in asking.SAID[:3]]
     assert found["prompts"][0]["choices"] == ["a person", "a dog", "yes"]
     assert found["prompts"][1]["choices"] == ["a dog", "a person", "yes"]
     assert error(visitor.get("/api/ask/images/0123456789abcdef")).startswith("this picture is not")

@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 from house_of_studio import run_of
+from typer.testing import CliRunner
 
 from forked import Started, at_work
-from lskd import table
+from lskd import cli, table
 from lskd.human.store import Store
 from lskd.runfile import RUN_FILE
 from lskd.types import Sample, Triple
@@ -48,7 +49,7 @@ def answered(address: str) -> httpx.Response:
     while True:
         try:
             return httpx.get(address, trust_env=False, follow_redirects=True)
-        except httpx.ConnectError:
+        except httpx.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -59,6 +60,7 @@ def test_the_printed_address_opens_the_studio_and_ctrl_c_ends_it(folder: Path) -
         assert line.startswith("studio: http://127.0.0.1:")
         page = answered(line.split()[1])
         assert page.status_code == 200 and "Explore" in page.text
+        assert "server" not in page.headers  # what serves it is nobody's business
         assert (folder / "studio" / "people.sqlite").exists()
         started.signal(signal.SIGINT)
         done = started.ended(30)
@@ -119,10 +121,17 @@ def test_runs_that_share_a_database_have_a_campaign_each(tmp_path: Path) -> None
 def test_what_is_wrong_is_told_in_one_line(
     folder: Path, options: tuple[str, ...], told: str
 ) -> None:
-    with studio(folder, *options) as started:
-        done = started.ended(60)
+    done = CliRunner().invoke(cli.app, ["studio", str(folder), *options])
+    assert done.exit_code == 2
     assert done.stdout == "" and done.stderr.startswith("error: ") and told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_command_of_its_own_says_no_more_than_that_line(folder: Path) -> None:
+    with studio(folder, "--student", ".") as started:
+        done = started.ended(60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 def test_a_port_that_is_taken_is_told(folder: Path) -> None:

@@ -150,14 +150,45 @@ def test_rejects_are_found_by_stage_reason_and_text(catalogue: Catalogue) -> Non
     assert found[0].image_id and found[0].source.startswith(found[0].image_id)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['"', "'", "*", "AND", "NOT x", "a OR", "(", "^", "-x", "col:x", "%", "_", "\\", "\0", "{}"],
-)
-def test_no_text_is_taken_for_an_operator(catalogue: Catalogue, text: str) -> None:
-    for ask in (catalogue.images, catalogue.triples, catalogue.rejects):
-        assert ask(Wanted(text=text), Turn()).count >= 0
-    assert catalogue.rejects(Wanted(text="%"), Turn()).count == 0
+def told(texts: list[str], wanted: str, full_text: bool) -> bool:
+    """Return whether texts hold all words of another: parts of them, or all and one's beginning."""
+    words = wanted.replace("\0", " ").lower().split()
+    if not full_text:
+        return all(any(word in text.lower() for text in texts) for word in words)
+    plain = [f" {' '.join(re.findall('[a-z0-9]+', text.lower()))} " for text in texts]
+    sought = [f" {' '.join(re.findall('[a-z0-9]+', word))} " for word in words]
+    ends = [*sought[:-1], *(one.rstrip() for one in sought[-1:])]
+    # A word without letters says nothing; where there is no other, nothing is found.
+    said = [end for word, end in zip(sought, ends, strict=True) if word.strip()]
+    return (not words or bool(said)) and all(any(one in text for text in plain) for one in said)
+
+
+OPERATORS = ['"', "'", "*", "AND", "NOT x", "a OR", "(", "^", "-x", "col:x", "%", "_", "\\", "{}"]
+
+
+@pytest.mark.parametrize("text", [*OPERATORS, 'near "', 'near " [1]', "\0"])
+def test_no_text_is_taken_for_an_operator(run: Run, catalogue: Catalogue, text: str) -> None:
+    held = [
+        row
+        for row in rows(run, Triple)
+        if told([row.question, row.answer, row.rationale], text, catalogue.full_text)
+    ]
+    assert catalogue.triples(Wanted(text=text), Turn()).count == len(held)
+    # What descriptors say holds none of these, or where triples do.
+    of_images = {row.image_id for row in held}
+    assert catalogue.images(Wanted(text=text), Turn()).count == len(of_images)
+    rejects = [row for stage in ("parse", "corpus") for row in rows(run, Reject, stage)]
+    whole = text.replace("\0", "").lower()
+    places = [f"{one.text}\n{one.reason}\n{one.source}".lower() for one in rejects]
+    assert catalogue.rejects(Wanted(text=text), Turn()).count == sum(whole in p for p in places)
+
+
+def test_a_mark_is_found_where_it_stands_and_only_there(catalogue: Catalogue) -> None:
+    counts = {
+        text: catalogue.triples(Wanted(text=text), Turn()).count for text in ('"', "_", "%", "AND")
+    }
+    # Full text search knows words alone. Each image's third triple has the two others.
+    assert counts == {'"': 0 if catalogue.full_text else 30, "_": 0, "%": 0, "AND": 30}
 
 
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:

@@ -48,7 +48,6 @@ def test_every_answer_has_a_strict_policy(studio: Served) -> None:
             assert "unsafe" not in policy
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["referrer-policy"] == "no-referrer"
-            assert "server" not in answer.headers or answer.headers["server"] != "lskd"
 
 
 def test_no_page_has_inline_script_or_style(studio: Served) -> None:
