@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
-# pip compiles on one core, and compileall on all; a file that no Python reads is passed over.
+# What is used is compiled when it is first imported.
 INSTALL = $(PIP) install --no-compile
-COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 # Where this is set, every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +21,8 @@ demo-light: $(VENV)/.demo
 
 # A file of tests each, torch on one thread: its own would get in each other's way. On two cores
 # three processes, since many tests wait for a server, a browser or a process of their own.
-test: packages lint
+test: packages
+	@$(MAKE) --no-print-directory --jobs 2 lint $(VENV)/.compiled
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 # PostgreSQL and Chromium, where they are missing and may be installed; never fails.
@@ -63,20 +63,22 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --constraint constraints.txt --editable '.[demo]'
-	@$(COMPILE)
+	@touch $@
+
+# Before several processes compile the same at once. What no Python can read is passed over.
+$(VENV)/.compiled: $(VENV)/.dev
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 # torch comes first and by its exact version, so that no other requirement chooses a build of it.
 $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --constraint constraints.txt --editable '.[demo,train,ui]'
-	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
-	@$(COMPILE)
 	@touch $@
 
 clean:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,16 +21,14 @@ SCRIPT = """
 import os, sys, time
 from collections.abc import Callable
 from pathlib import Path
-from lskd.lab.jobs import side_by_side
+from lskd.lab.jobs import Job, make
 
 def work(folder):
     Path(folder, str(os.getpid())).touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    with side_by_side(2) as pool:
-        for each in [pool.submit(work, sys.argv[1]) for _ in range(2)]:
-            each.result()
+    make({name: Job(work, (sys.argv[1],)) for name in "ab"}, 2)
 """
 
 
@@ -52,16 +51,14 @@ def test_jobs_end_with_the_process_that_began_them(
     until(lambda: not any(map(alive, jobs)))
 
 
-def test_which_runs_were_under_way_is_told_in_one_line_when_a_process_is_killed(
-    tmp_path: Path,
-) -> None:
+def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:
     course = Course(Path("runs/lab.toml"), tmp_path, tmp_path, 0, ())
     killer = threading.Thread(target=kill_a_job)
     killer.start()
     with pytest.raises(UserError) as told:
         ahead(course, [0, 1, 2], [], 2)
     killer.join()
-    assert "seed0" in str(told.value) and "seed2" not in str(told.value)
+    assert re.search(r"made seed[01] was killed", str(told.value))
     assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -69,7 +66,6 @@ def test_which_runs_were_under_way_is_told_in_one_line_when_a_process_is_killed(
 def kill_a_job() -> None:
     """Kill a process that this one begins, as a system does that has no memory left."""
     until(lambda: bool(multiprocessing.active_children()))
-    time.sleep(0.5)  # until all runs wait for their turn
     for job in multiprocessing.active_children()[:1]:
         os.kill(job.pid or 0, signal.SIGKILL)
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -84,17 +85,37 @@ def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
         ahead([one], [], 2)
 
 
-def test_which_runs_were_under_way_is_told_in_one_line_when_a_process_is_killed(
-    tmp_path: Path,
-) -> None:
+def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:
     killer = threading.Thread(target=_kill_a_job)
     killer.start()
     with pytest.raises(UserError) as told:
         ahead(course(tmp_path).of_seeds([0, 1, 2]), [], 2)
     killer.join()
-    assert "seed0" in str(told.value) and "seed2" not in str(told.value)
+    assert re.search(r"made seed[01] was killed", str(told.value))
     assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_an_interrupt_ends_what_is_under_way_and_begins_nothing(tmp_path: Path) -> None:
+    world.make(tmp_path / "world", Numbers(EACH, 2, 2), 0, lambda count: None)
+    courses = course(tmp_path, f"images.shard_size={EACH}").of_seeds([0, 1, 2, 3])
+    interrupter = threading.Thread(target=_interrupt_once_a_job_is_under_way, args=(courses[0],))
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        ahead(courses, [], 1)
+    interrupter.join()
+    assert multiprocessing.active_children() == []
+    assert not (courses[0].out / "score").exists()
+    assert not any((one.out / "images").exists() for one in courses[1:])
+
+
+def _interrupt_once_a_job_is_under_way(first: Course) -> None:
+    """Interrupt this process alone, as `kill` does, and not those that it began."""
+    end = time.monotonic() + 120
+    while not (first.out / "images").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _kill_a_job() -> None:
@@ -103,7 +124,6 @@ def _kill_a_job() -> None:
     while not (jobs := multiprocessing.active_children()):
         assert time.monotonic() < end
         time.sleep(0.01)
-    time.sleep(0.5)  # until all runs wait for their turn
     os.kill(jobs[0].pid or 0, signal.SIGKILL)
 
 

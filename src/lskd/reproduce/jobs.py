@@ -4,16 +4,12 @@ In: the courses of the seeds, and the experiments that are wanted. Out: nothing 
 the runs; `Bench` then finds them made. A run begins as soon as what it inherits from is there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from lskd.lab import world
 from lskd.lab.course import Course
-from lskd.lab.jobs import killed, side_by_side
+from lskd.lab.jobs import Job, make
 from lskd.progress import Lines
 from lskd.reproduce import foreign
 from lskd.reproduce.answers import BASE, SHORT, STUDENT
@@ -21,42 +17,12 @@ from lskd.reproduce.bench import CORPORA, FOLDER, Bench, begun
 from lskd.reproduce.experiment import Arm, Experiment
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A call that is made in another process once the jobs that it needs are done."""
-
-    call: Callable[..., None]
-    given: tuple[Any, ...]
-    needs: tuple[str, ...] = ()
-
-
 def ahead(courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int) -> None:
     """Make the runs of some seeds, and what experiments train beside them, `jobs` at a time.
 
-    The world is there already. Raises what a run raises, once those beside it have ended, and
-    UserError if a process is killed.
+    The world is there already. Raises as `lskd.lab.jobs.make` does.
     """
-    running: dict[Future[None], str] = {}
-    with side_by_side(jobs) as pool:
-        try:
-            _make(pool, planned(courses, experiments), running)
-        except BrokenProcessPool as error:
-            raise killed(running, jobs) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _make(pool: Executor, waiting: dict[str, Job], running: dict[Future[None], str]) -> None:
-    """Make what waits for its turn; `running` is what is submitted and not yet known as made."""
-    done: set[str] = set()
-    while waiting or running:
-        for name in [name for name, job in waiting.items() if done.issuperset(job.needs)]:
-            job = waiting.pop(name)
-            running[pool.submit(job.call, *job.given)] = name
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            future.result()
-            done.add(running.pop(future))
+    make(planned(courses, experiments), jobs)
 
 
 def planned(courses: Sequence[Course], experiments: Sequence[Experiment]) -> dict[str, Job]:
