@@ -50,7 +50,7 @@ def found(name: str, low: float, high: float, learned: bool = True) -> Finding:
     claim = Claim("the first is above the second", one, 2.0, learned, reason)
     line = Line("full <b>", (58.4,), (one,))
     lines = (line, replace(line, title="paper alone", found=(None,)))
-    return Finding(experiment(name), Measured(("score",), lines, (claim,), ("a note",), "<svg/>"))
+    return Finding(experiment(name), Measured(("score",), lines, (claim,), ("a `note`",), "<svg/>"))
 
 
 def triple(number: int) -> Triple:
@@ -105,6 +105,7 @@ def test_the_report_shows_both_numbers_and_a_sentence_and_asks_no_server(tmp_pat
         assert "FlanT5 + LSKD, the paper" in text and "41.2" in text
         assert "Not run: nobody compared them" in text
     assert "full &lt;b&gt;" in html and "<svg/>" in html
+    assert "a <code>note</code></p>" in html and "a `note`" in markdown
     assert "http://" not in html and "https://" not in html and "<script" not in html
     assert markdown.count("| *the paper* | 58.4 |") == 2
 

@@ -133,6 +133,7 @@ def facts(bench: Bench) -> Facts:
     seeds = " ".join(str(seed) for seed in bench.runs)
     quick = "; quick: what needs a further training is left out" if bench.quick else ""
     name = parent_file(bench.folder).name
-    where = f"{name}, {scenes:,} scenes, seeds {seeds}{quick}; lskd {__version__}"
+    several = "s" if len(bench.runs) > 1 else ""
+    where = f"{name}, {scenes:,} scenes, seed{several} {seeds}{quick}; lskd {__version__}"
     lab = "a laboratory: scenes, teacher, describers and people are simulated (docs/lab.md)"
     return Facts(where, (lab, *run.notices([stage.name for stage in run.stages()])))
