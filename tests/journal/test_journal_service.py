@@ -289,6 +289,19 @@ def test_a_batch_of_before_may_give_money_back_once_a_worker_waits_for_it(
     assert journal.in_flight == 0
 
 
+def asker(
+    service: Service, server: Server, folder: Path, patience: float
+) -> tuple[RemoteLedger, BatchTeacher]:
+    """Return a worker's ledger, and a teacher that asks in batches and writes into it."""
+    ledger = RemoteLedger(service.address, folder / "unsent", patience=patience)
+    return ledger, BatchTeacher(ledger, model="m", base_url=server.base_url, poll=0.1)
+
+
+def until_a_batch_is_made(journal: Journal) -> None:
+    while not any(batch.name for batch in journal.batches()):
+        time.sleep(0.02)
+
+
 def test_a_batch_that_a_worker_waits_for_may_give_money_back_after_a_drivers_restart(
     tmp_path: Path,
 ) -> None:
@@ -296,11 +309,9 @@ def test_a_batch_that_a_worker_waits_for_may_give_money_back_after_a_drivers_res
     with Server(batch_seconds=600.0) as server, ThreadPoolExecutor(1) as threads:
         with Journal(file) as journal, serving(journal, token=secret) as service:
             port = int(service.address.url.rpartition(":")[2])
-            ledger = RemoteLedger(service.address, tmp_path / "unsent", patience=30.0)
-            teacher = BatchTeacher(ledger, model="m", base_url=server.base_url, poll=0.1)
+            ledger, teacher = asker(service, server, tmp_path, 30.0)
             held = threads.submit(teacher.converse, talks(3))
-            while not any(batch.name for batch in journal.batches()):
-                time.sleep(0.02)
+            until_a_batch_is_made(journal)
         with Journal(file) as journal:
             assert journal.in_flight == 0
             with serving(journal, port=port, token=secret):
@@ -321,11 +332,9 @@ def test_a_driver_that_is_away_while_a_worker_only_waits_for_a_batch_ends_nothin
     with Server(batch_seconds=3.0) as server, ThreadPoolExecutor(1) as threads:
         with Journal(file) as journal, serving(journal, token=secret) as service:
             port = int(service.address.url.rpartition(":")[2])
-            ledger = RemoteLedger(service.address, tmp_path / "unsent", patience=0.3)
-            teacher = BatchTeacher(ledger, model="m", base_url=server.base_url, poll=0.1)
+            ledger, teacher = asker(service, server, tmp_path, 0.3)
             held = threads.submit(teacher.converse, talks(3))
-            while not any(batch.name for batch in journal.batches()):
-                time.sleep(0.02)
+            until_a_batch_is_made(journal)
             time.sleep(0.3)  # until the worker has read that
         time.sleep(1.2)
         with Journal(file) as journal, serving(journal, port=port, token=secret):

@@ -126,10 +126,10 @@ def test_a_change_to_what_makes_an_experiment_differ_is_refused(tmp_path: Path) 
     with pytest.raises(UserError, match=r"distil\.kin=apart: .*kin-release\.toml") as told:
         work.reproduce(wanted, progress.display("plain"))
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
-    work.refuse_lost(wanted, work.selected(("figure4",)))
+    work.check_changes(wanted, work.selected(("figure4",)))
     whole = replace(wanted, changes=("score={}",))
     with pytest.raises(UserError, match=r"score\.critic is what makes"):
-        work.refuse_lost(whole, work.selected(("figure4",)))
+        work.check_changes(whole, work.selected(("figure4",)))
 
 
 def test_a_finding_without_claims_is_still_told_to_be_by_construction() -> None:

@@ -7,6 +7,7 @@ report is written anew after each experiment.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from lskd import __version__
@@ -32,8 +33,9 @@ class Wanted:
     """What is asked for: run files, the lab's home, seeds, and which experiments ("" for all).
 
     `quick` takes the first seed's run to its end, as `lskd lab run` does, and leaves out what
-    needs a further training. `changes` are as with `--set`, for the lab's run. So many `jobs` are
-    made at a time, each in its own process; --quick has no more than one.
+    needs a further training. `changes` are as with `--set`, for the lab's run and for what is
+    trained beside it. So many `jobs` are made at a time, each in its own process; --quick has no
+    more than one.
     """
 
     folder: Path
@@ -74,7 +76,7 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
     """
     file = parent_file(wanted.folder)
     if not wanted.quick:
-        refuse_lost(wanted, chosen)
+        check_changes(wanted, chosen)
     seeds = wanted.seeds[:1] if wanted.quick else wanted.seeds
     first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
     world = make_world(first.world, wanted.numbers, 0, display)
@@ -90,20 +92,20 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
     return Bench(wanted.folder, wanted.home, world, runs, display, wanted.quick, wanted.changes)
 
 
-def refuse_lost(wanted: Wanted, chosen: Sequence[Experiment]) -> None:
+def check_changes(wanted: Wanted, chosen: Sequence[Experiment]) -> None:
     """Raise UserError for a change to what makes the runs of an experiment differ."""
+    parent = parent_file(wanted.folder)
     for arm in dict.fromkeys(arm for one in chosen for arm in one.arms if arm.file != SHORT.file):
         file = wanted.folder / f"{arm.file}.toml"
-        _, own = layer(file, parent_file(wanted.folder))
-        said = [f"{stage}.{key}" for stage, keys in own.items() for key in keys]
-        for change in wanted.changes:
-            name = change.partition("=")[0].strip()
-            for key in said:
-                if f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}."):
-                    raise UserError(
-                        f"--set {change}: {key} is what makes {file} differ; change it there, or "
-                        "choose experiments without it by --only"
-                    )
+        _, own = layer(file, parent)
+        said = [[stage, key] for stage, keys in own.items() for key in keys]
+        for change, keys in product(wanted.changes, said):
+            path = change.partition("=")[0].strip().split(".")
+            if all(one == other for one, other in zip(path, keys, strict=False)):
+                raise UserError(
+                    f"--set {change}: {'.'.join(keys)} is what makes {file} differ; change it "
+                    "there, or choose experiments without it by --only"
+                )
 
 
 def report(bench: Bench, chosen: tuple[Experiment, ...], name: str = page.NAME) -> Path:
