@@ -8,11 +8,12 @@ import contextlib
 import fcntl
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lskd.holder import LOCK, SESSION, holder
+from lskd.holder import LOCK, holder
 
 UNFINISHED, BEGUN = ".unfinished-", ".begun-"
 STALE_SECONDS: Final = 3600.0  # who has begun takes the lock at once
@@ -28,9 +29,10 @@ def drafted(out: Path) -> Iterator[Path]:
     for left in out.glob(f"{UNFINISHED}*"):
         if holder(left) is None:
             shutil.rmtree(left, ignore_errors=True)
-    # Process numbers come again, in containers at once: a dead one may have had ours.
-    path = out / f"{UNFINISHED}{SESSION}-{os.getpid()}"
-    begun = out / f"{BEGUN}{SESSION}-{os.getpid()}"
+    # A name for each draft: process numbers come again, in containers at once, and an earlier draft
+    # of this process may still lie there, where descriptors were too few to remove it.
+    own_name = f"{uuid.uuid4().hex[:8]}-{os.getpid()}"
+    path, begun = out / f"{UNFINISHED}{own_name}", out / f"{BEGUN}{own_name}"
     begun.mkdir()
     try:
         now = begun.stat().st_mtime  # by the clock of the disk, which may be another host's

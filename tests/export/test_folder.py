@@ -1,5 +1,6 @@
 """How an export takes its place: whole or not at all, and never over what is not its own."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from export.examples import some
+from faults import machine
+from lskd.drafts import drafted
 from lskd.errors import UserError
 from lskd.export import coco, hf, lck, llava, swift, trl
 from lskd.export.folder import Written, split_name
+from lskd.holder import LOCK
 from lskd.types import Example
 
 Write = Callable[[Iterable[Example], Path], Written]
@@ -163,6 +167,21 @@ def test_what_a_process_left_that_was_killed_before_it_wrote_is_removed_later(
     os.utime(long_ago, (0, 0))
     lck.write(some(tmp_path / "photos"), tmp_path / "out")
     assert not long_ago.exists() and just_now.exists()
+
+
+def test_a_draft_that_could_not_be_removed_is_in_nobodys_way(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as first:
+        left = first.enter_context(drafted(tmp_path / "out"))
+        (left / "half.jsonl").write_text("half")
+        with machine.descriptors(0):
+            first.close()
+    assert (left / "half.jsonl").exists()
+    with contextlib.ExitStack() as second:
+        with machine.descriptors(1):  # enough to begin, not to remove a folder
+            own = second.enter_context(drafted(tmp_path / "out"))
+        assert [entry.name for entry in own.iterdir()] == [LOCK]
+    with drafted(tmp_path / "out"):
+        assert not left.exists()
 
 
 def test_a_draft_that_another_host_writes_is_left_alone(tmp_path: Path) -> None:
