@@ -173,6 +173,34 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert message in last and last.startswith("error: ")
 
 
+def test_files_that_a_later_stage_misses_are_told_together_and_before_any_work(
+    tmp_path: Path,
+) -> None:
+    house.build(tmp_path, 1)
+    (tmp_path / "here.pth").touch()
+    absent = {
+        "distil.weights": "a.pth",
+        "distil.vocabulary": "b.txt",
+        "distil.size": "vit_h",
+        "distil.rehearsal": "c.jsonl",
+        "evaluate.models.other.predictions": "d.jsonl",
+        "evaluate.benchmarks.vcr.folder": "e",
+    }
+    changes = [part for key, name in absent.items() for part in ("--set", f"{key}={name}")]
+    result = lskd("run", "small.toml", *changes, folder=tmp_path)
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    for key, name in absent.items():
+        stage, _, rest = key.partition(".")
+        assert f"{rest} = {name!r}: " in last and f"[{stage}] " in last
+    assert not list(tmp_path.rglob("*.parquet"))
+    # Without a vocabulary beside them, weights are not enough.
+    alone = ("--set", "distil.weights=here.pth")
+    result = lskd("run", "small.toml", *alone, folder=tmp_path)
+    assert "[distil] no vocabulary at here.pth" in result.stderr and result.returncode == 2
+    assert lskd("run", "small.toml", *changes, "--until", "corpus", folder=tmp_path).returncode == 0
+
+
 def test_a_users_mistake_shows_no_traceback(tmp_path: Path) -> None:
     alone = [sys.executable, "-m", "lskd", "run", "nowhere.toml"]  # nothing is loaded before it
     result = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True, check=False)

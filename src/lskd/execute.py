@@ -98,13 +98,21 @@ def execute(
 
 
 def check(run: Run, stages: Sequence[Stage[Any]]) -> None:
-    """Raise UserError if a model of some stages is wrong, or a folder holds other settings."""
+    """Raise UserError for what would stop some stages later, before any of them works.
+
+    That is a model that is wrong, a folder that holds other settings, or a file that is not there.
+    """
     chosen = {stage.name: run.settings[stage.name] for stage in stages}
     if wrong := wrong_models(chosen, for_work=True):
         raise UserError("; ".join(wrong))
+    absent: list[str] = []
     for stage in stages:
-        for checked in (*shards.before(run, stage), stage):
-            run.check(checked)
+        for earlier in shards.before(run, stage):
+            run.check(earlier)
+        if not run.check(stage):  # what was begun says itself what it still needs
+            absent += [f"[{stage.name}] {told}" for told in stage.needs(run.settings[stage.name])]
+    if absent:
+        raise UserError(f"{'; '.join(absent)} (paths are relative to the working directory)")
 
 
 def mend(run: Run, stages: Sequence[Stage[Any]], display: Display) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lskd.errors import UserError
+from lskd.presence import is_here
 from lskd.stage import Model, Section, WithoutEffect, models_of, named, parts_of
 
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
@@ -90,14 +91,6 @@ def file_digests(files: Iterable[Path]) -> dict[str, str]:
         again = f" ({seen[file.name]})" if seen[file.name] > 1 else ""
         found[f"{file.name}{again}"] = file_digest(file)
     return found
-
-
-def is_here(name: str) -> bool:
-    """Return whether a text names a file or folder; one too long for a name names none."""
-    try:
-        return bool(name) and Path(name).exists()
-    except OSError:
-        return False
 
 
 def path_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from string import Template
 from typing import Literal
 
 from lskd.errors import UserError
-from lskd.fingerprint import is_here
+from lskd.presence import is_here
 from lskd.types import Box, Concepts, Dialogue, Image, Narratives, Region, Regions, Style
 
 Descriptor = Literal["concepts", "narratives", "regions", "dialogue"]

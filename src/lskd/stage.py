@@ -275,7 +275,8 @@ class Stage(Generic[S]):
     by name, and is asked again when its inputs change (or, if it `grows`, each time: it then yields
     new shards only, and `grows` tells ahead, writing nothing, whether there would be any). A stage
     that can do both says by `wholly` what its settings need. `files` are those whose content the
-    result depends on, beside settings. `at_once` shards are in flight together where the work waits
+    result depends on, beside settings; `needs` tells of what must lie there before any stage works,
+    and does not, a sentence each. `at_once` shards are in flight together where the work waits
     for paid replies. An `optional` stage is part of a run only if the run file has its section. Of
     several processes that were launched together the first makes every stage, and the others take
     part in those that train `together`. `reads_whole` are the tables on which every shard depends:
@@ -291,6 +292,7 @@ class Stage(Generic[S]):
     whole: Callable[[S, Context, Tables], Parts] | None = None
     grows: Callable[[S, Context, Tables], bool] | None = None
     files: Callable[[S], Sequence[Path]] = field(default=lambda settings: ())
+    needs: Callable[[S], Sequence[str]] = field(default=lambda settings: ())
     cost: Callable[[S, Sequence[Shard], int], Sequence[Cost]] | None = None
     wholly: Callable[[S], bool] | None = None
     optional: bool = False

@@ -8,7 +8,7 @@ import pytest
 from colour_world import SIDE, write_base
 
 import house
-from lskd.errors import JudgmentsNeeded
+from lskd.errors import JudgmentsNeeded, UserError
 from lskd.run import Run, load
 from lskd.types import Example, Fit, Sample, Score
 
@@ -65,6 +65,16 @@ def test_a_run_stops_for_people_and_goes_on_with_what_they_think(home: Path) -> 
     (found,) = house.rows(run, Fit)
     assert found.judged == 36 and found.folder == "out/small/critic/model"
     assert len(house.rows(run, Score)) == 36 and len(house.rows(run, Example)) >= 18
+
+
+def test_a_base_that_is_not_there_is_missed_at_once_when_people_have_judged(home: Path) -> None:
+    (home / "base").rename(home / "elsewhere")
+    with pytest.raises(JudgmentsNeeded):
+        house.run(SMALL)
+    judge(load(SMALL), "first")
+    with pytest.raises(UserError, match=r"^\[critic\] weights = 'base': no such file or folder"):
+        house.run(SMALL.rename("again.toml"))
+    assert not list((home / "out/again").rglob("*.parquet"))
 
 
 def test_new_judgments_make_a_new_critic_and_new_scores_and_the_same_ones_nothing(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lskd.blip2 import weights
-from lskd.blip2.base import VOCABULARY
+from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary, words

@@ -4,12 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lskd.blip2 import files
-from lskd.blip2.size import Size, vit_g, vit_l
+from lskd.blip2.given import no_size
+from lskd.blip2.size import SIZES, Size
 from lskd.blip2.text import Tokenizer
 from lskd.errors import UserError
-
-SIZES = {"vit_g": vit_g, "vit_l": vit_l}
-VOCABULARY = "vocab.txt"
 
 
 def size_of(named: str | None, weights: str, image: int) -> Size:
@@ -23,26 +21,9 @@ def size_of(named: str | None, weights: str, image: int) -> Size:
     if named in SIZES:
         return SIZES[named](image)
     if not Path(named).is_dir():
-        raise UserError(
-            f"size = {named!r}: expected {', '.join(SIZES)}, or a folder that has a config.json"
-        )
+        raise UserError(no_size(named))
     size = files.read_size(Path(named))
     return replace(size, vision=replace(size.vision, image=image))
-
-
-def vocabulary_of(named: str | None, weights: str, section: str) -> Path:
-    """Return BERT's vocab.txt: a file, or that of a folder; None stands for the folder `weights`.
-
-    Raises UserError, naming the section of the run file, if there is none.
-    """
-    given = Path(weights if named is None else named)
-    path = given / VOCABULARY if given.is_dir() else given
-    if (named is None and path.name != VOCABULARY) or not path.is_file():
-        raise UserError(
-            f"no vocabulary at {given}: set vocabulary in [{section}] to BERT's vocab.txt "
-            "(bert-base-uncased), or to a folder that has it"
-        )
-    return path
 
 
 def tokenizer_for(path: Path, size: Size, tokens: int) -> Tokenizer:

@@ -1,7 +1,8 @@
 """The sizes of a stage-1 model, and those that were published."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Attention = Literal["sdpa", "eager"]
 
@@ -66,3 +67,6 @@ def vit_g(image: int = 480) -> Size:
 def vit_l(image: int = 480) -> Size:
     """Return the size of LAVIS' smaller BLIP-2, with CLIP ViT-L and 23 of its 24 blocks."""
     return Size(VisionSize("clip", image, 14, 1024, 23, 16, 4096), QFormerSize())
+
+
+SIZES: Final[Mapping[str, Callable[[int], Size]]] = {"vit_g": vit_g, "vit_l": vit_l}

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from lskd.blip2 import weights
-from lskd.blip2.base import size_of, tokenizer_for, vocabulary_of
+from lskd.blip2.base import size_of, tokenizer_for
+from lskd.blip2.given import vocabulary_of
 from lskd.blip2.stage1 import Critic, new_critic
 from lskd.critique.note import Rating
 from lskd.critique.settings import Settings

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lskd.blip2.given import missing
 from lskd.critique import digest, judgments, note
 from lskd.critique.note import About
 from lskd.critique.rows import Rows, rows_of
@@ -154,6 +155,11 @@ def _wanted(settings: Settings, samples: Sequence[Sample], tables: Tables) -> st
     )
 
 
+def needs(settings: Settings) -> Sequence[str]:
+    """Tell what the critic cannot begin with; a run that waits for people needs nothing yet."""
+    return missing(settings, "critic") if judgment_files(settings) else ()
+
+
 STAGE = Stage(
     name="critic",
     settings=Settings,
@@ -163,6 +169,7 @@ STAGE = Stage(
     # It looks for new judgments each time; without any it yields nothing.
     grows=is_due,
     files=base_files,
+    needs=needs,
     optional=True,
     together=True,
 )

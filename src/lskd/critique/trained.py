@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lskd.blip2 import files, weights
-from lskd.blip2.base import VOCABULARY
+from lskd.blip2.given import VOCABULARY
 from lskd.blip2.pixels import Eye
 from lskd.blip2.scoring import Ask, Batching, score, see
 from lskd.blip2.stage1 import Critic, Verdict, new_critic

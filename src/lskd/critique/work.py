@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lskd import picture, table
 from lskd.blip2 import features, weights
-from lskd.blip2.base import VOCABULARY
 from lskd.blip2.features import Features
+from lskd.blip2.given import VOCABULARY
 from lskd.blip2.pixels import Eye
 from lskd.blip2.scoring import Batching
 from lskd.blip2.stage1 import Critic

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from lskd.blip2 import weights
-from lskd.blip2.base import size_of, tokenizer_for, vocabulary_of
+from lskd.blip2.base import size_of, tokenizer_for
+from lskd.blip2.given import vocabulary_of
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
 from lskd.distil.stage import Settings

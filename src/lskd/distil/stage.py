@@ -16,8 +16,10 @@ from pydantic import (
     model_validator,
 )
 
+from lskd.blip2.given import missing
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
+from lskd.presence import absent
 from lskd.protocols import Critic
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Names, Parts, Stage
@@ -136,6 +138,11 @@ def files(settings: Settings) -> Sequence[Path]:
     return [path for path in found if path.is_file()]
 
 
+def needs(settings: Settings) -> Sequence[str]:
+    """Tell what a student cannot begin with."""
+    return [*missing(settings, "distil"), *absent(rehearsal=settings.rehearsal)]
+
+
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Train the student, and yield for each shard of examples what could not be used.
 
@@ -154,6 +161,7 @@ STAGE = Stage(
     writes=(Student, Reject),
     whole=whole,
     files=files,
+    needs=needs,
     optional=True,
     together=True,
 )

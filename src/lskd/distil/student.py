@@ -15,7 +15,7 @@ import PIL.Image
 
 from lskd import marking, table
 from lskd.blip2 import files, weights
-from lskd.blip2.base import VOCABULARY
+from lskd.blip2.given import VOCABULARY
 from lskd.blip2.pixels import view_pixels
 from lskd.blip2.scoring import Answers, Ask, Batching, score, see
 from lskd.blip2.stage1 import Stage1, new_student

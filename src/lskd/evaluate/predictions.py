@@ -18,7 +18,8 @@ from lskd.errors import UserError
 from lskd.evaluate import protocol as asking
 from lskd.evaluate.stage import Entry
 from lskd.evaluate.trial import Key, Trial, key
-from lskd.fingerprint import CARD, effective, effective_model, is_here
+from lskd.fingerprint import CARD, effective, effective_model
+from lskd.presence import is_here
 from lskd.protocols import Panel, Scorer
 from lskd.stage import Context, Model
 from lskd.storage import files

@@ -26,6 +26,7 @@ from lskd.evaluate import benchmarks
 from lskd.evaluate.benchmark import Options
 from lskd.evaluate.presets import Figures, preset
 from lskd.evaluate.protocol import Protocol
+from lskd.presence import absent
 from lskd.protocols import Scorer
 from lskd.stage import Context, Model, Names, Parts, Section, Stage
 from lskd.table import Tables
@@ -141,6 +142,13 @@ def files(settings: Settings) -> Sequence[Path]:
     return [file for file in found if file.is_file()]
 
 
+def needs(settings: Settings) -> Sequence[str]:
+    """Tell which benchmarks and predictions are not there."""
+    folders = {f"benchmarks.{name}.folder": one.folder for name, one in settings.benchmarks.items()}
+    given = {f"models.{name}.predictions": one.predictions for name, one in settings.models.items()}
+    return absent(**folders, **given)
+
+
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Evaluate all models; the outcomes stand in the first shard, with what could not be asked."""
     # What asks, measures and draws is not wanted by a run that has no such stage.
@@ -173,6 +181,7 @@ STAGE = Stage(
     writes=(Outcome, Reject),
     whole=whole,
     files=files,
+    needs=needs,
     optional=True,
     version=3,
 )

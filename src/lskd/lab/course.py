@@ -97,6 +97,7 @@ def take(course: Course, scenes: World, annotators: Annotators, display: Display
     run = course.loaded()
     if "sample" not in run.settings or "critic" not in run.settings:
         raise UserError(f"{course.file} has no [sample] and [critic]: it is no run of the lab")
+    execute.check(run, list(run.stages()))
     execute.execute(run, Selection(until="sample"), display)
     judged = judge(run, scenes, annotators, course.out / JUDGMENTS)
     display.line(

@@ -144,6 +144,7 @@ def begun(course: Course, world: World, display: Display) -> Run:
     Raises UserError as `lskd run` does.
     """
     run = course.loaded()
+    execute.check(run, list(run.stages()))
     execute.execute(run, Selection(until="sample"), display)
     judge(run, world, Annotators(seed=course.seed), course.out / JUDGMENTS)
     execute.execute(run, Selection(until="corpus"), display)

@@ -19,6 +19,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from lskd.distil.generative.prompts import Prompts
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
+from lskd.presence import absent
 from lskd.resources import TrainingSpread
 from lskd.stage import WITHOUT_EFFECT, Context, Model, Parts, Stage
 from lskd.table import Tables
@@ -110,6 +111,11 @@ def files(settings: Settings) -> Sequence[Path]:
     return [path for path in given if path.is_file()]
 
 
+def needs(settings: Settings) -> Sequence[str]:
+    """Tell what a student cannot begin with."""
+    return absent(rehearsal=settings.rehearsal)
+
+
 def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     """Train the student, and yield for each shard of examples what could not be used.
 
@@ -128,6 +134,7 @@ STAGE = Stage(
     writes=(GenerativeStudent, Reject),
     whole=whole,
     files=files,
+    needs=needs,
     optional=True,
     together=True,
 )

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from lskd.blip2 import weights as published
-from lskd.blip2.base import size_of, tokenizer_for, vocabulary_of
+from lskd.blip2.base import size_of, tokenizer_for
+from lskd.blip2.given import vocabulary_of
 from lskd.blip2.pixels import view_pixels
 from lskd.blip2.scoring import Ask, Batching, score, see
 from lskd.blip2.stage1 import Stage1, new_student

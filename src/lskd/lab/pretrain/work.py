@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from lskd.blip2 import weights
-from lskd.blip2.base import VOCABULARY
+from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
 from lskd.lab import vocabulary
