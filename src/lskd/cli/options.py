@@ -7,6 +7,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +53,10 @@ REFUSED = frozenset(
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE),
     )
 )
+KILLED = (
+    "a process that worked for this command was killed, perhaps for want of memory; what was "
+    "finished is kept, and the same command goes on"
+)
 
 
 def called() -> str:
@@ -82,6 +87,10 @@ def plain_errors() -> Iterator[None]:
             raise
         sys.stdout.flush()
         sys.stderr.write(f"error: {refused(error)}\n")
+        raise typer.Exit(UserError.exit_code) from error
+    except BrokenExecutor as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {KILLED}\n")
         raise typer.Exit(UserError.exit_code) from error
     except KeyboardInterrupt as error:
         by_signal = isinstance(error, Stopped)

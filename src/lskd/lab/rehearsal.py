@@ -9,7 +9,6 @@ of its splits is told, and both are of the kinds of pre-training (`lskd.lab.pret
 import json
 import random
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lskd.lab.drawing import staged
 from lskd.lab.pretrain.speaker_lessons import ask
 from lskd.lab.pretrain.statements import statements
 from lskd.lab.scene import Scene
+from lskd.lab.workers import workers
 from lskd.lab.world import PRETRAINING
 
 FOLDER, FILE, ASKED = "rehearsal", "statements.jsonl", "questions.jsonl"
@@ -33,7 +33,7 @@ def write(world: Path, pictures: int, tick: Callable[[int], None], processes: in
     """
     folder = world / FOLDER
     scenes = []
-    with ProcessPoolExecutor(processes) as pool:
+    with workers(processes) as pool:
         for scene in pool.map(partial(_picture, folder), range(pictures), chunksize=16):
             scenes.append(scene)
             tick(1)

@@ -12,7 +12,6 @@ DIR/rehearsal/statements.jsonl    true and false texts about scenes that the bas
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from lskd.lab.combinations import held_out, is_held_out, shown
 from lskd.lab.drawing import staged
 from lskd.lab.knowledge import ASKS
 from lskd.lab.scene import Scene, anything
+from lskd.lab.workers import workers
 from lskd.picture import image_id
 from lskd.types import Box
 
@@ -159,7 +159,7 @@ def _note(numbers: Numbers, seed: int) -> dict[str, object]:
 def _drawn(
     folder: Path, numbers: Numbers, seed: int, tick: Callable[[int], None], processes: int
 ) -> Iterator[Staged]:
-    with ProcessPoolExecutor(processes) as pool:
+    with workers(processes) as pool:
         for split in SPLITS:
             work = partial(stage, folder, seed, split)
             for one in pool.map(work, range(getattr(numbers, split)), chunksize=16):

@@ -4,7 +4,6 @@ Seeds of these scenes are used nowhere else, and none has a held-out combination
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from lskd.lab.drawing import SIDE, staged
 from lskd.lab.knowledge import knowledge
 from lskd.lab.pretrain.frames import Framed, framed, shares
 from lskd.lab.scene import COLOURS, FURS, KINDS, PEOPLE, Scene
+from lskd.lab.workers import workers
 from lskd.lab.world import PRETRAINING
 from lskd.training.order import seed_of
 
@@ -75,7 +75,7 @@ def still(seed: int) -> Still:
 def stills(numbers: Sequence[int], processes: int, tick: Callable[[int], None]) -> list[Still]:
     """Return the stills of some seeds, made by several processes."""
     made: list[Still] = []
-    with ProcessPoolExecutor(processes) as pool:
+    with workers(processes) as pool:
         for one in pool.map(still, numbers, chunksize=64):
             made.append(one)
             tick(1)

@@ -6,7 +6,6 @@ what is asked about each view and what each token of it shows.
 
 import random
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -22,6 +21,7 @@ from lskd.lab.pretrain.frames import GRID, TINTS
 from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still, still
 from lskd.lab.pretrain.speaker_lessons import ask
 from lskd.lab.pretrain.statements import Drawn, frames
+from lskd.lab.workers import workers
 from lskd.training.order import seed_of
 
 QUESTIONS = 24  # about each view
@@ -91,7 +91,7 @@ def bank(numbers: Sequence[int], look: Look, processes: int) -> Bank:
             seen.append(look(pixels).half().cpu())
             waiting.clear()
 
-    with ProcessPoolExecutor(processes) as pool:
+    with workers(processes) as pool:
         for two in pool.map(two_views, numbers, chunksize=16):
             for pixels, page in two:
                 waiting.append(pixels)

@@ -6,7 +6,6 @@ makes them, so it is given many.
 
 import random
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from lskd.lab.pretrain.captions import LIMIT, framing_of
 from lskd.lab.pretrain.gallery import Still
 from lskd.lab.pretrain.statements import Drawn, beside, frames, of_frames, statements
 from lskd.lab.scene import Scene
+from lskd.lab.workers import workers
 from lskd.training.order import seed_of
 
 # Shares of the statements about a picture that has frames: of these, and of what is beside one.
@@ -64,9 +64,7 @@ class Choir:
     """Voices in several processes, who say together what one would say alone."""
 
     def __init__(self, all_shown: Sequence[Shown], vocabulary: Path, processes: int) -> None:
-        self._pool = ProcessPoolExecutor(
-            processes, initializer=_begin, initargs=(all_shown, vocabulary)
-        )
+        self._pool = workers(processes, _begin, (all_shown, vocabulary))
         # They begin now, before this process has threads and an accelerator in use.
         self.said(range(min(processes, len(all_shown))), 0)
 
