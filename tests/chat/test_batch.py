@@ -1,11 +1,13 @@
 """The batch interface against a loopback server that has it."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +22,9 @@ from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
 from lskd.chat.conversation import opening, request
 from lskd.chat.journal import Journal
-from lskd.chat.ledger import Leased, local_ledger
+from lskd.chat.ledger import InBatch, Leased, local_ledger
 from lskd.chat.paid import Charge
+from lskd.chat.teacher import ChatTeacher
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher
 from lskd.types import Reply
@@ -162,6 +165,23 @@ def test_a_batch_whose_making_was_cut_off_is_found_again(batcher: BatchAsk, serv
     assert max(server.tally().requests.values()) == 1
 
 
+def test_a_request_that_failed_in_a_batch_holds_no_journal_open(
+    server: Server, tmp_path: Path
+) -> None:
+    server.misbehave(Misbehaviour(status=400, about="c0,"))
+    journal = Journal(tmp_path / "j.sqlite")
+    asker = BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.01)
+    gc.disable()  # so that nothing but the last reference lets go
+    try:
+        ((reply,),) = asker.converse(talks(1))
+        asker.close()
+        kept = weakref.ref(journal)
+        del asker, journal
+        assert reply.error is not None and kept() is None
+    finally:
+        gc.enable()
+
+
 def test_two_threads_submit_a_request_once(batcher: BatchAsk, server: Server) -> None:
     asker = batcher()
     with ThreadPoolExecutor(3) as threads:
@@ -263,6 +283,64 @@ def test_who_is_faster_after_a_restart_than_who_waits_for_a_batch_gets_its_money
             held = asker.converse(talks(6)) + faster.result()
             asker.close()
             assert all(reply.error is None for (reply,) in held)
+
+
+def in_batch(journal: Journal, asker: BatchTeacher, *names: str) -> None:
+    """Note calls as sent in a batch that is not answered yet."""
+    calls = []
+    for name in names:
+        asked = request(talk(name), opening(talk(name)), 0, asker.endpoint)
+        calls.append(journal.ask(asked.key, Charge(1, 1, None), lambda totals: True))
+    number = journal.begin_batch([call for call in calls if call is not None], "a token")
+    journal.name_batch(number, "batch_7")
+
+
+def test_calls_in_an_open_batch_are_not_bought_one_by_one_unless_that_is_wanted(
+    server: Server, journal: Journal, batcher: BatchAsk, teacher: Ask
+) -> None:
+    in_batch(journal, batcher(), "a", "b")
+    assert teacher().converse([talk("c")])[0][0].error is None  # in no batch
+    with pytest.raises(UserError, match=r"batch_7 holds 2 calls .*BatchTeacher.* buy_again"):
+        teacher().converse([talk("a"), talk("b")])
+    assert server.tally().calls == 1
+    assert teacher(buy_again=True).converse([talk("a")])[0][0].error is None
+    assert server.tally().calls == 2
+    (batch,) = journal.batches()
+    assert len(batch.calls) == 2  # both are counted until the batch is settled
+
+
+@pytest.mark.parametrize("kind", [ChatTeacher, BatchTeacher])
+def test_calls_in_an_open_batch_of_a_parent_are_not_bought_by_its_child(
+    server: Server,
+    journal: Journal,
+    batcher: BatchAsk,
+    tmp_path: Path,
+    kind: type[ChatTeacher] | type[BatchTeacher],
+) -> None:
+    in_batch(journal, batcher(), "a")
+    with Journal(tmp_path / "child.sqlite", [journal.path]) as child:
+        asker = kind(child, model="m", base_url=server.base_url)
+        with pytest.raises(UserError, match=rf"batch_7 of {journal.path} holds 1 call"):
+            asker.converse([talk("a")])
+        asker.close()
+        again = kind(child, model="m", base_url=server.base_url, buy_again=True)
+        assert server.tally().calls == server.tally().batches == 0
+        assert again.converse([talk("a")])[0][0].error is None
+        again.close()
+
+
+def test_a_call_that_another_teacher_has_just_sent_in_a_batch_is_not_granted(
+    journal: Journal,
+) -> None:
+    ledger = local_ledger(journal)
+    most, limits = Charge(1, 1, None), Limits("one endpoint")
+    first = asyncio.run(ledger.claim(b"k", most, limits))
+    assert isinstance(first, Leased)
+    asyncio.run(ledger.begin_batch([first.call], "token"))
+    # Who asked for the open batches before that would else buy it now.
+    assert asyncio.run(ledger.claim(b"k", most, limits)) == InBatch("", "", 1)
+    asyncio.run(ledger.withdraw(first.call))
+    assert isinstance(asyncio.run(ledger.claim(b"k", most, limits)), Leased)
 
 
 def test_a_batch_that_was_noted_but_never_made_is_made(

@@ -29,6 +29,11 @@ from lskd.errors import UserError
         ({"model": "m", "max_price": 1}, "max_price needs input_price and output_price"),
         ({"model": "m", "input_price": 1}, "input_price and output_price go together"),
         ({"model": "m", "extra_body": {"stream": True}}, "stream cannot be set here"),
+        ({"model": "m", "extra_body": {"max_tokens": 9}}, "max_tokens cannot be set here: the"),
+        (
+            {"model": "m", "extra_body": {"max_completion_tokens": 9, "n": 2}},
+            "max_completion_tokens, n cannot be set here: the stage's reply_tokens says how long",
+        ),
         ({"model": "m", "timeout": -1, "retries": -1}, "timeout = -1: input should be"),
         ({"model": "m", "timeout": -1, "retries": -1}, "retries = -1: input should be"),
     ],

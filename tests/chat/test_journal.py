@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lskd.chat.journal import Journal
+from lskd.chat.journal import RESERVE_BYTES, Journal
 from lskd.chat.paid import Charge, Paid, Totals, spent_so_far
 from lskd.errors import UserError
 
@@ -249,6 +249,28 @@ def test_a_parent_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> 
             assert journal.find(b"a") == PAID
     finally:
         (tmp_path / "parent").chmod(stat.S_IRWXU)
+
+
+def test_the_reserve_of_a_file_stays_until_its_last_journal_is_closed(tmp_path: Path) -> None:
+    path, reserve = tmp_path / "j.sqlite", tmp_path / "j.sqlite.reserve"
+    earlier = Journal(path)
+    with Journal(tmp_path / ".." / tmp_path.name / path.name):
+        earlier.close()
+        earlier.close()
+        assert reserve.stat().st_size == RESERVE_BYTES
+    assert not reserve.exists()
+    with Journal(path):
+        assert reserve.exists()
+
+
+def test_a_journal_that_cannot_be_opened_uses_no_reserve(tmp_path: Path) -> None:
+    path, reserve = tmp_path / "j.sqlite", tmp_path / "j.sqlite.reserve"
+    reserve.mkdir()
+    with pytest.raises(UserError, match="cannot be used"):
+        Journal(path)
+    reserve.rmdir()
+    Journal(path).close()
+    assert not reserve.exists()
 
 
 # Runs on a disk of 8 MB: asks until the disk is full, with 20 calls in flight all the time, and

@@ -1,6 +1,7 @@
 """The teacher against a real server: what it says, and what it makes of every kind of fault."""
 
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,17 @@ def test_a_reply_may_be_paid_though_it_never_arrived(
     assert (journal.spent().calls, journal.spent().unanswered) == (1, 2)
 
 
+@pytest.mark.parametrize("status", [408, 504, 524])
+def test_a_reply_that_a_gateway_did_not_wait_for_counts_in_the_budget(
+    teacher: Ask, server: Server, journal: Journal, status: int
+) -> None:
+    server.misbehave(Misbehaviour(status=status, body="too slow", times=999))
+    with pytest.raises(BudgetReached):
+        teacher(max_tokens=3000, retries=99).converse(talks(3))
+    calls = server.tally().calls
+    assert 0 < calls <= 3000 // 300 and journal.spent().unanswered == calls
+
+
 def test_retry_after_is_honoured_by_all(teacher: Ask, server: Server) -> None:
     server.misbehave(Misbehaviour(status=429, headers={"Retry-After": "1"}))
     teacher(concurrency=1).converse(talks(3))
@@ -334,8 +347,10 @@ def test_an_empty_account_is_no_rate_limit(teacher: Ask, server: Server) -> None
     assert server.tally().calls <= 2
 
 
-def test_a_pause_of_a_day_is_not_waited_for(teacher: Ask, server: Server) -> None:
-    server.misbehave(Misbehaviour(status=429, headers={"Retry-After": "86400"}, times=999))
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503, 504])
+def test_a_pause_of_a_day_is_not_waited_for(teacher: Ask, server: Server, status: int) -> None:
+    server.misbehave(Misbehaviour(status=status, headers={"Retry-After": "86400"}, times=999))
     with pytest.raises(EndpointError, match="asks to wait 86,400 seconds"):
         teacher().converse(talks(2))
 
@@ -550,6 +565,21 @@ def test_a_teacher_that_is_no_longer_used_leaves_no_thread(
     (thread,) = set(threading.enumerate()) - before
     del asker
     assert not thread.is_alive()
+
+
+def test_a_request_that_failed_holds_no_journal_open(server: Server, tmp_path: Path) -> None:
+    server.misbehave(Misbehaviour(status=400))
+    journal = Journal(tmp_path / "j.sqlite")
+    asker = ChatTeacher(journal, model="m", base_url=server.base_url)
+    gc.disable()  # so that nothing but the last reference lets go
+    try:
+        ((reply,),) = asker.converse([talk()])
+        asker.close()
+        kept = weakref.ref(journal)
+        del asker, journal
+        assert reply.error is not None and kept() is None
+    finally:
+        gc.enable()
 
 
 WAIT = """

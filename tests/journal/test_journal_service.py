@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import pytest
 
 from chat.server import Server
-from chat.talks import talks
+from chat.talks import talk, talks
 from faults.matrix import DRIVER_SILENT, SERVICE_GONE, pattern
 from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
+from lskd.chat.conversation import opening, request
 from lskd.chat.journal import Journal
 from lskd.chat.ledger import Leased, Refused, Wait
 from lskd.chat.paid import Charge, Paid, spent_so_far
@@ -287,6 +288,21 @@ def test_a_batch_of_before_may_give_money_back_once_a_worker_waits_for_it(
     now(ledgers[0].lose(call, "no reply", ""))
     now(ledgers[1].expect([call]))  # too late
     assert journal.in_flight == 0
+
+
+def test_a_worker_too_is_refused_the_calls_of_an_open_batch(
+    server: Server, journal: Journal, ledgers: Pair
+) -> None:
+    settings: dict[str, Any] = {"model": "m", "base_url": server.base_url}
+    teacher = ChatTeacher(ledgers[0], **settings)
+    asked = request(talk("a"), opening(talk("a")), 0, teacher.endpoint)
+    call = journal.ask(asked.key, MOST, lambda totals: True)
+    assert call is not None
+    journal.begin_batch([call], "token")
+    with pytest.raises(UserError, match="a batch holds 1 call"):
+        teacher.converse([talk("a")])
+    assert server.tally().calls == 0
+    teacher.close()
 
 
 def asker(

@@ -187,6 +187,50 @@ def test_logs_are_published_while_the_place_is_held(work: Path) -> None:
     assert files.read_bytes(folder / "parse" / "trace.jsonl") == b"so far"
 
 
+@pytest.mark.timeout(60)
+def test_a_disk_that_refuses_for_a_moment_ends_no_sign_of_life(work: Path) -> None:
+    folder = located("memory://locks/moment")
+    system, root = on("memory://locks/moment")
+    with lock.held(folder, 0.01):
+        listed = folder / mirror.LIST
+        listed.unlink()
+        listed.mkdir()  # where a file belongs: neither read nor written
+        (folder / "parse").mkdir()
+        (folder / "parse" / "trace.jsonl").write_text("so far")
+        for _ in range(3):
+            last = system.modified(f"{root}/.lock-000001")
+            while system.modified(f"{root}/.lock-000001") == last:
+                time.sleep(0.01)
+        listed.rmdir()
+        while not files.exists(folder / "parse" / "trace.jsonl"):
+            time.sleep(0.01)
+
+
+def test_who_could_give_no_sign_of_life_for_too_long_takes_its_lock_for_lost(work: Path) -> None:
+    url, clock = "memory://locks/mute", [0.0]
+    mute = lock.Lock(work / "mute", url, lambda: clock[0])
+    mute.take()
+    system, root = on(url)
+    system.rm_file(f"{root}/.lock-000001")
+    system.mkdir(f"{root}/.lock-000001")  # nothing can be written there
+    for seconds, is_lost in ((lock.STALE_SECONDS - 1, False), (lock.STALE_SECONDS + 1, True)):
+        clock[0] = seconds
+        with pytest.raises(UserError, match="cannot be reached"):
+            mute.beat()
+        assert mute.lost is is_lost
+    assert "may have been taken over" in str(lock.lost(mute))
+
+
+def test_a_sign_of_life_that_comes_late_keeps_a_lock_that_nobody_has_taken(work: Path) -> None:
+    clock = [0.0]
+    late = lock.Lock(work / "late", "memory://locks/late", lambda: clock[0])
+    late.take()
+    clock[0] = 10 * lock.STALE_SECONDS  # as after a night's sleep
+    late.beat()
+    assert not late.lost
+    late.release()
+
+
 def test_the_lock_of_a_dead_process_in_this_folder_is_taken_over_at_once(work: Path) -> None:
     folder = located("memory://locks/dead")
     signed("memory://locks/dead", ".lock-000004", socket.gethostname(), str(folder), 1)

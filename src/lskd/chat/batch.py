@@ -17,12 +17,12 @@ from lskd.chat import batch_files
 from lskd.chat.batch_files import Line, State
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, given_up, received, request
+from lskd.chat.conversation import answered, continued, given_up, received, request, still_in
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal
 from lskd.chat.ledger import Leased, Ledger, Refused, Wait, ledger_of
-from lskd.chat.paid import Paid, SentBatch
+from lskd.chat.paid import InBatch, Paid, SentBatch
 from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Conversation
@@ -152,15 +152,18 @@ class BatchTeacher:
                 await self._ledger.expect([batch.calls[key] for key in asked_here])
             sent = {key for batch in batches for key in batch.calls}
             rest = [asked for key, asked in missing.items() if key not in sent]
-            blocked: Wait | Refused | None = None
+            blocked: Wait | Refused | InBatch | None = None
             while rest and blocked is None:
                 portion, looked_at, blocked = await self._portion(rest)
                 rest = rest[looked_at:]
                 if portion:
                     batches.append(await self._submitted(portion))
+        if isinstance(blocked, InBatch) and blocked.journal:  # where this run cannot settle it
+            raise still_in(blocked)
         if isinstance(blocked, Refused) and not batches:
             raise self._budget.refusal(blocked.totals, self._budget.most(rest[0]))
-        if isinstance(blocked, Wait) and not batches:  # others ask the same, or may give money back
+        if isinstance(blocked, Wait | InBatch) and not batches:
+            # Others ask the same, or have just sent it, or may give money back.
             await self._client.limiter.rest(self._poll)
         watched = (self._received(batch, missing) for batch in batches)
         ended = await asyncio.gather(*watched, return_exceptions=True)
@@ -173,7 +176,7 @@ class BatchTeacher:
 
     async def _portion(
         self, rest: Sequence[Request]
-    ) -> tuple[list[tuple[int, Line]], int, Wait | Refused | None]:
+    ) -> tuple[list[tuple[int, Line]], int, Wait | Refused | InBatch | None]:
         """Claim the calls of as many requests as fit a file and the budget.
 
         Return their lines, how many requests were looked at, and what stands against the next.
@@ -187,7 +190,7 @@ class BatchTeacher:
                 return portion, looked_at, None
             most = self._budget.most(asked)
             answer = await self._ledger.claim(asked.key, most, self._budget.limits)
-            if isinstance(answer, Refused | Wait):
+            if isinstance(answer, Refused | Wait | InBatch):
                 return portion, looked_at, answer
             if isinstance(answer, Leased):
                 portion.append((answer.call, line))
@@ -262,7 +265,8 @@ class BatchTeacher:
             await self._ledger.keep(call, asked.key, paid, self._budget.most(asked))
         except Fault as fault:
             await given_up(self._ledger, call, fault)
-            return fault
+            # Its traceback leads back here, and would hold the journal open.
+            return fault.with_traceback(None)
         return None
 
     async def _forget(self, batch: SentBatch) -> None:

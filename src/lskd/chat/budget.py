@@ -21,7 +21,8 @@ class Limits:
     """What may be asked of one endpoint by all who ask it together.
 
     Calls are counted apart for each `endpoint`, tokens and money over all of a journal. None is no
-    limit. Prices are for a million tokens, at what is really paid.
+    limit. Prices are for a million tokens, at what is really paid. `buy_again`: even a call that
+    stands in an open batch.
     """
 
     endpoint: str
@@ -32,6 +33,7 @@ class Limits:
     max_tokens: int | None = None
     input_price: float | None = None
     output_price: float | None = None
+    buy_again: bool = False
 
     def price(self, input_tokens: int | None, output_tokens: int | None) -> float | None:
         """Return what so many tokens cost; None without prices, or where no tokens were counted."""
@@ -79,6 +81,7 @@ class Budget:
             max_tokens=endpoint.max_tokens,
             input_price=priced[0],
             output_price=priced[1],
+            buy_again=endpoint.buy_again,
         )
 
     def price(self, input_tokens: int | None, output_tokens: int | None) -> float | None:

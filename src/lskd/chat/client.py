@@ -176,13 +176,13 @@ class Client:
 
         `silent`: nobody was answered since the request first failed.
         """
+        pause = fault.pause or 0.0
+        if pause > LONGEST_PAUSE:
+            raise self._given_up(f"asks to wait {pause:,.0f} seconds: {fault}")
         match fault.kind:
             case "endpoint":
                 raise self._given_up(f"refuses to serve: {fault}")
             case "away" | "busy":
-                pause = fault.pause or 0.0
-                if pause > LONGEST_PAUSE:
-                    raise self._given_up(f"asks to wait {pause:,.0f} seconds: {fault}")
                 if self.patience.is_out(pause):
                     what = "cannot be reached" if fault.kind == "away" else "serves nothing"
                     raise self._given_up(f"{what}: {fault}")

@@ -7,8 +7,9 @@ from lskd.chat.budget import Budget
 from lskd.chat.endpoint import Endpoint
 from lskd.chat.faults import Fault
 from lskd.chat.ledger import Ledger
-from lskd.chat.paid import Paid
+from lskd.chat.paid import InBatch, Paid
 from lskd.chat.wire import Request, read_completion
+from lskd.errors import UserError
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply
 
@@ -71,6 +72,18 @@ async def given_up(ledger: Ledger, call: int, fault: Fault) -> None:
         await ledger.lose(call, str(fault), fault.body)
     else:
         await ledger.withdraw(call)
+
+
+def still_in(batch: InBatch) -> UserError:
+    """Return the error for a call that an open batch holds: bought now, it would be paid twice."""
+    name = f"batch {batch.name}" if batch.name else "a batch"
+    where = f"{name} of {batch.journal}" if batch.journal else name
+    calls = "1 call" if batch.calls == 1 else f"{batch.calls} calls"
+    whose = "the run that sent it" if batch.journal else "the run"
+    return UserError(
+        f"{where} holds {calls} that would be paid twice: let {whose} fetch the replies with "
+        "lskd.chat.batch:BatchTeacher; if they never come, set buy_again = true"
+    )
 
 
 def answered(conversation: Conversation, asked: Request, outcome: Paid | Fault) -> Reply:

@@ -14,7 +14,8 @@ from lskd.errors import UserError
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 T = TypeVar("T")
-OURS: Final = frozenset({"model", "messages", "temperature", "top_p", "stream", "n"})
+LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})  # of a reply, by the protocol
+OURS: Final = LIMITS | {"model", "messages", "temperature", "top_p", "stream", "n"}
 
 
 class Endpoint(BaseModel):
@@ -30,7 +31,8 @@ class Endpoint(BaseModel):
     was never reached is given up within seconds. `structured`: a JSON schema goes with a request
     "auto" (unless the server refuses it), "always" or "never". `top_p` goes with it where it is
     given, and `extra_body` joins its JSON. A picture counts as `picture_tokens` in the budget
-    until a reply tells that it took more. `key_env` names the environment variable that holds the
+    until a reply tells that it took more. With `buy_again` calls are paid for once more that stand
+    in a batch which will not be answered. `key_env` names the environment variable that holds the
     key; "" says that the server wants none.
     """
 
@@ -54,6 +56,7 @@ class Endpoint(BaseModel):
     top_p: float | None = Field(default=None, gt=0, le=1)
     extra_body: dict[str, object] = Field(default_factory=dict)
     picture_tokens: int = Field(default=2_000, gt=0)
+    buy_again: bool = False
 
     @field_validator("base_url")
     @classmethod
@@ -70,7 +73,10 @@ class Endpoint(BaseModel):
     @classmethod
     def _no_key_of_ours(cls, given: dict[str, object]) -> dict[str, object]:
         if taken := sorted(OURS & given.keys()):
-            raise ValueError(f"{', '.join(taken)} cannot be set here")
+            # Another limit than the budget counts on could overspend it.
+            why = ": the stage's reply_tokens says how long a reply may be"
+            message = f"{', '.join(taken)} cannot be set here"
+            raise ValueError(message if LIMITS.isdisjoint(taken) else message + why)
         return given
 
     @model_validator(mode="after")
@@ -100,7 +106,7 @@ class Endpoint(BaseModel):
 WITHOUT_EFFECT: Final = frozenset(
     {"base_url", "key_env", "concurrency", "timeout", "retries", "backoff", "patience"}
     | {"input_price", "output_price", "max_price", "max_tokens", "picture_tokens"}
-    | {"requests_per_minute", "tokens_per_minute"}
+    | {"requests_per_minute", "tokens_per_minute", "buy_again"}
 )
 
 

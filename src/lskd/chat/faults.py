@@ -9,6 +9,8 @@ from typing import Final, Literal
 import aiohttp
 
 LONGEST_MESSAGE: Final = 300
+# Of who waits for a model no longer (524 is Cloudflare's): it may go on, and what it makes is paid.
+TOO_LATE: Final = (408, 504, 524)
 
 Kind = Literal["endpoint", "away", "busy", "late", "broken", "passing", "request"]
 
@@ -48,7 +50,9 @@ def fault_of_status(status: int, headers: Mapping[str, str], body: str) -> Fault
         return Fault("busy", message, pause=pause)
     if status in (503, 529):
         return Fault("busy", message, pause=pause)
-    if status in (408, 409, 425) or status >= 500:
+    if status in TOO_LATE:
+        return Fault("passing", message, may_cost=True, pause=pause, body=body)
+    if status in (409, 425) or status >= 500:
         return Fault("passing", message, pause=pause)
     if 300 <= status < 400:
         return Fault("endpoint", f"HTTP {status}: moved to {headers.get('Location', '?')}")

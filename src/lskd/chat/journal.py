@@ -9,7 +9,6 @@ A commit survives the end of the process (kill -9). After a power failure the la
 (`synchronous = NORMAL`: a commit does not wait for the disk).
 """
 
-import contextlib
 import json
 import secrets
 import sqlite3
@@ -24,6 +23,7 @@ from lskd.chat import merge
 from lskd.chat.journal_file import (
     is_full,
     keep_others_out,
+    leave_reserve,
     make_reserve,
     open_journal,
     open_to_read,
@@ -31,6 +31,7 @@ from lskd.chat.journal_file import (
 )
 from lskd.chat.paid import (
     Charge,
+    InBatch,
     Paid,
     SentBatch,
     Spent,
@@ -39,6 +40,7 @@ from lskd.chat.paid import (
     charged,
     kept,
     noted,
+    read_open_batch,
     read_reply,
     read_spent,
     read_totals,
@@ -65,7 +67,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             keep_others_out(path)
             self._file = open_journal(path)
-            self._reserve = make_reserve(path, RESERVE_BYTES).absolute()
+            self._reserve = make_reserve(path, RESERVE_BYTES)
             files = (self._file, *(file for _, file in self._parents))
             self._end = weakref.finalize(self, _close, files, self._reserve)
             self._totals = read_totals(self._file)
@@ -89,6 +91,16 @@ class Journal:
                     found = read_reply(file, key)
                 if found is not None:
                     return found
+        return None
+
+    def open_batch(self, key: bytes) -> InBatch | None:
+        """Return the batch of this journal or a parent that holds a call to a request, or None."""
+        with self._guard:
+            for path, file in ((self.path, self._file), *self._parents):
+                with told(path):
+                    found = read_open_batch(file, key)
+                if found is not None:
+                    return InBatch("" if file is self._file else str(path), *found)
         return None
 
     def ask(self, key: bytes, most: Charge, fits: Callable[[Totals], bool]) -> int | None:
@@ -346,6 +358,4 @@ class Journal:
 def _close(files: Sequence[sqlite3.Connection], reserve: Path) -> None:
     for file in files:
         file.close()
-    # Where the disk has become read-only the reserve stays, and who opens the journal next has it.
-    with contextlib.suppress(OSError):
-        reserve.unlink(missing_ok=True)
+    leave_reserve(reserve)

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -42,8 +43,12 @@ LATER_TABLES: Final = (
     "told (id INTEGER PRIMARY KEY)",
     "telling (id INTEGER PRIMARY KEY)",
 )
+# Beside them too: of each claim is asked whether an open batch has it.
+IN_BATCHES: Final = "batched ON unanswered (key) WHERE batch IS NOT NULL"
 
 _held: dict[Path, IO[bytes]] = {}
+_reserves: list[str] = []  # one entry for each open journal of this process
+_reserves_guard = threading.RLock()  # the garbage collector may close a journal within it
 
 
 @atexit.register
@@ -95,6 +100,7 @@ def open_journal(path: Path) -> sqlite3.Connection:
             check_whole(path, file)
         for table in LATER_TABLES:
             file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        file.execute(f"CREATE INDEX IF NOT EXISTS {IN_BATCHES}")
     except BaseException:
         file.close()
         raise
@@ -190,7 +196,28 @@ def damaged(path: Path, why: object) -> str:
 
 
 def make_reserve(path: Path, size: int) -> Path:
-    """Write a file that can be given up for the replies in flight when the disk fills up."""
-    reserve = path.with_name(path.name + ".reserve")
-    reserve.write_bytes(bytes(size))  # not sparse: only blocks that are taken can be given up
+    """Write a file that can be given up for the replies in flight when the disk fills up.
+
+    All journals that this process has open on one file share it; each leaves it once.
+    """
+    reserve = path.with_name(path.name + ".reserve").resolve()
+    with _reserves_guard:
+        is_shared = str(reserve) in _reserves
+        _reserves.append(str(reserve))
+        try:
+            if not (is_shared and reserve.exists()):
+                reserve.write_bytes(bytes(size))  # not sparse: only taken blocks can be given up
+        except BaseException:
+            leave_reserve(reserve)
+            raise
     return reserve
+
+
+def leave_reserve(reserve: Path) -> None:
+    """Remove the reserve if no other journal of this process uses it."""
+    with _reserves_guard:
+        _reserves.remove(str(reserve))
+        if str(reserve) not in _reserves:
+            # Where the disk has become read-only it stays, and who opens the journal next has it.
+            with contextlib.suppress(OSError):
+                reserve.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from lskd.chat.budget import Limits
 from lskd.chat.journal import Journal
 from lskd.chat.minutes import MINUTE, Minutes, Sent
-from lskd.chat.paid import Charge, Paid, SentBatch, Totals
+from lskd.chat.paid import Charge, InBatch, Paid, SentBatch, Totals
 
 SETTLING_SECONDS: Final = 0.02  # until a place, or money that others may give back, is looked for
 HERE: Final = ""  # the holder of what this process claims itself
@@ -53,7 +53,7 @@ class Refused:
     totals: Totals
 
 
-Answer = Paid | Leased | Wait | Refused
+Answer = Paid | Leased | Wait | Refused | InBatch
 
 
 class Ledger(Protocol):
@@ -160,6 +160,8 @@ class LocalLedger:
                 return Wait(SETTLING_SECONDS, elsewhere=True)
             if (found := self.journal.find(key)) is not None:
                 return found
+            if not limits.buy_again and (batch := self.journal.open_batch(key)) is not None:
+                return batch
             if not limits.ever_fits(most):
                 return Refused(self.journal.totals)
             places = math.inf if limits.concurrency is None else limits.concurrency

@@ -95,6 +95,18 @@ class SentBatch:
     calls: Mapping[bytes, int]
 
 
+@dataclass(frozen=True, slots=True)
+class InBatch:
+    """A call stands in an open batch: the server's name for that, and how many calls it holds.
+
+    `journal` is the file of the parent that sent it, "" if that was this run itself.
+    """
+
+    journal: str
+    name: str
+    calls: int
+
+
 def noted(
     call: int, key: bytes, charge: Charge, fault: str | None, response: str | None
 ) -> Statement:
@@ -125,6 +137,22 @@ def charged(paid: Paid, most: Charge) -> Charge:
         most.output_tokens if paid.output_tokens is None else paid.output_tokens,
         most.price if paid.price is None else paid.price,
     )
+
+
+def read_open_batch(file: sqlite3.Connection, key: bytes) -> tuple[str, int] | None:
+    """Return the name and the number of calls of an open batch that holds a call, or None."""
+    # From the batches, since most journals have none.
+    row = file.execute(
+        "SELECT batch.id, batch.name FROM batch CROSS JOIN unanswered "
+        "ON unanswered.batch = batch.id AND unanswered.key = ? AND unanswered.fault IS NULL "
+        "AND unanswered.batch IS NOT NULL LIMIT 1",
+        (key,),
+    ).fetchone()
+    if row is None:
+        return None
+    number, name = row
+    query = "SELECT count(*) FROM unanswered WHERE batch = ? AND fault IS NULL"
+    return name, file.execute(query, (number,)).fetchone()[0]
 
 
 def read_reply(file: sqlite3.Connection, key: bytes) -> Paid | None:

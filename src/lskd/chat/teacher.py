@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, given_up, received, request
+from lskd.chat.conversation import answered, continued, given_up, received, request, still_in
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal
 from lskd.chat.ledger import Leased, Ledger, Refused, Wait, ledger_of
-from lskd.chat.paid import Charge, Paid
+from lskd.chat.paid import Charge, InBatch, Paid
 from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import UserError
 from lskd.protocols import Conversation
@@ -70,7 +70,8 @@ class ChatTeacher:
             try:
                 outcome = await self._paid(asked)
             except Fault as fault:
-                outcome = fault
+                # Its traceback leads back here, and would hold the journal open.
+                outcome = fault.with_traceback(None)
             except UserError as error:
                 raise self._client.limiter.halt(error) from error
             replies.append(answered(conversation, asked, outcome))
@@ -125,6 +126,8 @@ class ChatTeacher:
             answer = await self._ledger.claim(asked.key, most, self._budget.limits)
             if isinstance(answer, Refused):
                 raise self._budget.refusal(answer.totals, most)
+            if isinstance(answer, InBatch):
+                raise still_in(answer)
             if isinstance(answer, Paid):
                 return answer
             try:

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from lskd.chat.budget import Limits
 from lskd.chat.ledger import Answer, Leased, Refused, Wait
-from lskd.chat.paid import Charge, Paid, SentBatch, Totals
+from lskd.chat.paid import Charge, InBatch, Paid, SentBatch, Totals
 
-KINDS: Final[Mapping[str, type[Paid] | type[Leased] | type[Wait]]] = {
+KINDS: Final[Mapping[str, type[Paid] | type[Leased] | type[Wait] | type[InBatch]]] = {
     "paid": Paid,
     "leased": Leased,
     "wait": Wait,
+    "in_batch": InBatch,
 }
 
 

@@ -14,7 +14,8 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -36,12 +37,18 @@ CREATE: Final = {"az": {"overwrite": False}, "abfs": {"overwrite": False}}
 
 
 class Lock:
-    """The lock object of one place; `lost` says that another process has taken it over."""
+    """The lock object of one place; `lost` says that another process has taken it over, or may.
 
-    def __init__(self, folder: Path, url: str) -> None:
+    `fault` says why no sign of life could be given, if another may. `clock` tells seconds.
+    """
+
+    def __init__(self, folder: Path, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self.url = url
         self.lost = False
+        self.fault = ""
+        self._clock = clock
+        self._last = clock()
         self._system, self._root = on(url)
         self._number = 0
         self._signed = json.dumps({**asdict(own()), "folder": str(folder)}).encode()
@@ -61,6 +68,7 @@ class Lock:
             )
         number = numbers[-1] + 1 if numbers else 1
         how = CREATE.get(self.url.partition(":")[0], {"mode": "create"})
+        self._last = self._clock()
         try:
             with written(self.url):
                 self._system.pipe_file(self._file(number), self._signed, **how)
@@ -71,12 +79,22 @@ class Lock:
             self._remove(self._file(older))
 
     def beat(self) -> None:
-        """Give a sign of life, or find that the lock is lost."""
-        if self.numbers()[-1:] != [self._number]:
-            self.lost = True
-            return
-        with told(self.url):
-            self._system.pipe_file(self._file(self._number), self._signed)
+        """Give a sign of life, or find that the lock is lost.
+
+        Where none can be given the lock is lost once another may take it over.
+        """
+        now = self._clock()
+        try:
+            if self.numbers()[-1:] != [self._number]:
+                self.lost = True
+                return
+            with told(self.url):
+                self._system.pipe_file(self._file(self._number), self._signed)
+        except (UserError, OSError) as error:
+            if self._clock() - self._last > STALE_SECONDS:
+                self.lost, self.fault = True, str(error) or type(error).__name__
+            raise
+        self._last = now
 
     def release(self) -> None:
         """Let go of the lock."""
@@ -160,13 +178,13 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
         with beating(lock, paid, every):
             yield
         if lock.lost:
-            raise lost(folder)
+            raise lost(lock)
         publish(folder, paid)
     except BaseException as error:
         if lock.lost:
-            raise lost(folder) from error
+            raise lost(lock) from error
         # The first error is the one that the user must see.
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError, OSError):
             publish(folder, paid)
         raise
     finally:
@@ -180,10 +198,17 @@ def is_repository(url: str) -> bool:
     return url.startswith("hf://") and not url.startswith(BUCKETS)
 
 
-def lost(folder: Path) -> UserError:
-    """Return what to tell whose lock was taken over."""
+def lost(lock: Lock) -> UserError:
+    """Return what to tell whose lock was taken over, or may have been."""
+    where = shown(lock.folder)
+    if lock.fault:
+        return UserError(
+            f"{where} may have been taken over by another lskd, since this one could give no sign "
+            f"of life for {STALE_SECONDS:.0f} s ({lock.fault}): mend that, then give the same "
+            "command again"
+        )
     return UserError(
-        f"{shown(folder)} was taken over by another lskd, since this one gave no sign of life for "
+        f"{where} was taken over by another lskd, since this one gave no sign of life for "
         f"{STALE_SECONDS:.0f} s: wait for it, then give the same command again"
     )
 
@@ -204,12 +229,14 @@ def beating(lock: Lock, paid: "Paid", every: float) -> Iterator[None]:
 def keep(lock: Lock, paid: "Paid", stop: threading.Event, every: float) -> None:
     """Give signs of life and publish logs until told to stop; interrupt the work if it is lost."""
     while not stop.wait(every):
-        # Where the place is out of reach for a while, the work itself will tell.
-        with contextlib.suppress(UserError):
+        # Where the place is out of reach or the disk full for a while, the work itself will tell,
+        # and both are tried again. What cannot be published ends no sign of life.
+        with contextlib.suppress(UserError, OSError):
             lock.beat()
-            if lock.lost:
-                _thread.interrupt_main()
-                return
+        if lock.lost:
+            _thread.interrupt_main()
+            return
+        with contextlib.suppress(UserError, OSError):
             publish(lock.folder, paid)
 
 
