@@ -122,6 +122,26 @@ def test_what_a_person_takes_back_in_the_studio_does_not_come_back(store: Store)
     assert list(store.judgments(campaign)) == []
 
 
+def test_what_was_said_here_is_taken_back_before_what_was_said_elsewhere(store: Store) -> None:
+    campaign = judging(store, 3)
+    ann = store.enrol("Ann")
+    here = answer(store, campaign, ann)
+    assert here is not None
+    elsewhere = next(n for n in range(3) if f"t{n}" != here.item_id)
+    take(store, campaign, [said(elsewhere, "Ann")])
+    opened = [store.undo(campaign, ann) for _ in range(3)]
+    assert [one and one.id for one in opened] == [here.item_id, f"t{elsewhere}", None]
+
+
+def test_what_no_database_keeps_is_told_with_its_reason(store: Store) -> None:
+    campaign = judging(store, 2)
+    odd = Judgment("t\0", "i1", "Ann", 3, 3)
+    assert take(store, campaign, [odd, said(1, "Ann")]) == (
+        *(1, 0),
+        ["t\0: the id of a triple holds what is no character: 't\\x00'"],
+    )
+
+
 def test_known_answers_are_compared_and_a_participant_is_known_by_their_id(store: Store) -> None:
     campaign = judging(store, 2, gold=1)
     store.enrol("prolific abc", Study("abc", "s", "e"))

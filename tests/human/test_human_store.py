@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -58,6 +59,13 @@ def test_an_item_never_changes_under_people_s_hands(store: Store) -> None:
     with pytest.raises(UserError, match="1 items of the campaign 'critic' are there with other co"):
         store.put("critic", [claim(1, answer="it is not [0]"), claim(3)])
     assert store.progress("critic").items == 2
+
+
+def test_an_item_tells_where_its_picture_lies_now(store: Store) -> None:
+    judging(store, 3)
+    moved = [replace(one, what=replace(one.what, path="/b.jpg")) for one in map(claim, range(2))]
+    assert store.put("critic", [*moved, claim(3)]) == 1
+    assert store.posed("critic") == [*moved, claim(2), claim(3)]
 
 
 def test_items_are_of_the_campaign_s_kind(store: Store) -> None:
@@ -402,6 +410,20 @@ def test_one_of_ten_is_gold_and_all_see_it(store: Store) -> None:
     assert store.standing(campaign, bob).gold_seen == 3
     assert len(list(store.judgments(campaign))) == 77
     assert len(list(store.judgments(campaign, gold=True))) == 83
+
+
+def test_the_first_answer_to_a_known_item_counts(store: Store) -> None:
+    campaign = judging(store, 20, gold=1)
+    ann = store.enrol("Ann")
+    while (item := answer(store, campaign, ann, BAD)) and not item.item_id.startswith("t1000"):
+        pass
+    for said in (GOOD, Skip("it said that I am wrong")):
+        store.undo(campaign, ann)
+        answer(store, campaign, ann, said)
+        standing = store.standing(campaign, ann)
+        assert (standing.gold_right, standing.gold_seen) == (0, 1)
+    store.undo(campaign, ann)
+    assert store.standing(campaign, ann).gold_seen == 1
 
 
 def test_standing_and_progress_count_what_was_not_undone(store: Store) -> None:

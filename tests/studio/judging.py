@@ -25,8 +25,8 @@ SIZE = (480, 320)
 BOXES = (Box(40, 60, 180, 300), Box(220, 120, 440, 290), Box(10, 5, 60, 50))
 
 
-def photo(file: Path, number: int) -> Path:
-    pixels = PIL.Image.new("RGB", SIZE, (235 - 3 * number, 225, 200 + number))
+def photo(file: Path, number: int, size: tuple[int, int]) -> Path:
+    pixels = PIL.Image.new("RGB", size, (235 - 3 * number, 225, 200 + number))
     pen = PIL.ImageDraw.Draw(pixels)
     pen.rectangle((40, 60, 180, 300), fill="indianred")
     pen.ellipse((220, 120, 440, 290), fill="steelblue")
@@ -46,11 +46,11 @@ def triple(image: str, number: int) -> Triple:
     return Triple(name, "r", image, "id", question, answer, f"[1] is near, {number}.", (0, 1))
 
 
-def run_of(folder: Path, count: int = 14, gold: int = 2) -> Run:
+def run_of(folder: Path, count: int = 14, gold: int = 2, size: tuple[int, int] = SIZE) -> Run:
     """Write the tables of a run with `count` triples in the sample and `gold` beside it."""
     run = Run("small", folder / "run", 3, {}, {s.name: folder / "run" / s.name for s in STAGES}, ())
-    files = [photo(folder / "photos" / f"{n}.png", n) for n in range(4)]
-    images = [Image(image_id(file.read_bytes()), str(file), *SIZE) for file in files]
+    files = [photo(folder / "photos" / f"{n}.png", n, size) for n in range(4)]
+    images = [Image(image_id(file.read_bytes()), str(file), *size) for file in files]
     parts = [Region(n, box, "lamp", f"lamp {n}", 0.9) for n, box in enumerate(BOXES)]
     triples = [triple(images[n % 4].id, n) for n in range(count + gold)]
     samples = [Sample(one.id, one.image_id, "train") for one in triples[:count]]

@@ -275,3 +275,91 @@ def test_a_participant_comes_from_another_site_and_goes_back(
         expect(finish).to_have_text("Finish on Prolific")
         answer = context.request.get(f"{address}/study/judge/complete", max_redirects=0)
         assert answer.headers["location"].endswith("/none?cc=C0DE")
+
+
+def test_the_boxes_lie_on_a_tall_picture_on_a_phone_too(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=3, size=(480, 960)))
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        for width, height, share in ((390, 844, 0.52), (1280, 900, 0.72)):
+            page.set_viewport_size({"width": width, "height": height})
+            expect(page.locator(".boxes img")).to_have_js_property("complete", True)
+            holder, picture, marks = (
+                page.locator(place).bounding_box() for place in (".boxes", ".boxes img", "svg")
+            )
+            assert holder == picture == marks
+            assert picture is not None and picture["height"] == pytest.approx(share * height, abs=1)
+            assert picture["height"] == pytest.approx(2 * picture["width"], abs=1)
+        page.close()
+
+
+def test_a_double_click_rates_one_item(context: BrowserContext, tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=6))
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        expect(page.locator("#progress")).to_have_text("0 of 6")
+        page.locator("#qa [data-rate='1']").dblclick()
+        expect_done(page, 1)
+        page.locator("#skip").dblclick()
+        expect(page.locator("#progress")).to_have_text(re.compile("^1 of 5"))
+        page.locator("#qa [data-rate='3']").dblclick()
+        page.locator("#reason [data-rate='2']").dblclick()
+        expect_done(page, 2)
+        judge(page, "1")
+        page.locator("#qa [data-rate='1']").click()  # a slow one after a key
+        expect_done(page, 4)
+        said = [(one.qa, one.rationale) for one in kept(desk, 4)]
+        page.close()
+    assert said == [(1, None), (3, 2), (1, None), (1, None)]
+    assert sum(one.kind == "skip" for one in Store(desk.store.shown).entries("judge")) == 1
+
+
+def test_what_a_browser_keeps_for_another_campaign_is_not_sent_by_this_one(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=3))
+    with served(desk) as address:
+        page = opened(context, desk, address)
+        person = page.locator("#work").get_attribute("data-person")
+        # Of the campaign "judge 2" or so, whose name begins as this campaign's and this person do.
+        other = f"lskd outbox annotate judge {person} 3 1700000000000.000000 {'a' * 32}"
+        mine = f"lskd outbox annotate judge {person} 1700000000000.000001 {'b' * 32}"
+        for place, key in ((other, "a" * 32), (mine, "b" * 32)):
+            page.evaluate(
+                "([place, kept]) => localStorage.setItem(place, JSON.stringify(kept))",
+                [place, {"path": "/api/annotate/judge/undo", "body": {"key": key}}],
+            )
+        with page.expect_response(lambda answer: answer.url.endswith("/undo")) as sent:
+            page.reload()
+        assert sent.value.request.post_data_json == {"key": "b" * 32}
+        expect(page.locator("#question")).not_to_be_empty()
+        page.wait_for_load_state("networkidle")
+        left = page.evaluate("Object.keys(localStorage)")
+        page.close()
+    assert left == [other]
+
+
+def test_a_participant_who_passed_items_on_is_told_how_to_go_on(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, count=3)
+    ids = "PROLIFIC_PID=61aa0c0ffee0&STUDY_ID=ssssss&SESSION_ID=eeeeee"
+    desk = desk_of(tmp_path, run, prolific=Prolific("C0DE", 3))
+    with served(desk) as address:
+        page = context.new_page()
+        page.goto(f"{address}/study/judge?{ids}")
+        page.get_by_role("button", name="I have read this and agree").click()
+        expect(page.locator("#question")).not_to_be_empty()
+        judge(page, "1")
+        judge(page, "1")
+        page.keyboard.press("s")
+        expect(page.locator("#rest-title")).to_have_text("There is nothing more for you")
+        expect(page.locator("#rest-text")).to_contain_text("2 of 3 items")
+        expect(page.locator("#finish")).to_be_hidden()
+        page.locator("#rest-undo").click()
+        expect(page.locator("#question")).to_be_visible()
+        page.keyboard.press("1")
+        expect(page.locator("#code")).to_have_text("Your completion code is C0DE")
+        page.close()

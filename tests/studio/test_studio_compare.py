@@ -26,7 +26,7 @@ from lskd.picture import image_id
 from lskd.studio.compare import CONSENT, turned
 from lskd.studio.desk import Desk
 from lskd.studio.duels import taught
-from lskd.studio.terms import read_consent
+from lskd.studio.terms import Prolific, read_consent
 from lskd.types import Comparison, Example, Image, Mention, Sample, Triple
 
 ASPECTS = ("correctness", "informativeness", "plausibility", "overall")
@@ -216,6 +216,25 @@ def test_skips_and_flags_pass_an_item_on(house: House) -> None:
     assert after["progress"]["skipped"] == after["progress"]["flagged"] == 1
     kinds = [(one.kind, one.reason) for one in house.desk.store.entries("comparison")]
     assert kinds == [("skip", ""), ("flag", "The picture is broken.")]
+
+
+def test_a_participant_gets_the_code_for_what_they_compared_and_not_for_what_they_passed_on(
+    house: House,
+) -> None:
+    paid = replace(house.desk, terms=replace(house.desk.terms, prolific=Prolific("C0DE", 6)))
+    ids = "PROLIFIC_PID=61aa0c0ffee0&STUDY_ID=ssssss&SESSION_ID=eeeeee"
+    with compared.served(paid) as address:
+        judge = compared.agreed(compared.visitor(address, f"/study/comparison?{ids}"))
+        body = {"item": item(judge)["id"], "key": str(uuid4())}
+        judge.post("/api/compare/comparison/skips", json=body).raise_for_status()
+        last = work(judge)[-1].json()
+        assert (last["item"], last["code"], last["finished"]) == (None, None, None)
+        assert judge.get("/study/comparison/complete").status_code == 409
+        for _ in range(6):
+            undone = judge.post("/api/compare/comparison/undo", json={"key": str(uuid4())})
+            undone.raise_for_status()
+        done = work(judge)[-1].json()
+        assert (done["code"], done["finished"]) == ("C0DE", "/study/comparison/complete")
 
 
 def test_three_judges_make_table_5_by_majority(house: House) -> None:

@@ -1,5 +1,6 @@
 """In a real browser: the owner begins a comparison, a judge works by keyboard, Table 5 follows."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,3 +129,23 @@ def test_skipping_flagging_and_clicking_work_too(desk: Desk, page: Page) -> None
     said = [(one.kind, one.reason) for one in desk.store.entries("comparison")]
     told = "It cannot be told from the picture."
     assert said == [("skip", told), ("flag", "s is a letter here"), ("label", "")]
+
+
+def test_a_double_click_says_nothing_of_the_next_pair(desk: Desk, page: Page) -> None:
+    assert desk.run is not None
+    page.goto("/compare")
+    owner = compared.visitor(page.evaluate("location.origin"))
+    compared.begun(owner, desk.run)
+    page.goto(compared.invited(owner, "eve"))
+    page.get_by_role("button", name="I have read this").click()
+    ties = page.get_by_role("button", name="Tie")
+    expect(ties).to_have_count(4)
+    for number in range(3):
+        ties.nth(number).click()
+    ties.last.click()
+    expect(page.locator("#progress")).to_have_text(re.compile("^1 of 3"))
+    ties.last.hover()
+    page.mouse.down(click_count=2)  # the next pair was there before the second click began
+    page.mouse.up(click_count=2)
+    expect(page.locator("#aspects .now")).to_have_attribute("data-aspect", "correctness")
+    expect(page.locator("#aspects [aria-pressed=true]")).to_have_count(0)

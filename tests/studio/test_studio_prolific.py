@@ -79,6 +79,64 @@ def test_who_has_judged_enough_gets_the_code_and_goes_back(desk: Desk, address: 
     assert answer.headers["location"] == completed
 
 
+def skip(client: httpx.Client, count: int) -> None:
+    for number in range(count):
+        body = {"item": hand(client)["items"][0]["id"], "key": f"skip-{number:08d}"}
+        assert client.post("/api/annotate/judge/skips", json=body).status_code == 200
+
+
+def test_who_passed_items_on_is_given_the_code_for_what_they_judged_only(
+    tmp_path: Path,
+) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=4), prolific=CODE)
+    with served(desk) as address, visitor(address) as client:
+        arrive(client, desk)
+        work(client, 1, "one")
+        skip(client, 3)
+        early = hand(client)
+        assert early["items"] == [] and early["code"] is None and early["finished"] is None
+        refused = client.get("/study/judge/complete")
+        assert refused.status_code == 409
+        assert refused.json()["error"] == (
+            "2 items are still to be judged, and 3 were passed on: go back and undo that"
+        )
+        for number in range(2):
+            client.post("/api/annotate/judge/undo", json={"key": f"undo-{number:08d}"})
+        work(client, 2, "two")
+        assert hand(client)["code"] == "C0DE-1"
+        assert client.get("/study/judge/complete").status_code == 303
+
+
+def test_who_passed_nothing_on_is_given_the_code_when_the_items_run_out(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path, run_of(tmp_path, count=2), prolific=CODE)
+    with served(desk) as address, visitor(address) as client:
+        arrive(client, desk)
+        work(client, 2, "one")
+        assert hand(client)["code"] == "C0DE-1"
+        assert client.get("/study/judge/complete").status_code == 303
+
+
+def test_a_participant_works_in_the_campaign_that_they_came_for(desk: Desk, address: str) -> None:
+    desk.store.campaign("other", "judge", 2, 0)
+    desk.store.put("other", desk.store.posed("judge")[:1])
+    agreed = {"digest": desk.terms.consent.digest}
+    with visitor(address) as client:
+        arrive(client, desk)
+        for path in ("/annotate?campaign=other", "/study/other/complete"):
+            answer = client.get(path)
+            assert answer.status_code == 403, path
+            assert "another campaign" in answer.text
+        assert client.post("/api/annotate/other/consent", json=agreed).status_code == 403
+        assert client.get("/api/annotate/other/queue").status_code == 403
+        assert len(hand(client)["items"]) == 2
+        # By the link of that one they are let in there, and by the first link here again.
+        assert client.get("/study/other", params=IDS).status_code == 200
+        assert client.post("/api/annotate/other/consent", json=agreed).status_code == 204
+        assert client.get("/api/annotate/judge/queue").status_code == 403
+        arrive(client, desk)
+        assert len(hand(client)["items"]) == 2
+
+
 def test_nobody_else_is_given_the_code(desk: Desk, address: str) -> None:
     anna = desk.store.enrol("anna")
     with visitor(address) as client:

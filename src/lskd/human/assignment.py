@@ -32,6 +32,8 @@ from lskd.human.work import (
     agrees,
 )
 
+ELSEWHERE = "elsewhere "  # begins the keys of what was brought in; none that a browser makes does
+
 # The columns of an `Entry`, in its order.
 ENTRY: sa.Select[Any] = (
     sa.select(
@@ -108,7 +110,6 @@ def record(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry:
             return known
     row = _theirs(desk, answer.item_id, row)
     made = added(connection, desk, row.number, answer)
-    gold = codec.verdict(desk.campaign.kind, row.gold)
     lease.assign(
         connection,
         row.number,
@@ -116,15 +117,28 @@ def record(connection: sa.Connection, desk: Desk, answer: Answer) -> Entry:
         state=made.kind,
         entry=made.number,
         seconds=answer.seconds,
-        right=None if verdict is None or gold is None else agrees(verdict, gold),
+        right=is_right(desk, row, verdict),
     )
     had, has = int(row.state == "open"), int(verdict is not None)
     lease.count(connection, row.number, labels=has, taken=has - had)
     return made
 
 
+def is_right(desk: Desk, row: Row, verdict: Verdict | None) -> bool | None:
+    """Return whether the first label of a gold item agrees; None before it, and of other items."""
+    gold = codec.verdict(desk.campaign.kind, row.gold)
+    # The page tells a person whether they were right, and they may undo: their first word counts.
+    if row.right is not None or verdict is None or gold is None:
+        right: bool | None = row.right
+        return right
+    return agrees(verdict, gold)
+
+
+# What was said elsewhere comes after all that was said here, whenever it was brought in.
 _LAST = lease.locking(
-    lease.MINE.where(assignments.c.entry.is_not(None)).order_by(assignments.c.entry.desc()).limit(1)
+    lease.MINE.join(entries, entries.c.number == assignments.c.entry)
+    .order_by(entries.c.key.startswith(ELSEWHERE), entries.c.number.desc())
+    .limit(1)
 )
 
 
@@ -155,7 +169,6 @@ def undo(connection: sa.Connection, desk: Desk, key: str) -> Posed | None:
         since=time.time(),
         entry=None,
         seconds=None,
-        right=None,
     )
     labels = int(row.state == "label")
     lease.count(connection, row.number, labels=-labels, taken=1 - labels)

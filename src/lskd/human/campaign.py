@@ -1,5 +1,6 @@
 """Campaigns and the items that they pose: made once, added to, never changed.
 
+Only where the file of an item's image lies may change, as where a folder was moved.
 Each function works on a connection in which a transaction has begun.
 """
 
@@ -79,25 +80,37 @@ def posed(connection: sa.Connection, campaign: Campaign) -> list[Posed]:
     ]
 
 
+_MOVE = (
+    items.update()
+    .where(items.c.campaign == lease.WITHIN, items.c.id == sa.bindparam("of_item"))
+    .values(what=sa.bindparam("what_now"))
+)
+
+
 def put(connection: sa.Connection, campaign: Campaign, posed: Sequence[Posed]) -> int:
     """Add the items that a campaign lacks, and return their number.
 
+    Where the file of an item's image lies elsewhere by now, the item tells the new place.
     Raises UserError for an item of another kind, or that is there with other content.
     """
     # Whoever else adds to the campaign waits; SQLite has seen to that by its BEGIN.
     alone = sa.select(campaigns.c.id).where(campaigns.c.id == campaign.id)
     connection.execute(alone.with_for_update(key_share=True))
-    known = sa.select(items.c.id, items.c.digest).where(items.c.campaign == campaign.id)
-    there: dict[str, str] = {item: digest for item, digest in connection.execute(known)}
+    known = sa.select(items.c.id, items.c.digest, items.c.what)
+    rows = connection.execute(known.where(items.c.campaign == campaign.id))
+    there: dict[str, tuple[str, str]] = {item: (digest, what) for item, digest, what in rows}
     new: dict[str, Mapping[str, Any]] = {}
+    moved: dict[str, Mapping[str, Any]] = {}
     changed: list[str] = []
     for one in posed:
-        digest = codec.digest(one)
+        asked = codec.digest(one), codec.text(one.what)
         if one.id not in there:
-            new[one.id] = _row(campaign, one, digest)
-        elif there[one.id] != digest:
+            new[one.id] = _row(campaign, one, asked[0])
+        elif there[one.id][0] != asked[0]:
             changed.append(one.id)
-        there.setdefault(one.id, digest)
+        elif there[one.id] != asked:
+            moved[one.id] = {"within": campaign.id, "of_item": one.id, "what_now": asked[1]}
+        there.setdefault(one.id, asked)
     if changed:
         raise UserError(
             f"{len(changed)} items of the campaign {campaign.name!r} are there with other content, "
@@ -105,6 +118,8 @@ def put(connection: sa.Connection, campaign: Campaign, posed: Sequence[Posed]) -
         )
     if new:
         connection.execute(items.insert(), list(new.values()))
+    if moved:
+        connection.execute(_MOVE, list(moved.values()))
     return len(new)
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lskd.errors import UserError
 from lskd.human import assignment, codec, lease, people
 from lskd.human.assignment import Answer
 from lskd.human.lease import WITHIN, Desk, Row
 from lskd.human.schema import annotators, assignments, entries, items
-from lskd.human.work import Annotator, Campaign, Rating, agrees
+from lskd.human.work import Annotator, Campaign, Rating
 from lskd.table import plain
 from lskd.types import Judgment, Reject
 
@@ -60,7 +61,7 @@ def take(
 _ITEM = sa.bindparam("of_item", type_=sa.Text)
 _HAD = lease.locking(lease.MINE.add_columns(assignments.c.entry).where(items.c.id == _ITEM))
 _OTHER = (
-    sa.select(items, sa.null().label("state"))
+    sa.select(items, sa.null().label("state"), sa.null().label("right"))
     .where(items.c.campaign == WITHIN, items.c.id == _ITEM)
     .with_for_update(of=items, key_share=True)
 )
@@ -69,6 +70,10 @@ _VERDICT = sa.select(entries.c.verdict).where(entries.c.number == sa.bindparam("
 
 def _taken(connection: sa.Connection, desk: Desk, one: Judgment) -> bool | Reject:
     """Return whether a judgment is new, or why it is of no use."""
+    try:
+        codec.checked("id of a triple", one.triple_id)
+    except UserError as error:
+        return reject(one, str(error))
     named = desk.named(of_item=one.triple_id)
     row = connection.execute(_HAD, named).first() or connection.execute(_OTHER, named).first()
     if row is None:
@@ -89,8 +94,7 @@ def _taken(connection: sa.Connection, desk: Desk, one: Judgment) -> bool | Rejec
 
 def _add(connection: sa.Connection, desk: Desk, row: Row, answer: Answer) -> None:
     added = assignment.added(connection, desk, row.number, answer)
-    gold = codec.verdict("judge", row.gold)
-    right = None if gold is None or added.verdict is None else agrees(added.verdict, gold)
+    right = assignment.is_right(desk, row, added.verdict)
     now: dict[str, Any] = {"state": "label", "entry": added.number, "right": right}
     now["seconds"] = answer.seconds
     if row.state is None:
@@ -104,7 +108,7 @@ def _add(connection: sa.Connection, desk: Desk, row: Row, answer: Answer) -> Non
 def _key(campaign: Campaign, one: Judgment) -> str:
     """Return the key of a judgment: the same each time, and none that a browser makes."""
     what = json.dumps([campaign.name, one.triple_id, one.qa, one.rationale])
-    return f"elsewhere {hashlib.blake2b(what.encode(), digest_size=16).hexdigest()}"
+    return f"{assignment.ELSEWHERE}{hashlib.blake2b(what.encode(), digest_size=16).hexdigest()}"
 
 
 def reject(one: Judgment, reason: str) -> Reject:

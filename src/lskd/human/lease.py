@@ -59,7 +59,7 @@ class Held:
 
 # All that a person was given: the item and what became of it.
 MINE = (
-    sa.select(items, assignments.c.state, assignments.c.since)
+    sa.select(items, assignments.c.state, assignments.c.since, assignments.c.right)
     .join(assignments, assignments.c.item == items.c.number)
     .where(assignments.c.campaign == WITHIN, assignments.c.annotator == PERSON)
 )

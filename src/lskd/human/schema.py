@@ -94,7 +94,7 @@ entries = sa.Table(
 
 # What an annotator has to do with an item now. `state` is "open", "lapsed" (was open, and may go to
 # others), or the kind of the entry that counts, whose number is `entry`, else None. `since` is when
-# it was given, in seconds since 1970. `right` tells of a labelled gold item whether it agrees.
+# it was given, in seconds since 1970. `right` tells of a gold item whether the first label agrees.
 assignments = sa.Table(
     "assignments",
     metadata,

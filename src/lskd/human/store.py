@@ -12,6 +12,7 @@ from lskd.errors import MissingExtra, UserError
 from lskd.human import codec
 from lskd.human.once import once
 from lskd.human.work import (
+    TIE,
     Annotator,
     Campaign,
     CampaignKind,
@@ -23,6 +24,7 @@ from lskd.human.work import (
     Skip,
     Standing,
     Study,
+    tie,
 )
 from lskd.types import Comparison, Judgment
 
@@ -92,7 +94,7 @@ class Store:
         """Add the items that a campaign lacks, and return their number.
 
         Raises UserError if an item is of another kind than the campaign, or is there under its id
-        with other content; where the image's file lies does not count as such.
+        with other content; where the image's file lies does not count as such, and is told anew.
         """
         within = self.found(name)
         return self._database.write(lambda connection: campaign.put(connection, within, posed))
@@ -113,6 +115,8 @@ class Store:
         for value in () if study is None else (study.participant, study.study, study.session):
             codec.name("id of a participant, study or session", value)
         token = people.secret()
+        if study is not None and study.campaign:
+            token += f"{TIE}{tie(study.campaign)}"
         return self._database.write(lambda c: people.enrol(c, name, study, token))
 
     def annotator(self, token: str) -> Annotator | None:

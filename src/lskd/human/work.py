@@ -17,6 +17,7 @@ Side = Literal["first", "second"]
 
 JUDGE = "judge"  # the campaign in which a run's triples are judged, unless another is named
 PREFIX = "prolific "  # of the names of participants of Prolific
+TIE = "."  # in the secret of a link, before what ties it to a campaign
 LOWEST, HIGHEST = 1, 3  # section 2.3: reject, maybe, accept
 PREFERENCES: tuple[Preference, ...] = ("first", "second", "tie")
 
@@ -141,11 +142,15 @@ class Posed:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Where a participant of Prolific comes from: the ids in the link that brought them."""
+    """Where a participant of Prolific comes from: the ids in the link that brought them.
+
+    `campaign` is the one that the link names: theirs, and no other. "" ties them to none.
+    """
 
     participant: str
     study: str
     session: str
+    campaign: str = ""
 
     @property
     def known_as(self) -> str:
@@ -155,11 +160,16 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """A person who works; `token` is the secret of their link."""
+    """A person who works; `token` is the secret of their link, and may be tied to a campaign."""
 
     id: int
     name: str
     token: str
+
+    def works_in(self, campaign: str) -> bool:
+        """Return whether the link by which a person came is for a campaign, or for any."""
+        tied = self.token.partition(TIE)[2]
+        return not tied or tied == tie(campaign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +199,9 @@ class Standing:
     """How far a person is: what they did, what is undone not counted.
 
     `left` are the items that they could still be given now, the open one included and gold items
-    not. `gold_right` of `gold_seen` labels of gold items agree with the known answer.
-    `mean_seconds` is over labels whose time is known, None where there is none.
+    not. Of `gold_seen` gold items, `gold_right` had a first label that agrees with the known
+    answer, whatever was said later. `mean_seconds` is over labels whose time is known, None where
+    there is none.
     """
 
     labelled: int
@@ -223,6 +234,11 @@ class Progress:
     labels: int
     gold: int
     members: tuple[Member, ...]
+
+
+def tie(campaign: str) -> str:
+    """Return what the secret of a link ends with that is for one campaign alone."""
+    return hashlib.blake2b(campaign.encode(), digest_size=8).hexdigest()
 
 
 def left(seed: int, item_id: str, annotator: Annotator) -> Side:

@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from lskd.human.work import Annotator, Rating, Remark, Skip
-from lskd.studio import oversight
+from lskd.studio import oversight, prolific
 from lskd.studio.desk import Desk
 from lskd.studio.hand import Agreed, Hand, Kept, Label, Opened, Passed, Undo, card, flagged, hand
 from lskd.studio.oversight import Name
@@ -44,6 +44,7 @@ def router(desk: Desk) -> APIRouter:
         if campaign is None and len(names) != 1:
             return page(request, "choose.html", names=names)
         name = oversight.judging(desk, campaign or names[0]).name
+        prolific.let_in(name, person)
         template = "annotate.html" if consenting.has(name, person) else "consent.html"
         consent = desk.terms.consent
         return page(request, template, campaign=name, person=person, consent=consent)
@@ -109,6 +110,7 @@ class Consenting:
 
     def required(self, campaign: Name, person: Person) -> Annotator:
         """Return a person who agreed, or refuse; for `Depends`."""
+        prolific.let_in(campaign, person)
         if not self.has(campaign, person):
             # Not a conflict: a browser keeps its answers over a 403, and sends them again after.
             raise HTTPException(403, "first agree to the consent text: reload the page")
@@ -116,6 +118,7 @@ class Consenting:
 
     def keep(self, campaign: str, person: Annotator, digest: str) -> None:
         """Keep that a person agrees; refuse where they read another text than the present one."""
+        prolific.let_in(campaign, person)
         if digest != self.consent.digest:
             raise HTTPException(409, "the consent text was changed: reload the page and read it")
         self.store.agree(campaign, person, self.consent.text)

@@ -139,7 +139,7 @@ def hand(desk: Desk, campaign: str, person: Annotator) -> Hand:
     wanted = prolific.wanted(desk.terms, person)
     enough = wanted is not None and standing.labelled >= wanted
     found = None if enough else desk.store.next(campaign, person)
-    done = found is None and wanted is not None and standing.labelled > 0
+    done = wanted is not None and found is None and prolific.is_done(standing, wanted)
     return Hand(
         item=None if found is None else sight(desk, campaign, person, found),
         progress=progress(standing, wanted),
@@ -165,6 +165,7 @@ def router(desk: Desk) -> APIRouter:
         if person is None:
             raise HTTPException(401, "this is for annotators: open the link that you were sent")
         name = _campaign(desk, campaign)
+        prolific.let_in(name, person)
         template = "compare.html" if consenting.has(name, person) else "consent.html"
         shared = {"campaign": name, "person": person, "consent": desk.terms.consent}
         return page(request, template, aspects=ASPECTS, **shared)

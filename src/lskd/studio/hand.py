@@ -180,7 +180,7 @@ def hand(desk: Desk, campaign: str, person: Annotator) -> Hand:
     wanted = prolific.wanted(desk.terms, person)
     room = AHEAD if wanted is None else min(AHEAD, wanted - standing.labelled)
     held = desk.store.hand(campaign, person, room) if room > 0 else []
-    finished = wanted is not None and not held and standing.labelled > 0
+    finished = wanted is not None and not held and prolific.is_done(standing, wanted)
     return Hand(
         items=[card(one) for one in held],
         progress=progress(standing, wanted),

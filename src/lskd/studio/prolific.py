@@ -16,7 +16,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from lskd.human.work import PREFIX, Annotator, Study
+from lskd.human.work import PREFIX, Annotator, Standing, Study
 from lskd.studio.desk import Desk
 from lskd.studio.pages import page
 from lskd.studio.security import ANNOTATOR, annotator, cookie
@@ -38,6 +38,21 @@ def wanted(terms: Terms, person: Annotator) -> int | None:
     if terms.prolific is None or not is_participant(person):
         return None
     return terms.prolific.wished
+
+
+def is_done(standing: Standing, wanted: int) -> bool:
+    """Return whether a participant for whom there is nothing more has done their part.
+
+    Who passed nothing on has, too, when the items ran out before.
+    """
+    passed = standing.skipped + standing.flagged
+    return standing.labelled >= wanted or (standing.labelled > 0 and passed == 0)
+
+
+def let_in(campaign: str, person: Annotator) -> None:
+    """Refuse a participant who came for another campaign."""
+    if not person.works_in(campaign):
+        raise HTTPException(403, "you came for another campaign: open its link again")
 
 
 def way_out(campaign: str) -> str:
@@ -68,7 +83,7 @@ def router(desk: Desk) -> APIRouter:
         if right.study is not None and study != right.study:
             raise HTTPException(403, "this link belongs to another study")
         found = desk.store.found(campaign)
-        who = Study(participant, study, session)
+        who = Study(participant, study, session, found.name)
         person = desk.store.enrol(who.known_as, who)
         to = f"/{PAGES[found.kind]}?campaign={quote(found.name, safe='')}"
         answer = page(request, "enter.html", to=to)
@@ -80,10 +95,18 @@ def router(desk: Desk) -> APIRouter:
         right = configured(desk)
         if not is_participant(person):
             raise HTTPException(403, "this is for participants of Prolific")
+        let_in(campaign, person)
         standing = desk.store.standing(campaign, person)
         missing = right.wished - standing.labelled
         if missing > 0 and (standing.left > 0 or standing.labelled == 0):
             raise HTTPException(409, f"{missing} items are still to be judged: go back to them")
+        if not is_done(standing, right.wished):
+            passed = standing.skipped + standing.flagged
+            raise HTTPException(
+                409,
+                f"{missing} items are still to be judged, and {passed} were passed on: go back "
+                "and undo that",
+            )
         return RedirectResponse(right.completed, 303)
 
     return ways

@@ -10,11 +10,10 @@ shows the secret of a link and reaches no more than the pages of judging.
 
 import logging
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
@@ -44,15 +43,6 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a text with a NUL character, which databases refuse")
-    return text
-
-
-# A text of a request's body.
-Words = Annotated[str, AfterValidator(_no_nul)]
 _LOG = logging.getLogger(__name__)
 
 

@@ -52,7 +52,7 @@ function reveal(rating) {
 }
 
 function rest(title, text, answer) {
-  judging.rest(title, text, progress?.labelled, answer);
+  judging.rest(title, text, progress, answer);
   show(null);
 }
 
@@ -112,6 +112,7 @@ function take(answer) {
   if (hand.length) show(hand[0]);
   else if (outbox.size) rest("One moment", "Your answers are on their way.");
   else if (answer.finished) rest("Thank you: that was all", "Go back to Prolific to complete the study.", answer);
+  else if (judging.isShort(progress)) rest("There is nothing more for you", judging.short(progress));
   else if (progress.labelled) rest("Thank you: that was all", "There is nothing more for you now. You can come back later by the same link.");
   else rest("There is nothing to judge now", "Others have these items at hand. Come back later by the same link.");
 }
@@ -191,14 +192,14 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 for (const button of all("#qa [data-rate]")) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", judging.single(() => {
     reveal(null);
     rate(Number(button.dataset.rate));
-  });
+  }));
 }
-for (const button of all("#reason [data-rate]")) button.addEventListener("click", () => rate(Number(button.dataset.rate)));
+for (const button of all("#reason [data-rate]")) button.addEventListener("click", judging.single(() => rate(Number(button.dataset.rate))));
 for (const button of all("[data-undo]")) button.addEventListener("click", told(undo));
-find("#skip").addEventListener("click", skip);
+find("#skip").addEventListener("click", judging.single(skip));
 find("#skip-why").addEventListener("click", told(skipWhy));
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);

@@ -89,7 +89,7 @@ export class Boxes extends EventTarget {
     this.image.width = width;
     this.image.height = height;
     this.image.src = src;
-    this.holder.style.maxWidth = `calc(72vh * ${width / height})`;
+    this.holder.style.setProperty("--ratio", width / height);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#chosen = null;
     this.#lit.clear();

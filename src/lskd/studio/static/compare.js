@@ -68,7 +68,7 @@ function mark() {
 }
 
 function rest(title, text, answer) {
-  judging.rest(title, text, progress?.labelled, answer);
+  judging.rest(title, text, progress, answer);
   show(null);
 }
 
@@ -89,6 +89,7 @@ function take(hand) {
   tell();
   if (hand.item) show(hand.item);
   else if (hand.finished) rest("Thank you: that was all", "Go back to Prolific to complete the study.", hand);
+  else if (judging.isShort(progress)) rest("There is nothing more for you", judging.short(progress));
   else if (progress.labelled) rest("Thank you: that was all", "There is nothing more for you now. You can come back later by the same link.");
   else rest("There is nothing to compare now", "Others have these items at hand. Come back later by the same link.");
 }
@@ -178,10 +179,10 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 aspects.forEach((row, number) => {
-  for (const button of all("button", row)) button.addEventListener("click", () => choose(number, button.dataset.side));
+  for (const button of all("button", row)) button.addEventListener("click", judging.single(() => choose(number, button.dataset.side)));
 });
 for (const button of all("[data-undo]")) button.addEventListener("click", told(undo));
-find("#skip").addEventListener("click", told(skip));
+find("#skip").addEventListener("click", judging.single(told(skip)));
 find("#skip-why").addEventListener("click", told(skipWhy));
 find("#flag").addEventListener("click", told(flag));
 find("[data-help]").addEventListener("click", help);

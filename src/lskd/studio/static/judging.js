@@ -2,14 +2,14 @@
 import { all, find } from "/static/studio.js";
 
 // Say why no item is in view, with the way back to Prolific where there is one.
-export function rest(title, text, labelled, { code, finished } = {}) {
+export function rest(title, text, progress, { code, finished } = {}) {
   find("#rest-title").textContent = title;
   find("#rest-text").textContent = text;
   find("#code").hidden = !code;
   find("#code code").textContent = code ?? "";
   find("#finish").hidden = !finished;
   if (finished) find("#finish").href = finished;
-  find("#rest-undo").hidden = !labelled;
+  find("#rest-undo").hidden = !progress || progress.labelled + progress.skipped + progress.flagged === 0;
 }
 
 export function tellWaiting(outbox) {
@@ -40,6 +40,15 @@ export function wireReasons() {
     });
   }
 }
+
+// Whether there is nothing more for a participant who passed items on and judged too few.
+export const isShort = ({ wanted, labelled, skipped, flagged }) => wanted !== null && labelled < wanted && skipped + flagged > 0;
+
+export const short = ({ wanted, labelled }) =>
+  `${labelled} of ${wanted} items are judged. Undo opens again what you passed on, unless others have it by now.`;
+
+// What a click does; the second click of a double click is not meant for what the first one brought.
+export const single = (act) => (event) => (event.detail > 1 ? undefined : act(event));
 
 // A region that is pointed at in a text stands out in the picture.
 export function wireLight(places, boxes) {

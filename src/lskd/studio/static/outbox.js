@@ -112,7 +112,10 @@ function forget(place) {
   storage()?.removeItem(place);
 }
 
+// The name of a campaign may hold spaces and begin as another's does: what follows a name in a place
+// holds one space, between time and key.
 function kept(name) {
-  const places = Object.keys(storage() ?? {}).filter((place) => place.startsWith(name));
+  const ours = (place) => place.startsWith(name) && place.slice(name.length).split(" ").length === 2;
+  const places = Object.keys(storage() ?? {}).filter(ours);
   return places.sort().map((place) => ({ place, ...JSON.parse(storage().getItem(place)) }));
 }
