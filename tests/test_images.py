@@ -18,6 +18,7 @@ from lskd.images import STAGE, Settings, unread
 from lskd.picture import decode, load
 from lskd.run import Run
 from lskd.run import load as load_run
+from lskd.sources import counted
 from lskd.types import Annotation, Box, Copy, Image, Reject
 
 
@@ -133,6 +134,55 @@ def test_a_copy_is_kept_once_with_its_other_path(home: Path) -> None:
     assert names(run) == ["000.png", "001.png", "002.png"]
 
 
+def boxes_of(file: Path, name: str) -> None:
+    """Write a COCO json that knows a dog in the picture of one name."""
+    coco = {
+        "images": [{"id": 7, "file_name": name, "width": 64, "height": 48}],
+        "categories": [{"id": 3, "name": "dog"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [4, 5, 20, 30]}],
+    }
+    file.write_text(json.dumps(coco))
+
+
+def test_what_is_said_under_the_name_of_a_copy_is_said_of_the_image(home: Path) -> None:
+    for name in ("yy.png", "zz.png"):
+        (home / "pictures" / name).write_bytes((home / "pictures" / "000.png").read_bytes())
+    boxes_of(home / "boxes.json", "zz.png")
+    run = images("images.annotations=boxes.json", "images.shard_size=5")
+    (said,) = house.rows(run, Annotation)
+    assert said.image_id == house.rows(run, Image)[0].id
+    assert [place.text for place in said.places] == ["dog"]
+    assert not house.rows(run, Reject, "images")
+
+
+@pytest.mark.parametrize(("known", "lost"), [("001.png", 1), ("000.png", 0)])
+def test_what_is_said_of_a_copy_in_a_later_shard_is_a_reject_unless_the_image_has_its_own(
+    home: Path, known: str, lost: int
+) -> None:
+    boxes_of(home / "boxes.json", known)
+    first = "images.shard_size=2"
+    both = 'images.annotations=["boxes.json", "more.json"]'
+    copy = home / "pictures" / "zz.png"
+    copy.write_bytes((home / "pictures" / "000.png").read_bytes())
+    boxes_of(home / "more.json", "zz.png")
+    run = images(first, both)
+    assert len(house.rows(run, Annotation)) == 1
+    told = Reject(str(copy), "annotated under the name of a copy, whose image is done", "dog")
+    assert house.rows(run, Reject, "images") == [told] * lost
+
+
+def test_an_annotation_file_that_was_edited_is_another_setting(home: Path) -> None:
+    boxes_of(home / "boxes.json", "000.png")
+    with_boxes = 'images.annotations=["boxes.json", "more"]'
+    (home / "more").mkdir()
+    boxes_of(home / "more" / "other.json", "001.png")
+    images(with_boxes)
+    images(with_boxes)
+    boxes_of(home / "boxes.json", "002.png")
+    with pytest.raises(UserError, match=r"made with other settings \(files\.boxes\.json: "):
+        images(with_boxes)
+
+
 def bmp_header(width: int, height: int) -> bytes:
     """Return a bitmap that claims to be large and holds next to nothing."""
     head = io.BytesIO()
@@ -193,6 +243,37 @@ def test_a_name_that_is_not_utf_8_and_a_closed_folder_become_rejects(home: Path)
         assert reasons["closed"].startswith("cannot be read: ")
     assert names(run) == ["000.png", "001.png", "002.png"]
     assert images().tables.shards(Image) == ["00000"]
+
+
+def test_a_name_with_a_nul_becomes_a_reject(home: Path) -> None:
+    # As in a list that `find -print0` wrote.
+    (home / "pictures" / "some.txt").write_text("000.png\n001.png\0002.png\0\n")
+    run = images("images.source=pictures/some.txt")
+    assert names(run) == ["000.png"]
+    assert [row.reason for row in house.rows(run, Reject, "images")] == [
+        "cannot be read: its name holds a NUL character"
+    ]
+    assert images("images.source=pictures/some.txt").tables.shards(Image) == ["00000"]
+
+
+def test_a_folder_named_like_a_parquet_file_is_a_folder(home: Path) -> None:
+    row = {"image": (home / "pictures" / "000.png").read_bytes()}
+    (home / "rows.parquet" / "deep.parquet").mkdir(parents=True)
+    pq.write_table(
+        pa.Table.from_pylist([row]), home / "rows.parquet" / "deep.parquet" / "a.parquet"
+    )
+    run = images("images.source=rows.parquet")
+    assert len(house.rows(run, Image)) == counted(["rows.parquet"]) == 1
+    assert house.rows(run, Reject, "images") == []
+
+
+def test_what_a_list_names_is_counted_though_it_is_no_file(home: Path) -> None:
+    (home / "folder.parquet").mkdir()
+    (home / "some.txt").write_text("pictures/000.png\nfolder.parquet\nmissing.parquet\n")
+    assert counted(["some.txt"]) == 3
+    run = images("images.source=some.txt")
+    assert len(house.rows(run, Image)) == 1
+    assert len(house.rows(run, Reject, "images")) == 2
 
 
 def test_a_source_without_a_single_image_is_a_users_error(home: Path) -> None:

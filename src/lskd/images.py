@@ -48,6 +48,13 @@ class Settings(Section):
     max_pixels: PositiveInt = 100_000_000
 
 
+def files(settings: Settings) -> list[Path]:
+    """Return the annotation files that are named one by one and are there."""
+    # Of a folder, which may hold a quarter of a million, none: each would be read at each start.
+    named = (Path(name).expanduser() for name in settings.annotations)
+    return [path for path in named if path.is_file()]
+
+
 def known_paths(tables: Tables) -> set[str]:
     """Return every path that a finished shard speaks of."""
     known: set[str] = set()
@@ -62,17 +69,31 @@ class Reader:
     """Turns files into rows, remembering the images met so far."""
 
     def __init__(
-        self, settings: Settings, said: annotations.Annotations, folder: Path, met: Iterable[str]
+        self,
+        settings: Settings,
+        said: annotations.Annotations,
+        folder: Path,
+        met: Iterable[str],
+        annotated: Iterable[str],
     ) -> None:
         self.settings = settings
         self.said = said
         self.folder = folder
         self.met = set(met)
+        self.annotated = set(annotated)
+        self.here: set[str] = set()  # those of `met` that the shard at work has
+
+    def begin(self) -> None:
+        """Begin a shard: what is said of an image can only be kept in the image's own."""
+        self.here.clear()
 
     def rows(self, found: Found, content: Callable[[], bytes]) -> Iterator[Record]:
-        """Yield the rows of one image: Image and perhaps Annotation, or Copy, or Reject."""
+        """Yield the rows of one image: Image or Copy and perhaps Annotation, or Reject."""
         if spelled(found.path) != found.path:
             yield Reject(spelled(found.path), "its name is not UTF-8: rename it", "")
+            return
+        if "\0" in found.path:  # what Python refuses with another error than the system's
+            yield Reject(found.path, "cannot be read: its name holds a NUL character", "")
             return
         try:
             with measured("reading"):
@@ -88,20 +109,34 @@ class Reader:
         name = image_id(data)
         if name in self.met:
             yield Copy(name, found.path)
+            if self.said.entries and name not in self.annotated:
+                _, width, height = examined(data, self.settings.max_pixels)
+                yield from self.annotation(name, found.path, width, height)
             return
         problem, width, height = examined(data, self.settings.max_pixels)
         if problem:
             yield Reject(found.path, problem, "")
             return
         self.met.add(name)
+        self.here.add(name)
         if found.data is None:
             yield Image(name, found.path, width, height)
         else:
             yield Image(name, shown(self.kept(name, data)), width, height, found.path)
-        told, rejects = self.said.of(Path(found.path), width, height)
+        yield from self.annotation(name, found.path, width, height)
+
+    def annotation(self, name: str, path: str, width: int, height: int) -> Iterator[Record]:
+        """Yield what the owner's files say of an image at one of its paths."""
+        told, rejects = self.said.of(Path(path), width, height)
         yield from rejects
-        if told.places or told.captions:
-            yield Annotation(name, told.places, told.captions)
+        if not told.places and not told.captions:
+            return
+        if name not in self.here:
+            texts = "; ".join((*(place.text for place in told.places), *told.captions))
+            yield Reject(path, "annotated under the name of a copy, whose image is done", texts)
+            return
+        self.annotated.add(name)
+        yield Annotation(name, told.places, told.captions)
 
     def kept(self, name: str, data: bytes) -> Path:
         """Write the bytes of a Parquet row to a file of their own, and return its path."""
@@ -143,12 +178,14 @@ def make(
     known = known_paths(tables)
     finished = tables.shards(Image)
     met = (row.id for shard in finished for row in tables.read(Image, shard))
-    reader = Reader(settings, said, context.folder, met)
+    told = (name for shard in finished for (name,) in tables.stored(Annotation, shard, "image_id"))
+    reader = Reader(settings, said, context.folder, met, told)
     taken = {int(shard) for shard in finished}
     # A shard that was lost gets its number again, and with it its files.
     free = (number for number in itertools.count() if number not in taken)
     for number, group in zip(free, groups(settings, context.limit, known), strict=False):
         rows: list[Record] = []
+        reader.begin()
         for found, content in read_ahead(group):
             rows.extend(reader.rows(found, content))
             context.tick(1)
@@ -201,4 +238,5 @@ STAGE = Stage(
     writes=(Image, Copy, Annotation, Reject),
     whole=make,
     grows=unread,
+    files=files,
 )

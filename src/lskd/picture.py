@@ -59,6 +59,12 @@ def upright_size(opened: PIL.Image.Image) -> tuple[int, int]:
     return (height, width) if orientation(opened) >= 5 else (width, height)
 
 
+def scaled(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """Return (width, height) in pixels with neither side above `longest_side`, nor below 1."""
+    share = min(1.0, longest_side / max(size))
+    return max(1, round(size[0] * share)), max(1, round(size[1] * share))
+
+
 def size_of(data: bytes) -> tuple[int, int]:
     """Return the width and height of the upright picture of an image file, read to its end.
 

@@ -55,6 +55,11 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def parquet_in(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder, in depth and in order."""
+    return sorted(file for file in folder.rglob("*.parquet") if not file.is_dir())
+
+
 def spelled(path: str) -> str:
     """Return a path as it can be stored, with bytes that are no UTF-8 written in hexadecimal."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -75,7 +80,7 @@ def expand(name: str) -> list[Path]:
     if name.startswith(PACKAGE):
         return package_file(name)
     if path.is_dir():
-        found = pictures_in(path) or sorted(path.rglob("*.parquet"))
+        found = pictures_in(path) or parquet_in(path)
     elif path.is_file() and path.suffix.lower() == ".json":
         found = annotations.files_named(path)
     elif path.is_file():
@@ -192,8 +197,7 @@ def sources(names: Sequence[str]) -> Iterator[Found]:
     met: set[str] = set()
     for name in names:
         for file in paths(name):
-            whole = is_parquet(file) and (is_url(file) or Path(file).is_file())
-            for found in rows_of(file) if whole else [Found(file)]:
+            for found in rows_of(file) if is_parquet(file) else [Found(file)]:
                 if found.path not in met:
                     met.add(found.path)
                     yield found
@@ -210,8 +214,8 @@ def counted(names: Sequence[str]) -> int:
 
 
 def is_parquet(file: str) -> bool:
-    """Return whether a file is named like one with a column of images."""
-    return file.lower().endswith(".parquet")
+    """Return whether a name is that of a file with a column of images; a folder's is not."""
+    return file.lower().endswith(".parquet") and (is_url(file) or Path(file).is_file())
 
 
 def content_of(found: Found) -> bytes:

@@ -166,6 +166,9 @@ def test_only_the_end_of_a_cut_reply_is_cut_off() -> None:
     [
         (block("Why [0]?", rationale="It is"), "stop", ""),
         (block("Why [0]?", rationale="It is."), "length", ""),
+        (block("Why [0]?", rationale="因为它在那里。"), "length", ""),
+        (block("Why [0]?", rationale="لأنه هنا؟"), "length", ""),
+        (block("Why [0]?", rationale="因为它"), "length", "cut off"),
         (block("Why [0]?", rationale="It is"), "length", "cut off"),
         (OBJECT.replace("It is.", "It is"), "length", ""),  # its brace is closed
     ],

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -141,6 +142,16 @@ def test_black_and_white_is_said_and_no_colour_is(vision: ClassicalVision) -> No
 def test_nothing_depends_on_the_batch(vision: ClassicalVision) -> None:
     a, b = photograph("astronaut.png"), photograph("rocket.jpg")
     assert vision.propose([a, b]) == [vision.propose([a])[0], vision.propose([b])[0]]
+
+
+def test_several_threads_find_what_one_finds(vision: ClassicalVision) -> None:
+    # As shards do that are in flight together, one model serving them all.
+    names = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png")
+    ones = [photograph(name) for name in names]
+    alone = vision.propose(ones)
+    with ThreadPoolExecutor(len(ones)) as pool:
+        together = list(pool.map(lambda one: vision.propose([one])[0], ones * 6))
+    assert together == alone * 6
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,12 @@ def test_questions_are_read_from_json_or_from_lines(text: str) -> None:
     assert questions_in(text) == ASKED
 
 
+@pytest.mark.parametrize("question", ["杯子里有什么？", "من هذا؟"])  # noqa: RUF001
+def test_a_question_in_chinese_or_arabic_is_one(question: str) -> None:
+    assert questions_in(json.dumps([question, "That is all."])) == [question]
+    assert questions_in(f"1. {question}\nThat is all.") == [question]
+
+
 @pytest.mark.parametrize("asked", [JSON, LINES])
 def test_what_a_model_asks_itself_in_its_thoughts_is_no_question(asked: str) -> None:
     thoughts = "<think>\nWhat would the user like?\nIs it a cup?\n</think>\n\n"

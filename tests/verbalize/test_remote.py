@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -17,10 +18,10 @@ from hypothesis import strategies as st
 from chat.server import Misbehaviour, Server
 from lskd.chat.journal import Journal
 from lskd.errors import BudgetReached, UserError
-from lskd.picture import Picture, image_id
+from lskd.picture import Picture, image_id, scaled
 from lskd.protocols import Answerer, Captioner, Narrator
 from lskd.types import Box, Image, Region
-from lskd.verbalize.remote import RemoteVision, scaled
+from lskd.verbalize.remote import RemoteVision
 from lskd.verbalize.replies import one_line, whole_sentences
 
 Ask = Callable[..., RemoteVision]
@@ -105,6 +106,16 @@ def test_each_region_is_described_from_a_picture_with_its_box_alone(
     assert [len(phrases) for phrases in held] == [2, 0]
     assert held[0][0] == said != held[0][1]
     assert server.tally().calls == 2
+
+
+def test_a_region_with_an_outline_is_described_from_its_box(
+    vision: Ask, server: Server, tmp_path: Path
+) -> None:
+    cup = region(0, Box(20, 20, 120, 120))
+    outlined = replace(cup, polygons=((60.0, 60.0, 80.0, 60.0, 70.0, 80.0),))
+    phrases = [vision().describe([picture(tmp_path)], [[one]]) for one in (cup, outlined)]
+    assert phrases[0] == phrases[1]
+    assert server.tally().calls == 1  # the second was sent before, word for word and pixel by pixel
 
 
 def test_large_pictures_are_scaled_down_before_they_are_marked(

@@ -80,10 +80,36 @@ def test_a_pickle_of_refcoco_gives_a_caption_for_each_thing(coco: Path, protocol
     captions, reasons = split_up(refcoco.captions(refs(coco, [REF], protocol)))
     assert reasons == []
     (only,) = captions
-    assert (only.id, only.split, only.box) == ("refcoco-train-7", "train", BOX)
+    assert (only.id, only.split, only.box) == (f"refcoco-train-581857 {tuple(BOX)}", "train", BOX)
     assert only.texts == ("blue shirt", "the lady")  # each once, without stray blanks
     assert (only.image.width, only.image.height) == (64, 48)
     assert Path(only.image.path).name == "COCO_train2014_000000581857.jpg"
+
+
+def test_things_that_corpora_number_alike_stay_apart_and_all_that_is_said_of_one_is_together(
+    coco: Path,
+) -> None:
+    picture(coco / "train2014" / "COCO_train2014_000000000009.jpg", "blue")
+    other = {"sent": "a man", "raw": "a man"}
+    elsewhere = REF | {"file_name": "COCO_train2014_000000000009_5.jpg", "image_id": 9, "ann_id": 5}
+    more = REF | {"ref_id": 0, "sentences": [other]}
+    inside = {"id": 9, "width": 64, "height": 48, "file_name": "y.jpg"}
+    box = {"id": 5, "image_id": 9, "bbox": [1, 2, 3, 4]}
+    (coco / "refcocog").mkdir()
+    file = coco / "refcocog" / "refs(umd).p"
+    file.write_bytes(pickle.dumps([elsewhere | {"sentences": [other]}, more]))
+    (coco / "refcocog" / "instances.json").write_text(
+        json.dumps({"images": [inside], "annotations": [box, *INSTANCES["annotations"]]})
+    )
+    first = refs(coco, [REF])
+    both = Files("refcoco", (*first.files, file), first.images)
+    captions, reasons = split_up(refcoco.captions(both))
+    assert reasons == []
+    assert [(Path(one.image.path).name[-6:], one.texts) for one in captions] == [
+        ("57.jpg", ("blue shirt", "the lady", "a man")),
+        ("09.jpg", ("a man",)),
+    ]
+    assert [one.box for one in captions] == [BOX, Box(1.0, 2.0, 4.0, 6.0)]
 
 
 def test_a_pickle_that_python_2_wrote_is_read(coco: Path) -> None:
@@ -163,7 +189,7 @@ def test_what_cannot_be_read_of_refcoco_is_told_with_its_row(coco: Path) -> None
         REF,
     ]
     captions, reasons = split_up(refcoco.captions(refs(coco, rows)))
-    assert [one.id for one in captions] == ["refcoco-train-7"]
+    assert [one.id for one in captions] == [f"refcoco-train-581857 {tuple(BOX)}"]
     assert len(reasons) == 7
     for told, part in zip(
         reasons,

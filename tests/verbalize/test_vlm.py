@@ -3,6 +3,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,15 @@ def test_a_region_is_described_from_the_picture_with_its_box_drawn(
         for region, phrase in zip(own, phrases, strict=True):
             drawn = mark(picture.pixels, [region], "release")
             assert phrase == plain(checkpoint, drawn, words, 5).rstrip(". ")
+
+
+def test_a_region_with_an_outline_is_described_from_its_box(
+    idefics3: Path, pictures: list[Picture]
+) -> None:
+    model = VisionLanguageModel(str(idefics3), style="clear", region_tokens=12)
+    box = Region(0, Box(5, 5, 115, 85), "dog", "", 0.9)
+    outlined = replace(box, polygons=((40.0, 30.0, 80.0, 30.0, 60.0, 60.0),))
+    assert model.describe(pictures[:1], [[outlined]]) == model.describe(pictures[:1], [[box]])
 
 
 def test_an_answer_is_what_the_model_says_greedily(

@@ -49,7 +49,7 @@ REFUSAL = re.compile(
     r"(?:help|assist|comply|provide|create|generate|write|do|answer|discuss))",
     re.IGNORECASE,
 )
-ENDS = (".", "!", "?", '"', "'", ")", "]", "”", "’")
+ENDS = (".", "!", "?", '"', "'", ")", "]", "”", "’", "。", "！", "？", "؟")  # noqa: RUF001
 FRAME = re.compile(r'"triples"\s*:|```[a-z]*', re.IGNORECASE)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import NonNegativeFloat, PositiveInt
+import PIL.Image
+from pydantic import AfterValidator, NonNegativeFloat, PositiveInt
 
-from lskd.marking import MarkStyle, mark
-from lskd.picture import Picture
+from lskd.marking import MarkStyle, mark, resized
+from lskd.picture import Picture, scaled
 from lskd.prompt import (
     DESCRIPTORS,
     Descriptor,
@@ -63,6 +64,18 @@ SCHEMA = json.dumps(
     }
 )
 TRIPLE_TOKENS = 110
+JPEG_SIDE = 65_500  # pixels: a JPEG holds no longer side
+
+
+def each_once(styles: tuple[Style, ...]) -> tuple[Style, ...]:
+    """Return styles as they are; raises ValueError for none, and for one that is named twice."""
+    if not styles:
+        raise ValueError("none is named: give 'id', 'description' or both")
+    # An image's conversation goes by its style, so a second one would have the name of the first.
+    for style in styles:
+        if styles.count(style) > 1:
+            raise ValueError(f"{style!r} is named more than once: give it once")
+    return styles
 
 
 class Settings(Section):
@@ -77,7 +90,7 @@ class Settings(Section):
 
     teacher: Annotated[Model, Teacher]
     descriptors: tuple[Descriptor, ...] = DESCRIPTORS
-    styles: tuple[Style, ...] = ("id", "description")
+    styles: Annotated[tuple[Style, ...], AfterValidator(each_once)] = ("id", "description")
     turns: PositiveInt = 3
     triples: PositiveInt = 3
     temperature: NonNegativeFloat = 0.8
@@ -126,10 +139,13 @@ def conversation(seen: Descriptors, style: Style, settings: Settings) -> Convers
 
 
 def marked(seen: Descriptors, settings: Settings) -> bytes:
-    """Return the image with all its regions drawn, as JPEG."""
+    """Return the image with all its regions drawn, as JPEG; smaller only if none can hold it."""
     data = io.BytesIO()
     pixels = Picture(seen.image).pixels
-    mark(pixels, seen.regions.regions, settings.marking).save(data, "JPEG", quality=90)
+    size = scaled(pixels.size, JPEG_SIDE)
+    regions = [resized(region, pixels.size, size) for region in seen.regions.regions]
+    pixels = pixels.resize(size, PIL.Image.Resampling.LANCZOS)
+    mark(pixels, regions, settings.marking).save(data, "JPEG", quality=90)
     return data.getvalue()
 
 

@@ -17,7 +17,7 @@ from lskd.marking import clear, release
 from lskd.marking.tags import named, renumber
 from lskd.types import Box, Region
 
-__all__ = ["MarkStyle", "colour", "mark", "named", "renumber", "resized", "visible"]
+__all__ = ["MarkStyle", "boxed", "colour", "mark", "named", "renumber", "resized", "visible"]
 
 MarkStyle = Literal["release", "clear"]
 
@@ -87,6 +87,11 @@ def resized(region: Region, from_size: tuple[int, int], to_size: tuple[int, int]
             for polygon in region.polygons
         ),
     )
+
+
+def boxed(region: Region) -> Region:
+    """Return a region without its outline, so that its box is drawn, as section 2.1 has it."""
+    return replace(region, polygons=())
 
 
 def _known(style: str) -> str:

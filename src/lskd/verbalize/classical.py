@@ -4,6 +4,7 @@ Meant as the default that runs anywhere: it prefers saying nothing to being wron
 the people that are there, so it never says how many there are, only how many at least.
 """
 
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -122,6 +123,8 @@ class Finder:
             cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml"
         )
         self.profile = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_profileface.xml")
+        # A cascade keeps the picture that it looks at: shards in flight take turns.
+        self.looking = threading.Lock()
         self.saliency = cv2.saliency.StaticSaliencySpectralResidual_create()
 
     def proposals(self, pixels: PIL.Image.Image) -> list[Proposal]:
@@ -161,9 +164,10 @@ class Finder:
             (self.profile, grey, PROFILE_VOTES),
             (self.profile, mirrored, PROFILE_VOTES),
         ):
-            boxes, votes = cascade.detectMultiScale2(
-                image, FACE_STEP, 2, minSize=(SMALLEST_FACE, SMALLEST_FACE)
-            )
+            with self.looking:
+                boxes, votes = cascade.detectMultiScale2(
+                    image, FACE_STEP, 2, minSize=(SMALLEST_FACE, SMALLEST_FACE)
+                )
             for (x, y, w, h), n in zip(boxes, np.ravel(votes).tolist(), strict=True):
                 left = width - x - w if image is mirrored else x
                 box = Box(float(left), float(y), float(left + w), float(y + h))

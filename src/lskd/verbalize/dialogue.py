@@ -46,6 +46,7 @@ SCHEMA = json.dumps(
 )
 BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):]|Q\d*[.:])\s*")
 FENCED = re.compile(r"```[^`\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+ASKING = ("?", "？", "؟")  # noqa: RUF001 - as in English, Chinese and Japanese, and Arabic
 REPLY_TOKENS = 30
 
 
@@ -102,7 +103,7 @@ def questions_in(text: str) -> list[str]:
         found = found.get("questions")
     lines = found if isinstance(found, list) else said.splitlines()
     clean = [BULLET.sub("", line).strip() for line in lines if isinstance(line, str)]
-    return [line for line in clean if line.endswith("?")]
+    return [line for line in clean if line.endswith(ASKING)]
 
 
 def fresh(asked: Sequence[str], before: Sequence[Exchange], most: int) -> list[str]:

@@ -17,8 +17,8 @@ from lskd.chat.journal import Journal
 from lskd.chat.ledger import Ledger
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
-from lskd.marking import MarkStyle, mark, resized
-from lskd.picture import Picture
+from lskd.marking import MarkStyle, boxed, mark, resized
+from lskd.picture import Picture, scaled
 from lskd.prompt import filled, prompt_file
 from lskd.protocols import Conversation
 from lskd.types import Region, Reply
@@ -153,7 +153,8 @@ class RemoteVision:
         size = scaled(picture.pixels.size, self._longest_side)
         pixels = picture.pixels.resize(size, PIL.Image.Resampling.LANCZOS)
         if region is not None:
-            pixels = mark(pixels, [resized(region, picture.pixels.size, size)], self._style)
+            placed = resized(boxed(region), picture.pixels.size, size)
+            pixels = mark(pixels, [placed], self._style)
         data = io.BytesIO()
         pixels.save(data, "JPEG", quality=JPEG_QUALITY)
         return data.getvalue()
@@ -178,9 +179,3 @@ def talk(
         reply_tokens=tokens,
         picture=shown,
     )
-
-
-def scaled(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
-    """Return (width, height) in pixels with neither side above `longest_side`, nor below 1."""
-    share = min(1.0, longest_side / max(size))
-    return max(1, round(size[0] * share)), max(1, round(size[1] * share))

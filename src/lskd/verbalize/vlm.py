@@ -19,7 +19,7 @@ import transformers
 from lskd.checkpoints.checkpoint import Checkpoint, model_of, processor_of
 from lskd.checkpoints.family import Asker
 from lskd.errors import UserError
-from lskd.marking import mark
+from lskd.marking import boxed, mark
 from lskd.picture import Picture
 from lskd.types import Region
 from lskd.verbalize.replies import one_line, whole_sentences
@@ -130,7 +130,7 @@ class VisionLanguageModel:
         text = self.asker.text("region")
         # Marked one batch at a time: all of them at once could fill the memory.
         requests = (
-            Request(mark(picture.pixels, [region], self.style), text)
+            Request(mark(picture.pixels, [boxed(region)], self.style), text)
             for picture, own in zip(pictures, regions, strict=True)
             for region in own
         )
