@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 import house
 from lskd.errors import UserError
@@ -15,6 +16,7 @@ from lskd.hold import locked
 from lskd.plan import plan
 from lskd.progress import LineBar, Lines
 from lskd.run import load
+from lskd.runfile import RUN_FILE
 from lskd.stages import STAGES
 from lskd.types import (
     Dialogue,
@@ -155,6 +157,33 @@ def test_settings_are_not_mixed_in_one_folder(home: Path) -> None:
         plan(load(SMALL, ["regions.most=1"]), None)
     with pytest.raises(UserError, match=r"small/regions was made with other settings"):
         house.run(SMALL, "regions.most=1", selection=Selection(only="generate"))
+
+
+def test_which_model_the_others_are_compared_with_is_a_setting(home: Path) -> None:
+    models = {"a": {"predictions": "a.jsonl"}, "b": {"predictions": "b.jsonl"}}
+
+    def written(name: str, *order: str) -> Path:
+        asked = {
+            "models": {one: models[one] for one in order},
+            "benchmarks": {"vcr": {"folder": "vcr"}},
+        }
+        Path(name).write_text(SMALL.read_text() + tomli_w.dumps({"evaluate": asked}))
+        return Path(name)
+
+    first, second, again = (
+        load(written(f"{number}.toml", *order)).fingerprints["evaluate"]
+        for number, order in enumerate(("ab", "ba", "ab"))
+    )
+    assert first == again != second
+    # A child of a run that was made in the other order makes its own.
+    written("parent.toml", "b", "a")
+    ran = load(Path("parent.toml"))
+    ran.own.mkdir(parents=True)
+    (ran.own / RUN_FILE).write_text(ran.text())
+    written("parent.toml", "a", "b")
+    Path("child.toml").write_text('extends = "parent.toml"\n')
+    child = load(Path("child.toml"))
+    assert child.inherits("corpus") and not child.inherits("evaluate")
 
 
 def test_a_setting_that_changes_no_row_may_change(home: Path) -> None:

@@ -1,9 +1,9 @@
 """What `lskd export` and `lskd import` do: a corpus goes out in a format, or comes in from one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,11 +20,11 @@ from lskd.hold import locked
 from lskd.report import dataset
 from lskd.run import Run, load
 from lskd.storage import files
-from lskd.storage.address import shown, url_of
+from lskd.storage.address import located, shown, url_of
 from lskd.storage.lock import is_repository
 from lskd.storage.mirror import opened, push
 from lskd.table import Tables
-from lskd.types import Example, Reject
+from lskd.types import Example, Reject, Style
 
 Format = Literal["hf", "llava", "swift", "trl", "lck", "coco"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -50,13 +50,17 @@ class Corpus:
     tables: Tables
     run: Run | None
 
-    def readme(self, look: Look) -> str:
+    @property
+    def settings(self) -> dataset.Settings:
+        """Return how the run shows its examples as a dataset; the default where it does not."""
+        given = None if self.run is None else self.run.settings.get("dataset")
+        return given if isinstance(given, dataset.Settings) else dataset.Settings()
+
+    def readme(self, look: Look, styles: tuple[Style, ...]) -> str:
         """Return the dataset card for an export to hf; "" for what was imported."""
         if self.run is None:
             return ""
-        settings = self.run.settings["dataset"]
-        assert isinstance(settings, dataset.Settings)
-        return dataset.readme(settings, self.run.facts(), self.tables, look)
+        return dataset.readme(self.settings, self.run.facts(), self.tables, look, styles)
 
 
 def corpus(where: Path, changes: Sequence[str]) -> Corpus:
@@ -94,6 +98,11 @@ def write(
         raise UserError("lck: rows name pictures and hold none; leave out --pictures")
     if look.marks != LOOK.marks and form in UNMARKED:
         raise UserError(f"{form}: no region is drawn; leave out --style")
+    if form == "swift" and url_of(located(out)) is not None:
+        raise UserError(
+            "swift: rows name pictures by their absolute path on this machine, so they are of no "
+            f"use at {shown(located(out))}; give --out a folder"
+        )
     folder = opened(out)
     written = write_here(source, form, folder, look, talk, root)
     push(folder)
@@ -107,7 +116,8 @@ def write_here(
     rows = dataset.examples(source.tables)
     match form:
         case "hf":
-            return hf.write(rows, out, look, talk.styles, readme=source.readme(look))
+            readme = source.readme(look, talk.styles)
+            return hf.write(rows, out, look, talk.styles, source.settings.rows, readme)
         case "llava":
             return llava.write(rows, out, look, talk)
         case "swift":
@@ -134,16 +144,16 @@ def read(form: str, source: Source, out: Path) -> Imported:
     read_in = foreign(form, source)
     file, folder = source.file, opened(out) / "corpus"
     imported.check_free(folder)
-    first = list(islice(read_in, SHARD))
+    shards = shards_of(read_in)
+    first = next(shards, [])
     if not first:
         raise UserError(f"{file} is empty")
     reasons = [row.reason for row in first if isinstance(row, Reject)]
     if len(reasons) == len(first):
         raise UserError(f"{file} has no row of that form; the first: {reasons[0]}")
     found = {Example: 0, Reject: 0}
-    later = iter(lambda: list(islice(read_in, SHARD)), [])
     with alone(folder.parent), imported.filled(folder) as draft:
-        for number, rows in enumerate(chain([first], later)):
+        for number, rows in enumerate(chain([first], shards)):
             good = [row for row in rows if isinstance(row, Example)]
             bad = [row for row in rows if isinstance(row, Reject)]
             table.write(Reject, draft / "reject" / f"{number:05d}.parquet", bad)
@@ -151,6 +161,25 @@ def read(form: str, source: Source, out: Path) -> Imported:
             found[Example] += len(good)
             found[Reject] += len(bad)
     return Imported(folder, found[Example], found[Reject])
+
+
+def shards_of(rows: Iterable[Example | Reject]) -> Iterator[list[Example | Reject]]:
+    """Yield rows by `SHARD`, and more where these would cut the rows of one image in two."""
+    shard: list[Example | Reject] = []
+    for row in rows:
+        if len(shard) >= SHARD and not are_of_one_image(shard[-1], row):
+            yield shard
+            shard = []
+        shard.append(row)
+    if shard:
+        yield shard
+
+
+def are_of_one_image(one: Example | Reject, other: Example | Reject) -> bool:
+    """Return whether two rows are examples about the same image."""
+    if isinstance(one, Reject) or isinstance(other, Reject):
+        return False
+    return one.image_id == other.image_id
 
 
 def alone(out: Path) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from lskd.errors import UserError
 from lskd.presence import is_here
-from lskd.stage import Model, Section, WithoutEffect, models_of, named, parts_of
+from lskd.stage import Model, Ordered, Section, WithoutEffect, models_of, named, parts_of
 
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
@@ -35,6 +35,9 @@ def effective(settings: BaseModel) -> dict[str, Any]:
         value = getattr(settings, name)
         plain = settings.model_dump(mode="json", include={name})[name]
         found[name] = _effective_value(value, plain)
+        # Only where it is not that of the names, so that what was made before this was told counts.
+        if any(isinstance(mark, Ordered) for mark in field.metadata) and [*value] != sorted(value):
+            found[f"order of {name}"] = [*value]
     return found
 
 

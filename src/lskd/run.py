@@ -400,7 +400,8 @@ def unchanged(
         if not ancestors <= set(same):
             continue
         # To tell what has no effect, the classes of models are imported: seconds, where they hold
-        # weights.
-        if ours == parents or effective(ours) == effective(parents):
+        # weights. As text, since the order of a table's keys can decide something too.
+        equal = ours.model_dump_json() == parents.model_dump_json()
+        if equal or effective(ours) == effective(parents):
             same.append(stage.name)
     return same

@@ -53,7 +53,12 @@ class WithoutEffect:
     """Marks a setting that changes how a stage works and no row of it, as a batch size does."""
 
 
+class Ordered:
+    """Marks a table of a section whose order decides something, as which model is the first."""
+
+
 WITHOUT_EFFECT = WithoutEffect()
+ORDERED = Ordered()
 Batch = Annotated[PositiveInt, WITHOUT_EFFECT]
 
 

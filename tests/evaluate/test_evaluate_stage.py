@@ -278,6 +278,15 @@ def test_leaks_of_one_benchmark_tell_nothing_of_another(home: Path) -> None:
     assert told == "aokvqa: no file of leaks names an item: it is clean, or was not audited"
 
 
+def test_leaks_of_another_split_do_not_call_this_one_clean(home: Path) -> None:
+    leak_file.write(home / "leaks.jsonl", [Leak("vcr", "train-2", "answer", "e", "near", 0.1)])
+    chosen = settings(world(home, "vcr"), {"lot": lot()}, leaks="leaks.jsonl")
+    found = evaluate(chosen, context(home / "out"))
+    assert not of(found, "lot", audited=True)
+    (told,) = [note for note in found.notes if "leaks" in note]
+    assert told.startswith("vcr: the files of leaks name items, but none of these")
+
+
 def test_a_benchmark_that_is_all_leaked_has_no_clean_figure(home: Path) -> None:
     leaks = [Leak("aokvqa", f"q{number}", "", "e", "copy", 0.0) for number in range(12)]
     leak_file.write(home / "leaks.parquet", leaks)

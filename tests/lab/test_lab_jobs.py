@@ -83,3 +83,35 @@ def alive(process: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
+
+
+IDLE = """
+import os, signal, sys, time
+from lskd.chat.stopping import stops_gracefully
+from lskd.lab.workers import workers
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with stops_gracefully(), workers(2) as pool:
+    list(pool.map(time.sleep, [0.2, 0.2]))
+    print("idle", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def test_processes_without_work_end_without_a_word_when_all_are_interrupted(tmp_path: Path) -> None:
+    script = tmp_path / "idle.py"
+    script.write_text(IDLE, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "idle\n"
+        os.killpg(process.pid, signal.SIGINT)
+        told, wrong = process.communicate(timeout=30)
+    assert (told, wrong, process.returncode) == ("interrupted\n", "", 0)

@@ -7,11 +7,12 @@ from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
 from lskd.export.hf import features_yaml, write
-from lskd.report.card import Source, card, licence_fields, size_category
+from lskd.report.card import Held, Source, card, licence_fields, size_category
 from lskd.report.markdown import cell, fenced
 from lskd.types import Example
 from report.house import facts, full, tables
 
+HELD = Held(2)
 EVIL = 'a "b": [c] | <i>d</i> `e`\n---\nlicense: mit'
 
 
@@ -21,7 +22,7 @@ def front(text: str) -> dict[str, object]:
 
 
 def test_the_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
-    text = card(facts(), full(tmp_path), "cc-by-4.0", (), features_yaml())
+    text = card(facts(), full(tmp_path), "cc-by-4.0", (), HELD, features_yaml())
     found = front(text)
     assert found["license"] == "cc-by-4.0"
     assert found["language"] == ["en"]
@@ -30,7 +31,7 @@ def test_the_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
     assert found["configs"] == [
         {
             "config_name": "default",
-            "data_files": [{"split": "train", "path": "data/*.parquet"}],
+            "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
         }
     ]
 
@@ -38,7 +39,7 @@ def test_the_front_matter_is_what_the_hub_reads(tmp_path: Path) -> None:
 def test_a_folder_with_the_card_loads_with_its_pictures(tmp_path: Path) -> None:
     house = full(tmp_path)
     rows = [row for shard in house.shards(Example) for row in house.read(Example, shard)]
-    text = card(facts(), house, "", (), features_yaml())
+    text = card(facts(), house, "", (), HELD, features_yaml())
     write(rows, tmp_path / "export", readme=text)
     loaded = load_dataset(
         str(tmp_path / "export"), cache_dir=str(tmp_path / "cache"), split="train"
@@ -49,9 +50,9 @@ def test_a_folder_with_the_card_loads_with_its_pictures(tmp_path: Path) -> None:
 
 
 def test_the_numbers_are_those_of_the_run(tmp_path: Path) -> None:
-    text = card(facts(), full(tmp_path), "cc-by-4.0", ())
+    text = card(facts(), full(tmp_path), "cc-by-4.0", (), HELD)
     assert "| Triples made | 3 |" in text
-    assert "| Triples kept (rows of this dataset) | 2 |" in text
+    assert "| Triples kept | 2 |" in text and "| Rows of this dataset | 2 |" in text
     assert "| Share kept | 66.7 % |" in text
     assert "Triples were kept from a score of 0.5 on." in text
     assert "| parse | names unknown region # | 2 |" in text
@@ -59,20 +60,20 @@ def test_the_numbers_are_those_of_the_run(tmp_path: Path) -> None:
 
 
 def test_a_best_share_tells_the_lowest_score_that_was_kept(tmp_path: Path) -> None:
-    text = card(facts(threshold=None), full(tmp_path), "", ())
+    text = card(facts(threshold=None), full(tmp_path), "", (), HELD)
     assert "the lowest score among them is 0.5." in text
 
 
 def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path) -> None:
-    text = card(facts(), full(tmp_path), "", [Source("scraped")])
+    text = card(facts(), full(tmp_path), "", [Source("scraped")], HELD)
     assert front(text)["license"] == "unknown"
     assert "Texts: unknown." in text
     assert "| scraped | unknown |  |" in text
-    assert "Images: unknown." in card(facts(), full(tmp_path / ""), "", ())
+    assert "Images: unknown." in card(facts(), full(tmp_path / ""), "", (), HELD)
 
 
 def test_the_card_of_an_empty_run_claims_nothing(tmp_path: Path) -> None:
-    text = card(facts(done=0, threshold=None), tables(tmp_path), "", ())
+    text = card(facts(done=0, threshold=None), tables(tmp_path), "", (), HELD)
     assert "| Triples made | unknown |" in text
     assert "tokens and price are unknown" in text
     assert text.count("This stage has made nothing.") == 9
@@ -80,14 +81,14 @@ def test_the_card_of_an_empty_run_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_every_stage_is_told_with_its_settings(tmp_path: Path) -> None:
-    text = card(facts(), full(tmp_path), "", ())
+    text = card(facts(), full(tmp_path), "", (), HELD)
     assert text.index("### images") < text.index("### generate") < text.index("### corpus")
     assert '````toml\nthreshold = 0.5\nsource = "```"\n````' in text
 
 
 def test_texts_from_outside_stay_text(tmp_path: Path) -> None:
     run = replace(facts(notices=(EVIL,)), name=EVIL)
-    text = card(run, full(tmp_path), EVIL, [Source(EVIL, EVIL, EVIL)])
+    text = card(run, full(tmp_path), EVIL, [Source(EVIL, EVIL, EVIL)], HELD)
     found = front(text)
     assert found["pretty_name"] == EVIL
     assert (found["license"], found["license_name"]) == ("other", EVIL)
@@ -97,11 +98,20 @@ def test_texts_from_outside_stay_text(tmp_path: Path) -> None:
 
 
 def test_splits_get_their_own_files(tmp_path: Path) -> None:
-    files = [("train", "data/train-*.parquet"), ("test", "data/test-*.parquet")]
-    text = card(facts(), full(tmp_path), "", (), data_files=files)
+    text = card(facts(), full(tmp_path), "", (), Held(2, splits=("train", "test")))
     configs = front(text)["configs"]
     assert isinstance(configs, list)
-    assert [one["split"] for one in configs[0]["data_files"]] == ["train", "test"]
+    assert configs[0]["data_files"] == [
+        {"split": split, "path": f"data/{split}-*.parquet"} for split in ("train", "test")
+    ]
+
+
+def test_a_row_for_each_image_and_a_single_style_are_told(tmp_path: Path) -> None:
+    text = card(facts(), full(tmp_path), "", (), Held(1_200, "image", styles=("id",)))
+    assert "Each row is one image with all of its triples." in text
+    assert "only the texts of style `id` are here" in text
+    assert "| Rows of this dataset | 1,200 |" in text and "| Triples kept | 2 |" in text
+    assert front(text)["size_categories"] == ["1K<n<10K"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 
 from lskd.facts import RunFacts
 from lskd.fingerprint import path_digest
-from lskd.report.card import card
+from lskd.report.card import Held, card
 from lskd.report.provenance import Part, parts_of, provenance
 from lskd.report.student_card import Card, cards
 from lskd.table import Tables
@@ -182,7 +182,7 @@ def test_models_within_models_are_named() -> None:
 
 def test_the_card_of_a_dataset_tells_seed_versions_models_and_critic(tmp_path: Path) -> None:
     tables = made(tmp_path, FIT)
-    text = card(said(tmp_path), tables, "", ())
+    text = card(said(tmp_path), tables, "", (), Held(2))
     assert "| Seed | 7 |" in text and "| Versions in use | lskd " in text
     assert "| generate.teacher | lskd.chat.teacher:ChatTeacher | model = tiny" in text
     assert "| 70.0 % | 50.0 % | 58.0 % | 66.0 % | unknown |" in text
@@ -190,6 +190,6 @@ def test_the_card_of_a_dataset_tells_seed_versions_models_and_critic(tmp_path: P
 
 
 def test_a_dataset_of_a_run_without_people_says_so(tmp_path: Path) -> None:
-    text = card(facts(), full(tmp_path), "", ())
+    text = card(facts(), full(tmp_path), "", (), Held(2))
     assert "No critic was fitted on people's judgments" in text
     assert "| Teacher | unknown |" in text

@@ -54,8 +54,8 @@ REFUSED = frozenset(
     )
 )
 KILLED = (
-    "a process that worked for this command was killed, perhaps for want of memory; what was "
-    "finished is kept, and the same command goes on"
+    "a process that worked for this command was killed, perhaps for want of memory; run the same "
+    "command again"
 )
 
 

@@ -28,7 +28,7 @@ from lskd.evaluate.presets import Figures, preset
 from lskd.evaluate.protocol import Protocol
 from lskd.presence import absent
 from lskd.protocols import Scorer
-from lskd.stage import Context, Model, Names, Parts, Section, Stage
+from lskd.stage import ORDERED, Context, Model, Names, Parts, Section, Stage
 from lskd.table import Tables
 from lskd.types import GenerativeStudent, Image, Outcome, Reject, Student
 
@@ -102,7 +102,7 @@ class Settings(Section):
     number of questions of each benchmark that the page shows.
     """
 
-    models: dict[str, Entry]
+    models: Annotated[dict[str, Entry], ORDERED]
     benchmarks: dict[str, Source]
     faults: Literal["error", "skip"] = "error"
     leaks: Names = ()

@@ -25,6 +25,8 @@ from lskd.types import Item, Reject
 SHARD = 256  # items; a kill loses the answers to as many at most
 ITEMS = "items"
 SHOWN = 3
+CLEAN = "no file of leaks names an item: it is clean, or was not audited"
+OTHERS = "the files of leaks name items, but none of these: they are of another split, or not asked"
 
 Key = tuple[str, str]
 
@@ -95,10 +97,11 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
         else:
             of_image = _by_image(got.items).values()
             items = tuple(item for group in of_image for item in group)
-            own = [leak for leak in found if leak.benchmark == name]
+            named = touched([leak for leak in found if leak.benchmark == name])
+            leaked = named if any(key(item) in named for item in items) else None
             notes = got.notes
-            if leaks and not own:
-                notes = (*notes, "no file of leaks names an item: it is clean, or was not audited")
+            if leaks and leaked is None:
+                notes = (*notes, OTHERS if named else CLEAN)
             trials.append(
                 Trial(
                     benchmark,
@@ -107,7 +110,7 @@ def read(sources: Mapping[str, Source], faults: str, leaks: Sequence[str]) -> li
                     got.faults,
                     notes,
                     _digest(items),
-                    touched(own) if own else None,
+                    leaked,
                 )
             )
     if wrong:

@@ -13,8 +13,9 @@ def workers(
 
 
 def _begun(begin: Callable[..., None] | None, given: tuple[object, ...]) -> None:
-    # When one of them is killed the pool ends the others by SIGTERM. The command's own handler,
-    # which they were born with, would raise, and each would print a traceback.
+    # When one of them is killed the pool ends the others by SIGTERM, and Ctrl-C reaches all. The
+    # command's own handlers, which they were born with, would raise, and each print a traceback.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began them ends them
     if begin is not None:
         begin(*given)

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import tomli_w
 
+from lskd.export.folder import BOTH
+from lskd.export.hf import Rows
 from lskd.facts import RunFacts
 from lskd.report.census import KEPT, measure
 from lskd.report.markdown import rendered
 from lskd.report.provenance import provenance
 from lskd.table import Tables
+from lskd.types import Style
 
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.\-]*")  # how the hub writes licences: "cc-by-4.0"
 SIZES = (
@@ -46,6 +49,24 @@ class Source:
     name: str
     licence: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the folder of a dataset holds: so many rows, each a triple or an image with all of its.
+
+    `splits` are those of its files, by the names that loaders know; `styles` those of the texts.
+    """
+
+    count: int
+    rows: Rows = "triple"
+    splits: tuple[str, ...] = ("train",)
+    styles: tuple[Style, ...] = BOTH
+
+    @property
+    def data_files(self) -> tuple[tuple[str, str], ...]:
+        """Return each split with the pattern of its files."""
+        return tuple((split, f"data/{split}-*.parquet") for split in self.splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +108,15 @@ def card(
     tables: Tables,
     licence: str,
     sources: Sequence[Source],
+    held: Held,
     features_yaml: str = "",
-    data_files: Sequence[tuple[str, str]] = (("train", "data/*.parquet"),),
     language: str = "en",
 ) -> str:
     """Return the dataset card of a run's examples, as the text of README.md.
 
     `licence` is that of the texts, as the hub writes it or in words; `sources` tell those of the
-    images. `features_yaml` is the block `dataset_info` of the front matter, as the Parquet
-    export gives it. `data_files` are pairs of a split and a pattern.
+    images, and `held` what lies beside the card. `features_yaml` is the block `dataset_info` of the
+    front matter, as the Parquet export gives it.
 
     Raises UserError if a table cannot be read.
     """
@@ -107,12 +128,12 @@ def card(
         licence=licence.strip(),
         licence_fields=licence_fields(licence),
         sources=sources,
-        size=size_category(statistics.rows.examples or 0),
+        held=held,
+        size=size_category(held.count),
         tasks=TASKS,
         tags=TAGS,
         language=language,
         features=features_yaml.strip("\n"),
-        data_files=data_files,
         made_by=list(made_by(run)),
         origin=provenance(run, tables, MADE),
     )

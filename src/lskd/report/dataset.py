@@ -6,14 +6,15 @@ from typing import Literal
 from pydantic import NonNegativeFloat
 
 from lskd.export import hf
+from lskd.export.folder import BOTH, split_name
 from lskd.export.pictures import Look
 from lskd.facts import RunFacts
 from lskd.marking import MarkStyle
-from lskd.report.card import Source, card
+from lskd.report.card import Held, Source, card
 from lskd.stage import Context, Parts, Section, Stage
 from lskd.storage.address import shown
 from lskd.table import Tables
-from lskd.types import Example, Fit, Image, Reply, Score, Triple
+from lskd.types import Example, Fit, Image, Reply, Score, Style, Triple
 
 FOLDER = "hf"
 
@@ -21,7 +22,8 @@ FOLDER = "hf"
 class Settings(Section):
     """How the dataset looks, and what its card says of licences.
 
-    `rows`: one for each triple, or one for each image with all of its triples. `pictures`: "marked"
+    `rows`: one for each triple, or one for each image with all of its triples (of an import, those
+    that follow each other in its file). `pictures`: "marked"
     (the image, and again with the regions drawn that the triple names), "plain" or "none" (paths
     only). `marking` is the style of the marks. A Parquet file has about `megabytes`.
     """
@@ -29,7 +31,7 @@ class Settings(Section):
     licence: str = "unknown"
     image_licence: str = "unknown"
     image_source: str = "the folder that the run was given"
-    rows: Literal["triple", "image"] = "triple"
+    rows: hf.Rows = "triple"
     pictures: Literal["marked", "plain", "none"] = "marked"
     marking: MarkStyle = "clear"
     megabytes: NonNegativeFloat = 500.0
@@ -58,23 +60,34 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     yield from ()
 
 
-def readme(settings: Settings, facts: RunFacts, tables: Tables, look: Look) -> str:
-    """Return the card of a run's examples."""
-    split = split_of(tables)
+def readme(
+    settings: Settings,
+    facts: RunFacts,
+    tables: Tables,
+    look: Look,
+    styles: tuple[Style, ...] = BOTH,
+) -> str:
+    """Return the card of a run's examples, as `hf.write` writes those of some styles."""
     return card(
         facts,
         tables,
         known(settings.licence),
         [Source(settings.image_source, known(settings.image_licence))],
+        held(tables, settings.rows, styles),
         hf.features_yaml(look, settings.rows),
-        data_files=[(split, f"data/{split}-*.parquet")],
     )
 
 
-def split_of(tables: Tables) -> str:
-    """Return the split of a run's examples: its settings give them all the same."""
-    first = next(examples(tables), None)
-    return first.split if first else "train"
+def held(tables: Tables, rows: hf.Rows, styles: tuple[Style, ...]) -> Held:
+    """Return what a folder will hold of a run's examples, but for those that cannot be written."""
+    count, splits = 0, dict[str, None]()
+    for shard in tables.shards(Example):
+        stored = tables.stored(Example, shard, "image_id", "split", "style")
+        chosen = [(image, split) for image, split, style in stored if style in styles]
+        # An image lies in one shard.
+        count += len(chosen) if rows == "triple" else len({image for image, _ in chosen})
+        splits |= dict.fromkeys(split_name(split) for _, split in chosen)
+    return Held(count, rows, tuple(splits) or ("train",), styles)
 
 
 def known(licence: str) -> str:

@@ -7,6 +7,7 @@ source that the run does not have is said to be unknown.
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,19 +133,14 @@ def base_of(settings: Mapping[str, Any]) -> str:
 
 
 def learnt(tables: Tables) -> Learnt:
-    """Return how many examples a run has, of how many pictures, and from where.
-
-    An image lies in one shard, so that shards can be counted one by one.
-    """
-    examples = pictures = 0
-    sources: dict[str, int] = {}
+    """Return how many examples a run has, of how many pictures, and from where."""
+    pictures: set[str] = set()  # of all shards: imports may have an image in several
+    sources = Counter[str]()
     for shard in tables.shards(Example):
-        rows = tables.read(Example, shard)
-        examples += len(rows)
-        pictures += len({one.image_id for one in rows})
-        for one in rows:
-            sources[one.source] = sources.get(one.source, 0) + 1
-    return Learnt(examples, pictures, tuple(sorted(sources.items())))
+        for image, source in tables.stored(Example, shard, "image_id", "source"):
+            pictures.add(image)
+            sources[source] += 1
+    return Learnt(sources.total(), len(pictures), tuple(sorted(sources.items())))
 
 
 def licences(dataset: Mapping[str, Any]) -> Licences:

@@ -78,12 +78,16 @@ def _rows(file: Path, files: Files) -> Iterable[Row | Reject]:
 
 
 def _instances(files: Files) -> Instances:
-    """Return what instances.json says; nothing if there is no such file."""
-    beside = [file.parent / "instances.json" for file in files.files]
-    file = files.boxes or next((path for path in beside if path.is_file()), None)
+    """Return what instances.json says beside each of the files; nothing if there is none."""
+    beside = dict.fromkeys(file.parent / "instances.json" for file in files.files)
     found = Instances({}, {})
-    if file is None:
-        return found
+    for file in [files.boxes] if files.boxes else [path for path in beside if path.is_file()]:
+        _add(found, file)
+    return found
+
+
+def _add(found: Instances, file: Path) -> None:
+    """Add what one instances.json says; the numbers in all of them are COCO's."""
     try:
         for key, values in members(file.read_text(encoding="utf-8-sig")):
             for one in values if key in ("annotations", "images") else ():
@@ -98,7 +102,6 @@ def _instances(files: Files) -> Instances:
         raise UserError(f"{file} is not whole JSON: {error}") from error
     except Wrong as error:
         raise UserError(f"{file} has no instances of COCO: {error}") from error
-    return found
 
 
 def _said(row: Row, instances: Instances, split: str) -> Said:
@@ -138,7 +141,9 @@ def _referred(row: Row, instances: Instances) -> Said:
     if isinstance(fields.get("image_path"), str):
         names = (text(fields, "image_path"), *names)
     split = split_named(text(fields, "split"), "a row")
-    return Said(name(fields, "ref_id"), split, names, box, size, texts, row.source)
+    # By where it is, since RefCOCO, RefCOCO+ and RefCOCOg each number their things from 0.
+    place = f"{name(fields, 'image_id')} {tuple(box)}"
+    return Said(place, split, names, box, size, texts, row.source)
 
 
 def _box(fields: Mapping[str, object], boxes: Mapping[str, object]) -> Box:
