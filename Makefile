@@ -5,6 +5,10 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What is used is compiled when it is first imported.
 INSTALL = $(PIP) install --no-compile
+# uv unpacks side by side: half the time of pip or less. It reads no pip.conf: where it finds no
+# index, pip does it.
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
+EDITABLE = --constraint constraints.txt --editable '.[$(EXTRAS)]'
 
 # Where this is set, every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -60,25 +64,29 @@ docs: $(VENV)/.dev
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) uv
 
+$(VENV)/.demo: EXTRAS = demo
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --constraint constraints.txt --editable '.[demo]'
+	$(UV) $(EDITABLE) || $(INSTALL) $(EDITABLE)
 	@touch $@
 
-# Before several processes compile the same at once. What no Python can read is passed over.
+# One process compiles what tests import, else several would do the same at once. What cannot be
+# imported the tests themselves tell.
 $(VENV)/.compiled: $(VENV)/.dev
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
-	@touch $@
+	@$(BIN)/python -m pytest --collect-only --quiet > $@ || true
 
 # torch comes first and by its exact version, so that no other requirement chooses a build of it.
+$(VENV)/.lab: EXTRAS = demo,train,ui
 $(VENV)/.lab: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) torch==2.13.0
-	$(INSTALL) --constraint constraints.txt --editable '.[demo,train,ui]'
+	$(UV) $(EDITABLE) || $(INSTALL) $(EDITABLE)
 	@touch $@
 
+$(VENV)/.dev: EXTRAS = dev
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) torch==2.13.0
-	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+	$(UV) $(EDITABLE) || $(INSTALL) $(EDITABLE)
 	@touch $@
 
 clean:
