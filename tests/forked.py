@@ -140,6 +140,8 @@ def _apart(
     """Do `work` as in a process that was started with these variables, streams and folder."""
     for stream, file in zip((1, 2), streams, strict=True):
         os.dup2(os.open(file, os.O_WRONLY), stream)
+    # What a forkserver has started would start its own so too; a command has the platform's way.
+    multiprocessing.set_start_method(None, force=True)
     os.environ.clear()
     os.environ.update(known)
     os.chdir(folder)

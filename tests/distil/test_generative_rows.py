@@ -82,6 +82,26 @@ def test_a_template_that_does_not_end_with_what_is_written_is_refused(wording: W
         Prompts(wording)
 
 
+SINCE = Wording("{question} {answer}", "{question} {answer} because {rationale}")
+
+
+@pytest.mark.parametrize(
+    ("between", "stops"),
+    [("because", ()), (".", ()), (":", ()), ("because:", ("because:",)), ("Why?", ("Why?",))],
+)
+def test_words_that_an_answer_may_have_itself_end_none(between: str, stops: tuple[str]) -> None:
+    wording = replace(SINCE, rationale=f"{{question}} {{answer}} {between} {{rationale}}")
+    assert Prompts(wording).after_answer == stops
+
+
+def test_a_student_of_whole_texts_is_stopped_at_whatever_joins_their_parts() -> None:
+    assert Prompts(SINCE, whole=True).after_answer == ("because",)
+    asks = Wording("Ask {question} {answer}", "Ask {question} {answer} because {rationale}")
+    assert Prompts(asks, whole=True).after_answer == ("because", "Ask")
+    assert Prompts(asks, whole=True).after_rationale == ("Ask",)
+    assert Prompts(asks).after_rationale == ()
+
+
 def test_a_row_asks_for_the_answer_and_then_for_the_rationale(kept: Ledger[Example]) -> None:
     for number in range(len(kept)):
         row, example = rows(kept).take(number, seed=number), kept[number]

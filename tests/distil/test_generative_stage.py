@@ -72,8 +72,10 @@ def test_the_same_settings_train_nothing_again_and_others_do(base: Path, tmp_pat
     said: list[str] = []
     hall.train(said, workers=2, log_every=1)
     assert said == [] and equal(before, trained(hall))
+    assert not note.read(hall.student).whole
     hall.train(said, prefixes=1.0)
     assert not equal(before, trained(hall))
+    assert note.read(hall.student).whole
     assert len(list((hall.folder / "training").iterdir())) == 2
 
 

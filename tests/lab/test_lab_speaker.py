@@ -2,7 +2,9 @@
 
 import json
 import random
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +174,31 @@ def test_lines_that_have_no_room_are_left_out(views: Bank) -> None:
     first = int(views.ends[0, 0])
     some = lines(views, [0], [[0, 1]], first)
     assert some.ids[0].tolist() == views.ids[0, 0, :first].tolist()
+
+
+@pytest.mark.check
+def test_a_killed_part_goes_on_at_its_checkpoint_and_that_of_another_base_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    plan = replace(SMALL, scenes=1, label_steps=700, label_batch=1, steps=1)
+    other = shutil.copytree(BASE, tmp_path / "other")
+    weights.save(new_student(read_size(BASE), dropout=0.0), other)
+
+    def killed(base: Path, at: str) -> list[str]:
+        said: list[str] = []
+
+        def tell(text: str) -> None:
+            said.append(text)
+            if text.startswith(at):
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            speaker(plan, base, tmp_path / "made", tell)
+        return said
+
+    killed(BASE, "step 600 of 700")
+    assert not any(text.startswith("going on") for text in killed(other, "step 200 of 700"))
+    assert "going on after step 500 of 700" in killed(BASE, "step 600 of 700")
 
 
 def test_answers_are_learnt(views: Bank, tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ def test_each_row_comes_once_an_epoch(count: int, batch: int, seed: int) -> None
         assert sorted(line[epoch * count : (epoch + 1) * count]) == list(range(count))
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 12))
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 12))
 def test_processes_share_each_step_whatever_their_number(
-    processes: int, accumulate: int, more: int
+    processes: int, accumulate: int, each: int
 ) -> None:
-    rows = rows_of(3, 200, processes * (accumulate + more), seed=1)
+    rows = rows_of(3, 200, processes * accumulate * each, seed=1)
     of_process = [parts_of(rows, accumulate, p, processes) for p in range(processes)]
     assert sorted(r for parts in of_process for part in parts for r in part.rows) == sorted(rows)
     for together in zip(*of_process, strict=True):
@@ -29,15 +29,21 @@ def test_processes_share_each_step_whatever_their_number(
     for parts in of_process:
         assert len(parts) == accumulate
         assert sum(part.share for part in parts) == pytest.approx(1)
-        assert max(len(p.rows) for p in parts) - min(len(p.rows) for p in parts) <= 1
+
+    alone = parts_of(rows, accumulate)
+    for one, together in zip(alone, zip(*of_process, strict=True), strict=True):
+        assert one.rows == tuple(row for part in together for row in part.rows)
+        assert {part.share for part in together} == {one.share}
 
 
-def test_two_processes_see_the_micro_batches_of_one() -> None:
-    rows = rows_of(1, 100, 24, seed=0)
-    alone = parts_of(rows, 3)
-    first, second = (parts_of(rows, 3, p, 2) for p in range(2))
-    for one, left, right in zip(alone, first, second, strict=True):
-        assert one.rows == left.rows + right.rows
+@given(st.integers(1, 40), st.integers(0, 40))
+def test_one_process_takes_any_number_of_rows_in_parts_that_differ_by_one(
+    accumulate: int, more: int
+) -> None:
+    parts = parts_of(range(accumulate + more), accumulate)
+    assert [row for part in parts for row in part.rows] == list(range(accumulate + more))
+    assert sum(part.share for part in parts) == pytest.approx(1)
+    assert max(len(p.rows) for p in parts) - min(len(p.rows) for p in parts) <= 1
 
 
 def test_epochs_and_seeds_are_in_different_order() -> None:
@@ -45,7 +51,9 @@ def test_epochs_and_seeds_are_in_different_order() -> None:
     assert len({tuple(order) for order in orders}) == 4
 
 
-@pytest.mark.parametrize(("batch", "accumulate", "processes"), [(7, 1, 2), (4, 3, 2), (1, 1, 4)])
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "processes"), [(7, 1, 2), (4, 3, 2), (1, 1, 4), (256, 3, 2)]
+)
 def test_a_batch_that_cannot_be_shared_is_an_error(
     batch: int, accumulate: int, processes: int
 ) -> None:

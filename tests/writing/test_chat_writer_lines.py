@@ -261,6 +261,20 @@ def test_peft_itself_reads_what_was_saved(
     assert learner.likelihoods(sights, LINES) != writer.likelihoods(sights, LINES)
 
 
+def test_trained_adapters_keep_their_size_and_another_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    ChatWriter(str(folder), device="cpu", rank=3, alpha=6, dropout=0.1).save(first)
+    ChatWriter(str(folder), device="cpu", trained=str(first)).save(second)
+    keys = note.read(second).keys
+    assert (keys["rank"], keys["alpha"], keys["dropout"]) == (3, 6.0, 0.1)
+    note.opened(second, device="cpu")
+    wrong = r"rank = 16, but the adapters of .*first have rank = 3: leave it out, or say the same"
+    with pytest.raises(UserError, match=wrong):
+        ChatWriter(str(folder), device="cpu", trained=str(first), rank=16)
+
+
 def test_adapters_are_not_put_into_another_model(
     folder: Path, sights: list[Sight], tmp_path: Path
 ) -> None:

@@ -20,7 +20,8 @@ class About:
     pictures are to be shown, `text` and `tokens`, the longest text, how it is to be spoken to;
     `base` is what the student was trained from, `fingerprint` a hash of all that decided its
     weights. `coordinates` names the way in which regions are told in prompts
-    (`lskd.writing.coordinates`) instead of drawn, None where they are drawn.
+    (`lskd.writing.coordinates`) instead of drawn, None where they are drawn. `whole` tells that it
+    learnt whole texts, so that it may go on from an answer to a rationale by itself.
     """
 
     use: str
@@ -32,6 +33,7 @@ class About:
     fingerprint: str
     text: Wording
     coordinates: str | None = None
+    whole: bool = False
     lskd: str = __version__
 
 

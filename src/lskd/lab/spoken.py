@@ -90,8 +90,9 @@ def pupils(folder: Path) -> tuple[Pupil, Pupil]:
     student = writers.opened(folder / "writer", batch=batch)
     base = kind(**{**told.keys, **writers.without_none(batch=batch)})
     codec = None if about.coordinates is None else codec_of(about.coordinates)
+    prompts = Prompts(about.text, about.whole)
     return tuple(  # type: ignore[return-value]
-        Pupil(one, Pointing(about.marking, one.canvas, codec), Prompts(about.text), about.tokens)
+        Pupil(one, Pointing(about.marking, one.canvas, codec), prompts, about.tokens)
         for one in (base, student)
     )
 

@@ -118,8 +118,10 @@ def _fitting(recipe: Recipe, count: int, processes: int, tell: Callable[[str], N
     if count < processes:
         raise UserError(f"{count} rows to train on: expected at least one for each process")
     if recipe.batch > count:
-        batch = count // processes * processes
-        accumulate = min(recipe.accumulate, batch // processes)
+        accumulate = min(recipe.accumulate, count // processes)
+        # One process takes all rows; the shares of several are as large as each other.
+        even = processes * accumulate if processes > 1 else 1
+        batch = count // even * even
         tell(f"batch = {recipe.batch}, but there are {count} rows: each step takes {batch}")
         recipe = replace(recipe, batch=batch, accumulate=accumulate)
     order.parts_of(range(recipe.batch), recipe.accumulate, 0, processes)  # raises if it cannot be

@@ -40,23 +40,24 @@ def rows_of(step: int, count: int, batch: int, seed: int) -> list[int]:
 def parts_of(
     rows: Sequence[int], accumulate: int, process: int = 0, processes: int = 1
 ) -> list[Part]:
-    """Return the micro-batches of one process, of which each holds as many rows on every process.
+    """Return the micro-batches of one process: its shares, all as large, of those of one alone.
 
     Raises UserError if the rows cannot be shared so.
     """
-    own = len(rows) // processes
-    if len(rows) % processes or own < accumulate:
+    whole = processes * accumulate
+    # One process may have micro-batches that differ by a row. Several could not share them evenly.
+    if len(rows) < whole or (processes > 1 and len(rows) % whole):
         raise UserError(
             f"batch = {len(rows)} cannot be shared by {processes} processes in {accumulate} "
-            f"micro-batches each: expected a multiple of {processes}, "
-            f"at least {processes * accumulate}"
+            f"micro-batches each: expected a multiple of {whole}"
         )
-    ends = [own * part // accumulate for part in range(accumulate + 1)]
+    ends = [len(rows) * part // accumulate for part in range(accumulate + 1)]
     parts = []
     for first, last in pairwise(ends):
-        each = last - first
-        start = first * processes + process * each
-        parts.append(Part(tuple(rows[start : start + each]), each / own))
+        each = (last - first) // processes
+        start = first + process * each
+        share = each * processes / len(rows)
+        parts.append(Part(tuple(rows[start : start + each]), share))
     return parts
 
 

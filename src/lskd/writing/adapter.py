@@ -112,6 +112,12 @@ def save(folder: Path, held: Any) -> None:
         config.inference_mode = False
 
 
+def size_of(held: Any) -> Size:
+    """Return how large the adapters are in what PEFT made of a model."""
+    config = held.peft_config["default"]
+    return Size(config.r, float(config.lora_alpha), float(config.lora_dropout))
+
+
 def targets(model: Any) -> str:
     """Return what matches the names of all linear layers of the language model, for PEFT."""
     decoder = model.get_decoder()

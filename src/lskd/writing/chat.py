@@ -14,8 +14,9 @@ are seen, `adapter.py` holds the adapters, `chat_module.py` has the loss.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import transformers
 from torch import Tensor
 
 from lskd.checkpoints.checkpoint import Checkpoint, model_of
+from lskd.errors import UserError
 from lskd.marking import MarkStyle
 from lskd.stage import batches
 from lskd.training.memory import guarded
@@ -67,9 +69,9 @@ class ChatWriter:
         dtype: str = "auto",
         trained: str | None = None,
         context: int | None = None,
-        rank: int = 16,
-        alpha: float = 32.0,
-        dropout: float = 0.0,
+        rank: int | None = None,
+        alpha: float | None = None,
+        dropout: float | None = None,
         seed: int = 0,
         recompute: bool = False,
         batch: int = 8,
@@ -80,16 +82,17 @@ class ChatWriter:
         """Load the weights and put adapters into the language model.
 
         `context` is the most tokens that are read, the picture's included, None for as many as the
-        model can. `rank`, `alpha` and `dropout` are those of `adapter.Size`, `seed` is for the
-        adapters as they begin. With `trains` = "layers" there are none, and all layers of the
-        language model are trained instead, the whole model in float32. `attention` is transformers'
-        name of one, "eager" being faster for short rows on a processor; `recompute` makes states
-        again for the gradient; `batch` lines are asked at once. With `bits` = 4 the language
-        model's weights are shortened to that, see `fourbit`. Raises UserError for a checkpoint or a
-        setting that cannot be used.
+        model can. `rank`, `alpha` and `dropout` are those of `adapter.Size`, None for its own or,
+        of adapters that were `trained`, for theirs; `seed` is for adapters as they begin. With
+        `trains` = "layers" there are none, and all layers of the language model are trained
+        instead, the whole model in float32. `attention` is transformers' name of one, "eager" being
+        faster for short rows on a processor; `recompute` makes states again for the gradient;
+        `batch` lines are asked at once. With `bits` = 4 the language model's weights are shortened
+        to that, see `fourbit`. Raises UserError for a checkpoint or a setting that cannot be used.
         """
         check(batch, trains, bits, attention)
-        size = adapter.Size(rank, alpha, dropout)
+        given: dict[str, Any] = without_none(rank=rank, alpha=alpha, dropout=dropout)
+        size = adapter.Size(**given)
         source = Checkpoint(checkpoint, revision, device, dtype)
         short = fourbit.settings(bits, source, fourbit.SPARED)
         model = model_of(source, transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, WANTED, short)
@@ -105,7 +108,7 @@ class ChatWriter:
         pictures = Pictures(model, processor, turns)
         pictures.place(self.canvas(BLANK, BLANK))  # so that what cannot work is told now
         self.batch = batch
-        adapters: dict[str, Key] = {"rank": rank, "alpha": alpha, "dropout": dropout, "seed": seed}
+        adapters: dict[str, Key] = {**asdict(size), "seed": seed}
         keys = without_none(
             checkpoint=lasting(checkpoint),
             revision=commit_of(checkpoint, revision),
@@ -121,7 +124,9 @@ class ChatWriter:
             if trained is not None:
                 read_trained(Path(trained), held, self.note)
         elif trained is not None:
-            held = self._held(model, trained)
+            held = self._held(model, trained, given)
+            own = asdict(adapter.size_of(held))
+            self.note = replace(self.note, keys={**self.note.keys, **own})
         else:
             held = adapter.adapted(model, size, seed)
         stop_at(model, ends, turns.last)
@@ -235,11 +240,23 @@ class ChatWriter:
         adapter.save(folder, self.module.held)
         note.write(folder, self.note)
 
-    def _held(self, model: Any, trained: str) -> Any:
-        """Return the model with trained adapters; raises UserError if they are of another base."""
+    def _held(self, model: Any, trained: str, given: Mapping[str, Key]) -> Any:
+        """Return the model with trained adapters.
+
+        Raises UserError if they are of another base, or of another size than is `given`.
+        """
         folder = Path(trained)
-        check_base(folder, note.read(folder), self.note)
-        return adapter.restored(model, folder)
+        told = note.read(folder)
+        check_base(folder, told, self.note)
+        held = adapter.restored(model, folder)
+        for name, own in asdict(adapter.size_of(held)).items():
+            # Notes of older versions may tell what was given to adapters that had another size.
+            if given.get(name, own) not in (own, told.keys.get(name)):
+                raise UserError(
+                    f"{name} = {given[name]}, but the adapters of {folder} have {name} = {own}: "
+                    "leave it out, or say the same"
+                )
+        return held
 
     @contextmanager
     def _asking(self, when: str) -> Iterator[None]:

@@ -10,16 +10,20 @@ from lskd.distil.wording import Wording
 from lskd.errors import UserError
 
 ANSWER, RATIONALE = "{answer}", "{rationale}"
+MARKS = (":", "?", "]", ">")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
     """The prompts of a wording: all of a template that stands before its last part.
 
-    Raises UserError for a template that does not end with the answer, or the rationale.
+    `whole` tells that the student learnt whole texts by random prefixes, and so goes on by itself
+    from one part to the next. Raises UserError for a template that does not end with the answer,
+    or the rationale.
     """
 
     wording: Wording
+    whole: bool = False
 
     def __post_init__(self) -> None:
         pairs = (
@@ -44,16 +48,17 @@ class Prompts:
 
     @property
     def after_answer(self) -> tuple[str, ...]:
-        """Return what can follow an answer: the words that announce a rationale, or a question.
-
-        A student that has learnt whole texts by random prefixes goes on with them by itself.
-        """
+        """Return what can follow an answer: the words that announce a rationale, or a question."""
         after = self.wording.rationale.partition(ANSWER)[2].removesuffix(RATIONALE)
-        announced = after.partition("{")[0].strip()
-        return (*((announced,) if announced else ()), *self.after_rationale)
+        return (*self._announced(after), *self.after_rationale)
 
     @property
     def after_rationale(self) -> tuple[str, ...]:
         """Return what can follow a rationale: the words that announce another question."""
-        announced = self.wording.answer.partition("{")[0].strip()
-        return (announced,) if announced else ()
+        return self._announced(self.wording.answer)
+
+    def _announced(self, text: str) -> tuple[str, ...]:
+        words = text.partition("{")[0].strip()
+        # Without a mark they may be the student's own: "because" in the midst of an answer.
+        told = len(words) > 1 and words.endswith(MARKS)
+        return (words,) if words and (self.whole or told) else ()

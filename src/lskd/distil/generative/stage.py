@@ -92,7 +92,7 @@ class Settings(Cached):
     @property
     def prompts(self) -> Prompts:
         """Return what stands before an answer, and before a rationale."""
-        return Prompts(Wording(self.answer_text, self.rationale_text))
+        return Prompts(Wording(self.answer_text, self.rationale_text), self.prefixes > 0)
 
     @model_validator(mode="after")
     def consistent(self) -> Self:

@@ -73,7 +73,7 @@ class GenerativeStudent:
         """
         folder = Path(folder)
         self.about = note.read(folder)
-        self.prompts = Prompts(self.about.text)
+        self.prompts = Prompts(self.about.text, self.about.whole)
         self.texts = texts
         place = "auto" if device is None else device
         self.writer = opened(folder / WRITER, device=place, checkpoint=checkpoint)

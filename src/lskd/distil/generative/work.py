@@ -215,6 +215,7 @@ def _about(settings: Settings, pointing: Pointing, seed: int, fingerprint: str) 
         fingerprint=fingerprint,
         text=settings.prompts.wording,
         coordinates=None if pointing.codec is None else pointing.codec.name,
+        whole=settings.prompts.whole,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from lskd.checkpoints.checkpoint import digest
 from lskd.lab.pretrain import note
 from lskd.lab.pretrain.patches import normal
 from lskd.lab.pretrain.speaker import Shape, internvl, looked, written
@@ -62,11 +63,12 @@ def speaker(plan: Plan, base: Path, folder: Path, tell: Tell) -> Path:
     known, unseen = _views(plan, model)
     tell(f"{len(known)} views drawn and seen: {_since(began)}")
     training = folder / TRAINING
+    made = note.digest(base=digest(str(base)), plan=asdict(plan))  # another goes on from nothing
     recipe = _recipe(plan.label_steps, plan.label_batch, plan.label_rate, plan.seed)
-    fit(LabelTask(model, known), len(known), recipe, training / "labels", tell, _quiet)
+    fit(LabelTask(model, known), len(known), recipe, training / f"labels-{made}", tell, _quiet)
     recipe = _recipe(plan.steps, plan.batch, plan.rate, plan.seed)
     task = SpeakTask(model, known, plan.width)
-    fit(task, len(known), recipe, training / "speaking", tell, _quiet)
+    fit(task, len(known), recipe, training / f"speaking-{made}", tell, _quiet)
     told_apart(model, known, plan.seed)
     _round(model)
     learnt = right(model, unseen)
@@ -109,7 +111,6 @@ def _recipe(steps: int, batch: int, rate: float, seed: int) -> Recipe:
         betas=(0.9, 0.98),
         clip=1.0,
         seed=seed,
-        save_every=steps,
         log_every=200,
     )
 

@@ -7,6 +7,7 @@ import torch
 from lskd.blip2 import weights
 from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import Stage1, new_student
+from lskd.lab.pretrain import note
 from lskd.lab.pretrain.shape import size
 
 
@@ -35,5 +36,9 @@ def begin_with(student: Stage1, words: list[str], start: Path) -> None:
 
 
 def vocabulary_of(folder: Path) -> list[str]:
-    """Return the words of a base model in their order, [DEC] being the last."""
-    return [*(folder / VOCABULARY).read_text(encoding="utf-8").split("\n")[:-1], "[DEC]"]
+    """Return the words of a base model in their order, [DEC] being the last.
+
+    Raises UserError if the folder has none.
+    """
+    path = note.present(folder, VOCABULARY)
+    return [*path.read_text(encoding="utf-8").split("\n")[:-1], "[DEC]"]

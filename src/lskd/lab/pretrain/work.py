@@ -6,7 +6,7 @@ Its folder holds a BLIP-2 stage 1 of the same classes as the real ones, with its
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from lskd.blip2 import weights
 from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
+from lskd.checkpoints.checkpoint import digest
 from lskd.lab import vocabulary
 from lskd.lab.pretrain import note
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
@@ -29,8 +30,15 @@ from lskd.lab.pretrain.start import begin_with, vocabulary_of
 from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
 from lskd.training.recipe import Precision, Recipe
+from lskd.training.standing import TRAINING
 
-HELD_BACK = 256  # stills that the patch labels are evaluated on
+# The parts, where each is trained, and how its settings in a plan begin.
+PARTS = (
+    ("patches", "patch_"),
+    ("tints", "tint_"),
+    ("captions", "caption_"),
+    ("matching", "match_"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Plan:
     """How much is seen: scenes, and steps of each part with batches and rates; 0 skips a part.
 
     `first` is the number of the first scene, so that a training that starts from another sees new
-    ones.
+    ones. What the tower learnt is evaluated on `held_back` further ones.
     """
 
     scenes: int = 20_000
@@ -54,6 +62,7 @@ class Plan:
     match_steps: int = 4_000
     match_batch: int = 64
     match_rate: float = 1e-3
+    held_back: int = 256
     first: int = 0
     precision: Precision = "float32"
     seed: int = 0
@@ -65,9 +74,11 @@ def pretrain(
     """Train the base model into `folder` and return it; a killed training goes on.
 
     It begins with the weights of `start`, if that is given. The defaults are about 100 minutes'
-    work for 2 cores, by rates seen in parts.
+    work for 2 cores, by rates seen in parts. Raises UserError if `start` is no base model.
     """
     began = time.monotonic()
+    before = None if start is None else note.read(start)
+    own = _folders(plan, folder / TRAINING, None if start is None else digest(str(start)))
     vocabulary.write(folder / VOCABULARY)
     tokenizer = Tokenizer(folder / VOCABULARY)
     with torch.random.fork_rng():
@@ -76,27 +87,43 @@ def pretrain(
     if start is not None:
         begin_with(student, vocabulary_of(folder), start)
     tell(f"{sum(w.numel() for w in student.parameters()):,} weights")
-    numbers = range(plan.first, plan.first + plan.scenes + HELD_BACK)
+    numbers = range(plan.first, plan.first + plan.scenes + plan.held_back)
     made = stills(numbers, os.cpu_count() or 1, lambda n: None)
     tell(f"{len(made)} scenes drawn in {time.monotonic() - began:.0f} s")
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
     with _saying(plan, shown(seen), folder / VOCABULARY) as saying:
-        learnt = _patches(plan, student, seen, held_back, folder, tell) if plan.patch_steps else {}
+        learnt = _patches(plan, student, seen, held_back, own, tell) if plan.patch_steps else {}
         if plan.tint_steps:
-            learnt |= _tints(plan, student, seen, held_back, folder, tell)
+            learnt |= _tints(plan, student, seen, held_back, own, tell)
         student.backbone.freeze(vision=True)
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         kept = features(student.to(device), seen, torch.bfloat16).to(device)
         if plan.caption_steps:
             recipe = _recipe(plan, plan.caption_steps, plan.caption_batch, plan.caption_rate)
             captions = CaptionTask(Reader(student, tokenizer.decode_id), seen, kept, tokenizer)
-            fit(captions, len(seen), recipe, folder / "captions", tell, lambda n: None)
+            fit(captions, len(seen), recipe, own["captions"], tell, lambda n: None)
         if plan.match_steps:
             recipe = _recipe(plan, plan.match_steps, plan.match_batch, plan.match_rate)
             matching = MatchTask(Matcher(student), saying, kept)
-            fit(matching, len(seen), recipe, folder / "matching", tell, lambda n: None)
-    _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, start)
+            fit(matching, len(seen), recipe, own["matching"], tell, lambda n: None)
+    _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, before)
     return folder
+
+
+def _folders(plan: Plan, training: Path, start: str | None) -> dict[str, Path]:
+    """Return where each part is trained.
+
+    A name tells all that the part's weights come from, those of the parts before it among them, so
+    that none goes on from what another training has left in the same folder.
+    """
+    given = asdict(plan)
+    of = {name: given[name] for name in ("scenes", "first", "precision", "seed")}
+    of["start"] = start
+    found: dict[str, Path] = {}
+    for part, prefix in PARTS:
+        of |= {name: value for name, value in given.items() if name.startswith(prefix)}
+        found[part] = training / f"{part}-{note.digest(**of)}"
+    return found
 
 
 def _patches(
@@ -104,7 +131,7 @@ def _patches(
     student: Stage1,
     seen: Sequence[Still],
     held_back: Sequence[Still],
-    folder: Path,
+    own: Mapping[str, Path],
     tell: Callable[[str], None],
 ) -> dict[str, float]:
     """Train the tower to label patches, and return how well it does on other scenes."""
@@ -112,7 +139,7 @@ def _patches(
         torch.manual_seed(plan.seed + 1)
         labeller = Labeller(student.backbone.vision)
     recipe = _recipe(plan, plan.patch_steps, plan.patch_batch, plan.patch_rate)
-    fit(PatchTask(labeller, seen), len(seen), recipe, folder / "patches", tell, lambda n: None)
+    fit(PatchTask(labeller, seen), len(seen), recipe, own["patches"], tell, lambda n: None)
     learnt = accuracy(labeller.eval(), held_back)
     tell("patches right: " + ", ".join(f"{name} {share:.1%}" for name, share in learnt.items()))
     student.to(labeller.heads.weight.device)
@@ -124,13 +151,13 @@ def _tints(
     student: Stage1,
     seen: Sequence[Still],
     held_back: Sequence[Still],
-    folder: Path,
+    own: Mapping[str, Path],
     tell: Callable[[str], None],
 ) -> dict[str, float]:
     """Train the tower to say loudly which frames surround a patch, and return how well it does."""
     louder = Louder(student.backbone.vision, plan.seed)
     recipe = _recipe(plan, plan.tint_steps, plan.tint_batch, plan.tint_rate)
-    fit(TintTask(louder, seen), len(seen), recipe, folder / "tints", tell, lambda n: None)
+    fit(TintTask(louder, seen), len(seen), recipe, own["tints"], tell, lambda n: None)
     share = heard(louder.eval(), held_back)
     tell(f"patches within frames whose tints are all told: {share:.1%}")
     student.to(louder.directions.device)
@@ -165,7 +192,7 @@ def _write(
     plan: Plan,
     learnt: dict[str, float],
     seconds: float,
-    start: Path | None,
+    start: object,
 ) -> None:
     weights.save(student, folder)
     note.write(
@@ -173,5 +200,5 @@ def _write(
         plan=asdict(plan),
         patches_right=learnt,
         seconds=round(seconds),
-        start=None if start is None else note.read(start),
+        start=start,
     )

@@ -1,0 +1,73 @@
+"""`lskd lab pretrain`: what it begins with, and what a killed or another training goes on from."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import lskd.lab
+from lskd.blip2 import weights
+from lskd.blip2.files import read_size
+from lskd.blip2.given import VOCABULARY
+from lskd.blip2.stage1 import new_student
+from lskd.cli import app
+from lskd.lab.pretrain import note
+from lskd.lab.pretrain.work import Plan, pretrain
+
+BASE = Path(lskd.lab.__file__).parent / "base"
+# The Q-Former alone: captions, then statements.
+SHORT = Plan(
+    scenes=4,
+    held_back=0,
+    patch_steps=0,
+    tint_steps=0,
+    caption_steps=1,
+    caption_batch=2,
+    match_steps=1,
+    match_batch=2,
+)
+
+
+def trained(plan: Plan, folder: Path, start: Path | None = None) -> list[str]:
+    """Train into a folder; return what was said of it."""
+    said: list[str] = []
+    pretrain(plan, folder, said.append, start)
+    return [line for line in said if line.startswith(("going on", "step"))]
+
+
+def another(folder: Path) -> Path:
+    """Write a base model of the lab with other weights."""
+    torch.manual_seed(1)
+    weights.save(new_student(read_size(BASE), dropout=0.0), folder)
+    (folder / VOCABULARY).write_bytes((BASE / VOCABULARY).read_bytes())
+    (folder / note.NOTE).write_text('"another"')
+    return folder
+
+
+def test_a_part_goes_on_only_from_what_it_would_itself_have_come_to(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    first = trained(SHORT, made, BASE)
+    assert [line.split(":")[0] for line in first] == ["step 1 of 1"] * 2
+    assert trained(SHORT, made, BASE) == ["going on after step 1 of 1"] * 2
+    assert trained(replace(SHORT, match_steps=2), made, BASE)[0] == "going on after step 1 of 1"
+    other = trained(SHORT, made, another(tmp_path / "other"))
+    assert not any("going on" in line for line in other) and other != first
+    assert json.loads((made / note.NOTE).read_text())["start"] == "another"
+    assert not any("going on" in line for line in trained(replace(SHORT, first=9), made, BASE))
+
+
+@pytest.mark.parametrize("lacking", [None, note.NOTE, VOCABULARY])
+def test_what_is_no_base_model_is_refused_before_any_work(
+    tmp_path: Path, lacking: str | None
+) -> None:
+    start = tmp_path / "nowhere"
+    if lacking is not None:
+        (another(start) / lacking).unlink()
+    words = ["lab", "pretrain", str(tmp_path / "made"), "--start", str(start)]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 2
+    assert f"{start} is no base model of the lab: it has no {lacking or note.NOTE}" in told.stderr
+    assert "scenes drawn" not in told.stderr
