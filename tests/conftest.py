@@ -1,4 +1,4 @@
-"""What several tests share: the data of the workplace, if it is there, a server and a journal."""
+"""What several tests share: the sample data, if it is there, a server and a journal."""
 
 import gc
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ from lskd.chat.journal import Journal
 # As the command does it: a tenth of the time of tests that load torch.
 gc.set_threshold(ALLOCATIONS)
 
-# Two cores that others use too: a slow example is no defect.
-settings.register_profile("lskd", deadline=None)
+# Two cores that others use too: a slow example is no defect. Examples are others in each run, and
+# bench/fuzz.py tries a million.
+settings.register_profile("lskd", deadline=None, max_examples=50)
 settings.load_profile("lskd")
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -3,24 +3,17 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
 from chat.server import Misbehaviour, Server
-from forked import lskd
+from typed import lskd
 
 HOSTED = str(Path(__file__).parents[1] / "runs" / "hosted.toml")
 QUESTION = "Why is [0] near [1]?"
 BOXES = ("--box", "10,10,60,90", "--box", "100,20,180,110")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as started:
-        yield started
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
+import forked
 import house
-from forked import lskd
 from lskd.cli import app
+from typed import lskd
 
 # What the installed script does, where a launcher has this process ignore interrupts.
 INTERRUPTIBLE = """
@@ -30,7 +31,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which small.toml was run."""
     folder = tmp_path_factory.mktemp("done")
     house.build(folder)
-    result = lskd("run", "small.toml", folder=folder)
+    result = forked.lskd("run", "small.toml", folder=folder)
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -52,14 +53,14 @@ def test_an_interrupt_while_the_command_is_being_loaded_is_no_traceback() -> Non
 
 
 def test_a_run_ends_by_saying_where_the_report_is(done: Path) -> None:
-    result = lskd("run", "small.toml", folder=done)
+    result = forked.lskd("run", "small.toml", folder=done)
     assert result.stdout == f"report: {Path('out/small/report/report.html')}\n"
     assert "images      nothing new" in result.stderr
     assert result.stderr.count("up to date") == 10
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
-    listed = lskd("--help", folder=tmp_path).stdout
+    listed = forked.lskd("--help", folder=tmp_path).stdout
     # The others in this process: an interpreter for each takes two seconds.
     runner = CliRunner(env={"COLUMNS": "200"})
     commands = "run plan status show report export import mark ask labels".split()
@@ -216,4 +217,4 @@ def test_a_log_of_json_lines_is_json(tmp_path: Path) -> None:
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
-    assert lskd("--version", folder=tmp_path).stdout.startswith("lskd 0.")
+    assert forked.lskd("--version", folder=tmp_path).stdout.startswith("lskd 0.")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import house
-from forked import lskd
 from lskd.run import load
 from lskd.types import Example
+from typed import lskd
 
 # Read by the libraries when they are first imported: nothing here may ask a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -53,6 +53,35 @@ def test_an_exported_hf_folder_has_the_card_too(done: Path, tmp_path: Path) -> N
     assert (tmp_path / "hf" / "README.md").read_text().startswith("---\n")
 
 
+def test_an_export_with_a_row_for_each_image_loads_as_its_card_says(
+    done: Path, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = ("--set", "dataset.rows=image", "--styles", "id")
+    lskd("export", "small.toml", *rows, "--to", "hf", "--out", tmp_path / "hf", folder=done)
+    text = (tmp_path / "hf" / "README.md").read_text()
+    assert "| Rows of this dataset | 6 |" in text and "only the texts of style `id`" in text
+    found = datasets.load_dataset(str(tmp_path / "hf"), split="train", cache_dir=str(tmp_path))
+    assert [len(row["triples"]) for row in found] == [3] * 6
+
+
+def test_every_split_of_what_a_run_was_given_is_loaded(done: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    lskd("export", "small.toml", "--to", "lck", "--out", tmp_path / "lck", folder=done)
+    rows = [json.loads(line) for line in (tmp_path / "lck" / "lck.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["split"] = "val" if number % 3 == 0 else "train"
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ("--images", done, "--out", tmp_path / "given")
+    assert lskd("import", "lck", "rows.jsonl", *given, folder=tmp_path).returncode == 0
+    (tmp_path / "child.toml").write_text('examples = "given"\n[distil]\nweights = "none.pth"\n')
+    out = ("--to", "hf", "--out", "hf")
+    result = lskd("export", "child.toml", *out, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    loaded = datasets.load_dataset(str(tmp_path / "hf"), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(split) for name, split in loaded.items()} == {"train": 12, "validation": 6}
+
+
 def test_styles_and_naming_can_be_chosen(done: Path, tmp_path: Path) -> None:
     options = ["--pictures", "plain", "--naming", "box", "--styles", "id"]
     out = tmp_path / "llava"
@@ -81,6 +110,15 @@ def test_an_option_that_does_not_fit_the_format_is_refused(
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1
     assert f"error: {form}: " in refused.stderr and f"leave out {option[0]}" in refused.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_swift_rows_that_name_pictures_of_this_machine_go_to_no_url(done: Path) -> None:
+    out = "s3://none/swift"
+    refused = lskd("export", "small.toml", "--to", "swift", "--out", out, folder=done)
+    assert refused.returncode == 2 and refused.stderr == (
+        "error: swift: rows name pictures by their absolute path on this machine, so they are of "
+        "no use at s3://none/swift; give --out a folder\n"
+    )
 
 
 @pytest.mark.parametrize(("form", "name"), [("lck", "lck.jsonl"), ("coco", "instances.json")])

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import house
-from forked import lskd
 from lskd import __version__
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
@@ -34,6 +33,7 @@ from lskd.shards import Finished
 from lskd.status import status
 from lskd.types import Concepts, Image, Narratives, Regions
 from threads_cluster import ThreadsCluster
+from typed import lskd
 
 SMALL = Path("small.toml")
 TAGGER = 'models.tagger={{use = "executor_models:Tagger", {}}}'

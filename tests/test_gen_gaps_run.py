@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 import checkpoints
+import forked
 import house
 import tiny_writers
-from forked import lskd
 from launched import lskd_twice
 from lskd.errors import JudgmentsNeeded
 from lskd.run import load
@@ -101,7 +101,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             house.run(Path("small.toml"))
         judge(Path("judgments.csv"), house.rows(load(Path("small.toml")), Sample))
     shutil.rmtree(folder / "out")
-    alone = lskd("run", "small.toml", "--out", "out/one", folder=folder)
+    alone = forked.lskd("run", "small.toml", "--out", "out/one", folder=folder)
     assert alone.returncode == 0, alone.stderr
     said = lskd_twice(folder, "run", "small.toml", "--out", "out/two")
     (folder / "said.txt").write_text(said)
@@ -173,5 +173,6 @@ def test_a_mistake_ends_all_processes_with_a_line_that_says_it(
     home: Path, setting: str, said: str
 ) -> None:
     with pytest.raises(AssertionError) as found:
-        lskd_twice(home, "run", "small.toml", "--out", f"out/{said[7:13]}", "--set", setting)
+        # Started by none that would end the other: each has to end by itself.
+        forked.lskd_twice(home, "run", "small.toml", "--out", f"out/{said[7:13]}", "--set", setting)
     assert said in str(found.value) and "src/lskd/" not in str(found.value)

@@ -16,12 +16,13 @@ import pytest
 
 import house
 from chat.server import Misbehaviour, Server
-from forked import TESTS, lskd
+from forked import TESTS
 from lskd.chat.paid import spent_so_far
 from lskd.marking import mark
 from lskd.picture import load as pixels
 from lskd.run import Run, load
 from lskd.types import Dialogue, Example, Image, Regions, Reject, Reply, Triple
+from typed import lskd
 
 KEY = "sk-a-secret-that-must-not-be-found"
 
@@ -159,13 +160,10 @@ def test_a_server_that_is_down_and_a_wrong_key_are_told_in_one_line_within_secon
     house.build(tmp_path)
     with Server(key=KEY) as server:
         change = teacher(server, key_env="LSKD_TEST_KEY")
-        os.environ["LSKD_TEST_KEY"] = "wrong"
-        try:
-            refused = lskd("run", "small.toml", "--set", change, folder=tmp_path)
-        finally:
-            del os.environ["LSKD_TEST_KEY"]
+        words = ("run", "small.toml", "--set", change)
+        refused = lskd(*words, folder=tmp_path, LSKD_TEST_KEY="wrong")
     started = time.monotonic()
-    down = lskd("run", "small.toml", "--set", change, folder=tmp_path)
+    down = lskd(*words, folder=tmp_path)
     assert time.monotonic() - started < 60
     for result in (refused, down):
         assert result.returncode == 4, result.stderr
@@ -192,12 +190,8 @@ def test_a_missing_key_and_a_wrong_setting_are_told_before_any_work(tmp_path: Pa
 def test_the_key_is_nowhere_on_disk_or_screen(tmp_path: Path) -> None:
     house.build(tmp_path)
     with Server(key=KEY) as server:
-        os.environ["LSKD_TEST_KEY"] = KEY
-        try:
-            change = teacher(server, key_env="LSKD_TEST_KEY")
-            result = lskd("run", "small.toml", "--set", change, folder=tmp_path)
-        finally:
-            del os.environ["LSKD_TEST_KEY"]
+        words = ("run", "small.toml", "--set", teacher(server, key_env="LSKD_TEST_KEY"))
+        result = lskd(*words, folder=tmp_path, LSKD_TEST_KEY=KEY)
     assert result.returncode == 0, result.stderr
     assert KEY not in result.stdout + result.stderr
     files = [file for file in tmp_path.rglob("*") if file.is_file()]

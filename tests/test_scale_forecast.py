@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import house
-from forked import lskd
 from lskd.cluster import Cluster, read_cluster
 from lskd.errors import UserError
 from lskd.events import TRACE, Event, append
@@ -22,6 +21,7 @@ from lskd.rates import rates
 from lskd.run import load
 from lskd.stages import STAGES
 from lskd.trace import Spans
+from typed import lskd
 
 SMALL = Path("small.toml")
 SOURCE = Path(__file__).parents[1] / "src" / "lskd"

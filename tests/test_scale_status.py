@@ -16,7 +16,7 @@ import pytest
 
 import house
 from chat.server import Server
-from forked import TESTS, lskd
+from forked import TESTS
 from lskd.chat.paid import Spent
 from lskd.cli.tables import print_status
 from lskd.errors import UserError
@@ -26,6 +26,7 @@ from lskd.holder import LOCK, SESSION, holder
 from lskd.run import load
 from lskd.status import status
 from test_paid import teacher
+from typed import lskd
 
 SMALL = Path("small.toml")
 
@@ -77,6 +78,7 @@ def until(folder: Path, name: str, process: subprocess.Popen[str]) -> dict[str, 
         found = told(folder)
         if stage(found, name)["running"]:
             return found
+        time.sleep(0.1)  # to look takes a processor from what is looked at
     raise AssertionError(f"{name} never ran: {process.stderr and process.stderr.read()}")
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import house
 from chat.server import Server
-from forked import lskd
 from lskd import events
 from lskd.chat.paid import Charge
 from lskd.errors import UserError
@@ -23,6 +22,7 @@ from lskd.pace import covered, pace
 from lskd.run import SHARD_LOG, load
 from lskd.trace import KINDS, Clock, Spans, measured, running
 from test_paid import teacher
+from typed import lskd
 
 SMALL = Path("small.toml")
 numbers = st.floats(0, 1e6).map(lambda value: round(value, 4))

@@ -16,9 +16,10 @@ import pytest
 
 import house
 from chat.server import Server
-from forked import TESTS, lskd
+from forked import TESTS
 from lskd.jsonlog import JsonLines, only_json, row, wrapped
 from test_paid import teacher
+from typed import lskd
 
 KEYS = {"time", "stage", "shard", "event"}
 

@@ -22,8 +22,8 @@ from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
 from lskd.chat.conversation import opening, request
 from lskd.chat.journal import Journal
-from lskd.chat.ledger import InBatch, Leased, local_ledger
-from lskd.chat.paid import Charge
+from lskd.chat.ledger import Leased, local_ledger
+from lskd.chat.paid import Charge, InBatch
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher

@@ -67,11 +67,10 @@ class House:
         limits: str = "",
         out: str = "broken",
         preload: str = "",
-        file: str = "small.toml",
     ) -> subprocess.Popen[str]:
         """Start a run in a process of its own."""
         shell = f'ulimit {limits}; exec "$@"' if limits else 'exec "$@"'
-        command = [sys.executable, "-m", "lskd", "run", file, "--out", out]
+        command = [sys.executable, "-m", "lskd", "run", "small.toml", "--out", out]
         environment = {**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "400"}
         return subprocess.Popen(
             ["bash", "-c", shell, "bash", *command, "--log", "plain", *args],

@@ -1,6 +1,5 @@
 """Runs that read from the folder of one run, beside each other and beside who writes in it."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import house
 from faults import machine
 from faults.machine import House
 from faults.matrix import CHILD_WAITS, PARENT_WAITS, READER_KILLED, heard
+from forked import Started, at_work
 from lskd.holder import holder
 
 
@@ -20,7 +20,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @contextmanager
-def waiting(home: House, name: str, parent: str = "calm") -> Iterator[subprocess.Popen[str]]:
+def waiting(home: House, name: str, parent: str = "calm") -> Iterator[Started]:
     """Run a child that has a critic of its own, until this waits at its gate.
 
     It is killed at the end of the block if it has not ended.
@@ -28,22 +28,20 @@ def waiting(home: House, name: str, parent: str = "calm") -> Iterator[subprocess
     critic = f'{{ use = "reader_models:Gated", gate = "{name}" }}'
     file = home.folder / f"{name}.toml"
     file.write_text(f'extends = "{parent}"\n[score]\ncritic = {critic}\n')
-    with home.started(out=name, file=file.name) as process:
-        try:
-            while not (home.folder / f"{name}.reached").exists():
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.02)
-            yield process
-        finally:
-            process.kill()
+    words = ("run", file.name, "--out", name, "--log", "plain")
+    with at_work(*words, folder=home.folder, COLUMNS="400") as started:
+        while not (home.folder / f"{name}.reached").exists():
+            assert started.process.is_alive(), started.streams[1].read_text()
+            time.sleep(0.02)
+        yield started
 
 
-def ended(home: House, name: str, process: subprocess.Popen[str]) -> str:
+def ended(home: House, name: str, started: Started) -> str:
     """Let a child go on; return what it said until its end."""
     (home.folder / f"{name}.open").touch()
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return said
+    done = started.ended(300)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def test_children_of_a_finished_run_work_side_by_side_and_nobody_writes_in_it_meanwhile(
@@ -56,8 +54,8 @@ def test_children_of_a_finished_run_work_side_by_side_and_nobody_writes_in_it_me
         assert holder(home.folder / "calm") is None
         heard(PARENT_WAITS, home.run(out="calm"))
         heard(PARENT_WAITS, home.lskd("run", "one.toml", "--out", "verified", "--verify"))
-        for name, process in (("one", one), ("two", two)):
-            said = ended(home, name, process)
+        for name, started in (("one", one), ("two", two)):
+            said = ended(home, name, started)
             assert said.count("up to date") == 7, said
     assert house.files(home.folder / "calm", "") == before
     assert home.tables("one") == home.tables("two") != {}
@@ -81,8 +79,8 @@ def test_a_child_is_refused_while_its_parent_is_made_and_then_makes_what_is_miss
 def test_the_lock_of_a_killed_reader_is_no_lock(home: House) -> None:
     with waiting(home, "killed") as killed:
         heard(PARENT_WAITS, home.run(out="calm"))
-        killed.kill()
-        killed.wait()
+        killed.process.kill()
+        killed.process.join()
         result = home.run(out="calm")
     assert result.exit_code == (READER_KILLED.exit_code or 0), result.said
 

@@ -51,7 +51,7 @@ def test_a_process_that_was_killed_is_told_in_one_line(tmp_path: Path) -> None:
     assert making.returncode == 2
     (line,) = [line for line in said.splitlines() if not line.startswith("scenes")]
     assert line.startswith("error: ") and "was killed" in line
-    assert line.endswith("the same command goes on")
+    assert line.endswith("run the same command again")
 
 
 def children(process: int) -> list[int]:

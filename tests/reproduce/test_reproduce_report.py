@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from forked import lskd
 from lskd import exchange, progress, table
 from lskd.errors import UserError
 from lskd.evaluate import trial
@@ -35,6 +34,7 @@ from lskd.reproduce.paper import reported
 from lskd.reproduce.work import Wanted
 from lskd.run import load
 from lskd.types import Comparison, Example, Preference, Score, Triple
+from typed import lskd
 
 RUNS = Path(__file__).parents[2] / "runs"
 LAB = RUNS / "lab"
@@ -291,7 +291,7 @@ def test_llavas_form_asks_about_whole_pictures_and_names_no_region(
 
 
 def test_columns_that_texts_alone_can_do_are_named(tmp_path: Path) -> None:
-    scenes = [stage(tmp_path, 7, "test", number) for number in range(80)]
+    scenes = [stage(tmp_path, 7, "test", number) for number in range(40)]
     gold.vcr.write(tmp_path / "vcr", tmp_path, scenes, 7)
     asked = trial.read({"vcr": Source(folder=str(tmp_path / "vcr"))}, "error", ())
     columns = reported()["table3"].columns
