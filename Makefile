@@ -24,10 +24,10 @@ demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
 # A file of tests each, torch on one thread: its own would get in each other's way. On two cores
-# three processes, since many tests wait for a server, a browser or a process of their own.
+# four processes, since many tests wait for a server, a browser or a process of their own.
 test: packages
 	@$(MAKE) --no-print-directory --jobs 2 lint $(VENV)/.compiled
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 # PostgreSQL and Chromium, where they are missing and may be installed; never fails.
 packages:

@@ -164,10 +164,11 @@ def read(form: str, source: Source, out: Path) -> Imported:
 
 
 def shards_of(rows: Iterable[Example | Reject]) -> Iterator[list[Example | Reject]]:
-    """Yield rows by `SHARD`, and more where these would cut the rows of one image in two."""
+    """Yield rows by `SHARD`, up to twice as many where it would cut the rows of one image in two."""
     shard: list[Example | Reject] = []
     for row in rows:
-        if len(shard) >= SHARD and not are_of_one_image(shard[-1], row):
+        full = len(shard) >= SHARD and not are_of_one_image(shard[-1], row)
+        if full or len(shard) == 2 * SHARD:
             yield shard
             shard = []
         shard.append(row)

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lskd.chat.journal import RESERVE_BYTES, Journal
+from lskd.chat.journal_file import open_to_read
 from lskd.chat.paid import Charge, Paid, Totals, spent_so_far
 from lskd.errors import UserError
 
@@ -313,3 +315,15 @@ def test_a_full_disk_is_said_and_loses_no_reply(tmp_path: Path) -> None:
     kept, calls, unanswered = map(int, counts.split())
     assert kept == calls > 100
     assert unanswered == 0
+
+
+def test_a_journal_that_is_being_made_is_whole_or_not_there(tmp_path: Path) -> None:
+    for number in range(40):
+        path = tmp_path / f"{number}.sqlite"
+        with ThreadPoolExecutor(1) as pool:
+            making = pool.submit(Journal, path)
+            while not path.exists():
+                assert not making.done()
+            open_to_read(path).close()
+            with making.result() as journal:
+                assert journal.totals == Totals()

@@ -59,7 +59,7 @@ def test_a_text_arrives_word_for_word(text: str) -> None:
 def test_any_status_is_a_fault_of_one_line(status: int, text: str) -> None:
     fault = fault_of_status(status, {}, text)
     assert "\n" not in str(fault) and len(str(fault)) < 350
-    assert not fault.may_cost
+    assert fault.may_cost is (status in (408, 504, 524))
 
 
 def test_the_message_of_an_error_is_found_where_servers_put_it() -> None:

@@ -84,6 +84,8 @@ def open_journal(path: Path) -> sqlite3.Connection:
     One that its last process did not close is read through first: what a power failure has broken
     would lose replies in silence.
     """
+    if not path.exists():
+        make(path)
     unclosed = path.with_name(path.name + "-wal").exists()
     file = sqlite3.connect(
         path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
@@ -105,6 +107,15 @@ def open_journal(path: Path) -> sqlite3.Connection:
         file.close()
         raise
     return file
+
+
+def make(path: Path) -> None:
+    """Make a journal without a reply in one step: who looks finds none, or a whole one."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)  # of a process that died
+    with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as file:
+        file.executescript(TABLES)
+    unfinished.replace(path)
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
