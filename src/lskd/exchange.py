@@ -164,7 +164,7 @@ def read(form: str, source: Source, out: Path) -> Imported:
 
 
 def shards_of(rows: Iterable[Example | Reject]) -> Iterator[list[Example | Reject]]:
-    """Yield rows by `SHARD`, up to twice as many where it would cut the rows of one image in two."""
+    """Yield rows by `SHARD`, up to twice as many where that would cut an image's rows in two."""
     shard: list[Example | Reject] = []
     for row in rows:
         full = len(shard) >= SHARD and not are_of_one_image(shard[-1], row)
