@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 import checkpoints
 import forked
 import house
+import launched
 import tiny_writers
-from launched import lskd_twice
 from lskd.errors import JudgmentsNeeded
 from lskd.run import load
 from lskd.types import Example, Fit, GenerativeStudent, Image, Sample, Student, Triple
@@ -103,7 +103,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.rmtree(folder / "out")
     alone = forked.lskd("run", "small.toml", "--out", "out/one", folder=folder)
     assert alone.returncode == 0, alone.stderr
-    said = lskd_twice(folder, "run", "small.toml", "--out", "out/two")
+    said = forked.lskd_twice(folder, "run", "small.toml", "--out", "out/two")
     (folder / "said.txt").write_text(said)
     return folder
 
@@ -148,11 +148,21 @@ def test_all_tables_are_those_of_one_process_and_are_written_once(home: Path) ->
     assert "process 2 of 2" not in said
 
 
+@pytest.mark.check  # a real launcher starts what writing/test_writing_ranks_fsdp.py looks at
+@pytest.mark.timeout(900)
+def test_what_torchrun_starts_ends_in_the_same_weights(home: Path) -> None:
+    launched.lskd_twice(home, "run", "small.toml", "--out", "out/launched")
+    for file in WEIGHTS.values():
+        made, known = (load_file(home / "out" / name / file) for name in ("launched", "two"))
+        for name, weight in known.items():
+            torch.testing.assert_close(made[name], weight, atol=1e-6, rtol=0)
+
+
 @pytest.mark.check  # that what is made is not made again, other tests show of one process
 @pytest.mark.timeout(900)
 def test_the_same_command_again_makes_nothing(home: Path) -> None:
     before = house.files(home / "out/two")
-    said = lskd_twice(home, "run", "small.toml", "--out", "out/two")
+    said = launched.lskd_twice(home, "run", "small.toml", "--out", "out/two")
     assert house.files(home / "out/two") == before
     assert said.count("up to date") >= len(WEIGHTS)
 
