@@ -149,6 +149,11 @@ def test_calibration_error_of_known_cases() -> None:
     assert calibration_error([0.9, 0.9, 0.1, 0.1], [True, False, True, False]) == pytest.approx(0.4)
 
 
+def test_one_lies_in_the_last_bin() -> None:
+    # Apart they would be wrong by 1 and by 0.05.
+    assert calibration_error([1.0, 0.95], [False, True], 10) == pytest.approx(0.475)
+
+
 def test_fifteen_bins_are_usual() -> None:
     said = [number / 97 for number in range(98)]
     labels = [number % 3 == 0 for number in range(98)]
