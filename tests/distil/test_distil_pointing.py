@@ -27,12 +27,12 @@ def test_a_student_learns_which_square_is_meant(tmp_path: Path) -> None:
     house.fill([e for e in toys.examples(tmp_path / "seen", 250, 0, 28, 2) if e.style == "id"])
     house.distil(
         image=28,
-        steps=300,
+        steps=200,
         batch=16,
         warmup=20,
         learning_rate=4e-3,
         dropout=0.0,
-        save_every=300,
+        save_every=200,
         marking="release",
         rationales=0.0,
         swaps=1.0,

@@ -108,10 +108,10 @@ def train(root: Path, base: Path, changes: dict[str, Any]) -> None:
 
 
 def test_a_killed_training_ends_in_the_same_bits(base: Path, tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"steps": 60, "save_every": 4, "prefixes": 0.3, "accumulate": 2}
+    changes: dict[str, Any] = {"steps": 32, "save_every": 4, "prefixes": 0.3, "accumulate": 2}
     hall = generative_house.hall(tmp_path / "killed", base)
     process = begun(train, hall.root, base, changes)
-    while not list(hall.folder.glob("training/*/checkpoints/00000012.pt")):
+    while not list(hall.folder.glob("training/*/checkpoints/00000008.pt")):
         assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
     process.kill()

@@ -91,13 +91,13 @@ from lskd.chat.stopping import stops_gracefully
 from lskd.lab.workers import workers
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-with stops_gracefully(), workers(2) as pool:
-    list(pool.map(time.sleep, [0.2, 0.2]))
-    print("idle", flush=True)
-    try:
+try:
+    with stops_gracefully(), workers(2) as pool:
+        list(pool.map(time.sleep, [0.2, 0.2]))
+        print("idle", flush=True)
         time.sleep(60)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
 """
 
 
