@@ -171,16 +171,15 @@ def test_what_is_said_of_a_copy_in_a_later_shard_is_a_reject_unless_the_image_ha
     assert house.rows(run, Reject, "images") == [told] * lost
 
 
-def test_an_annotation_file_that_was_edited_is_another_setting(home: Path) -> None:
+def test_what_an_annotation_file_says_by_then_counts_for_pictures_that_are_new(home: Path) -> None:
     boxes_of(home / "boxes.json", "000.png")
-    with_boxes = 'images.annotations=["boxes.json", "more"]'
-    (home / "more").mkdir()
-    boxes_of(home / "more" / "other.json", "001.png")
+    with_boxes = 'images.annotations="boxes.json"'
     images(with_boxes)
-    images(with_boxes)
-    boxes_of(home / "boxes.json", "002.png")
-    with pytest.raises(UserError, match=r"made with other settings \(files\.boxes\.json: "):
-        images(with_boxes)
+    house.picture(home / "pictures" / "new.png", 99)
+    boxes_of(home / "boxes.json", "new.png")
+    run = images(with_boxes)
+    names = {row.id: Path(row.path).name for row in house.rows(run, Image)}
+    assert [names[row.image_id] for row in house.rows(run, Annotation)] == ["000.png", "new.png"]
 
 
 def bmp_header(width: int, height: int) -> bytes:

@@ -48,13 +48,6 @@ class Settings(Section):
     max_pixels: PositiveInt = 100_000_000
 
 
-def files(settings: Settings) -> list[Path]:
-    """Return the annotation files that are named one by one and are there."""
-    # Of a folder, which may hold a quarter of a million, none: each would be read at each start.
-    named = (Path(name).expanduser() for name in settings.annotations)
-    return [path for path in named if path.is_file()]
-
-
 def known_paths(tables: Tables) -> set[str]:
     """Return every path that a finished shard speaks of."""
     known: set[str] = set()
@@ -238,5 +231,4 @@ STAGE = Stage(
     writes=(Image, Copy, Annotation, Reject),
     whole=make,
     grows=unread,
-    files=files,
 )
