@@ -17,9 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
-from lskd.cli import app
+import typed
 
 fsspec: Any = importlib.import_module("fsspec")
 s3fs: Any = importlib.import_module("s3fs")
@@ -113,11 +111,8 @@ def put(variables: Mapping[str, str | None]) -> None:
 
 def lskd(*args: str, folder: Path) -> tuple[int, str, str]:
     """Give a command in this process, in a folder; return its exit code, output and errors."""
-    with contextlib.chdir(folder):
-        found = CliRunner().invoke(app, list(args))
-    if found.exit_code == 1 and found.exception is not None:
-        raise found.exception
-    return found.exit_code, found.stdout, found.stderr
+    found = typed.lskd(*args, folder=folder)
+    return found.returncode, found.stdout, found.stderr
 
 
 Rule = Callable[[str, str], str]

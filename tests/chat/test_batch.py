@@ -1,13 +1,11 @@
 """The batch interface against a loopback server that has it."""
 
 import asyncio
-import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 
 from chat.conftest import Ask
+from chat.letting_go import lets_go_of_its_journal
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
 from lskd.chat.batch import BatchTeacher
@@ -169,17 +168,11 @@ def test_a_request_that_failed_in_a_batch_holds_no_journal_open(
     server: Server, tmp_path: Path
 ) -> None:
     server.misbehave(Misbehaviour(status=400, about="c0,"))
-    journal = Journal(tmp_path / "j.sqlite")
-    asker = BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.01)
-    gc.disable()  # so that nothing but the last reference lets go
-    try:
-        ((reply,),) = asker.converse(talks(1))
-        asker.close()
-        kept = weakref.ref(journal)
-        del asker, journal
-        assert reply.error is not None and kept() is None
-    finally:
-        gc.enable()
+    lets_go_of_its_journal(
+        lambda journal: BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.01),
+        tmp_path / "j.sqlite",
+        talks(1),
+    )
 
 
 def test_two_threads_submit_a_request_once(batcher: BatchAsk, server: Server) -> None:

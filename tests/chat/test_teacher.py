@@ -1,7 +1,6 @@
 """The teacher against a real server: what it says, and what it makes of every kind of fault."""
 
 import dataclasses
-import gc
 import json
 import logging
 import os
@@ -11,12 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from pathlib import Path
 
 import pytest
 
 from chat.conftest import Ask
+from chat.letting_go import lets_go_of_its_journal
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
 from lskd.chat.journal import Journal
@@ -569,17 +568,11 @@ def test_a_teacher_that_is_no_longer_used_leaves_no_thread(
 
 def test_a_request_that_failed_holds_no_journal_open(server: Server, tmp_path: Path) -> None:
     server.misbehave(Misbehaviour(status=400))
-    journal = Journal(tmp_path / "j.sqlite")
-    asker = ChatTeacher(journal, model="m", base_url=server.base_url)
-    gc.disable()  # so that nothing but the last reference lets go
-    try:
-        ((reply,),) = asker.converse([talk()])
-        asker.close()
-        kept = weakref.ref(journal)
-        del asker, journal
-        assert reply.error is not None and kept() is None
-    finally:
-        gc.enable()
+    lets_go_of_its_journal(
+        lambda journal: ChatTeacher(journal, model="m", base_url=server.base_url),
+        tmp_path / "j.sqlite",
+        [talk()],
+    )
 
 
 WAIT = """

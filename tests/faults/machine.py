@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import house
+import typed
 from forked import TESTS
-from lskd.cli import app
 from lskd.execute import Selection, execute
 from lskd.progress import Lines
 from lskd.run import load
@@ -49,11 +48,8 @@ class House:
 
     def lskd(self, *args: str) -> Result:
         """Give any command in this process."""
-        with contextlib.chdir(self.folder):
-            found = CliRunner().invoke(app, list(args))
-        if found.exit_code == 1 and found.exception is not None:
-            raise found.exception
-        return Result(found.exit_code, found.stderr)
+        found = typed.lskd(*args, folder=self.folder)
+        return Result(found.returncode, found.stderr)
 
     def apart(self, *args: str, limits: str = "", out: str = "broken") -> Result:
         """Run in a process of its own, under limits of the shell's ulimit."""

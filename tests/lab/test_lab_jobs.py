@@ -1,19 +1,16 @@
 """Processes that make runs side by side: they end with the one that began them, or are killed."""
 
-import multiprocessing
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lskd.errors import UserError
+from killing import tells_which_run_was_made
 from lskd.lab.course import Course
 from lskd.lab.jobs import ahead
 
@@ -53,21 +50,7 @@ def test_jobs_end_with_the_process_that_began_them(
 
 def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:
     course = Course(Path("runs/lab.toml"), tmp_path, tmp_path, 0, ())
-    killer = threading.Thread(target=kill_a_job)
-    killer.start()
-    with pytest.raises(UserError) as told:
-        ahead(course, [0, 1, 2], [], 2)
-    killer.join()
-    assert re.search(r"made seed[01] was killed", str(told.value))
-    assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
-    assert "\n" not in str(told.value)
-
-
-def kill_a_job() -> None:
-    """Kill a process that this one begins, as a system does that has no memory left."""
-    until(lambda: bool(multiprocessing.active_children()))
-    for job in multiprocessing.active_children()[:1]:
-        os.kill(job.pid or 0, signal.SIGKILL)
+    tells_which_run_was_made(lambda: ahead(course, [0, 1, 2], [], 2))
 
 
 def until(said: Callable[[], bool]) -> None:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import signal
 import threading
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from killing import tells_which_run_was_made
 from lskd.errors import UserError
 from lskd.lab import world
 from lskd.lab.course import Course
@@ -86,14 +86,8 @@ def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
 
 
 def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:
-    killer = threading.Thread(target=_kill_a_job)
-    killer.start()
-    with pytest.raises(UserError) as told:
-        ahead(course(tmp_path).of_seeds([0, 1, 2]), [], 2)
-    killer.join()
-    assert re.search(r"made seed[01] was killed", str(told.value))
-    assert "the same command goes on" in str(told.value) and "--jobs 1" in str(told.value)
-    assert "\n" not in str(told.value)
+    courses = course(tmp_path).of_seeds([0, 1, 2])
+    tells_which_run_was_made(lambda: ahead(courses, [], 2))
 
 
 def test_an_interrupt_ends_what_is_under_way_and_begins_nothing(tmp_path: Path) -> None:
@@ -116,15 +110,6 @@ def _interrupt_once_a_job_is_under_way(first: Course) -> None:
         assert time.monotonic() < end
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _kill_a_job() -> None:
-    """Kill a process that this one begins, as a system does that has no memory left."""
-    end = time.monotonic() + 60
-    while not (jobs := multiprocessing.active_children()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    os.kill(jobs[0].pid or 0, signal.SIGKILL)
 
 
 def _experiment(*arms: Arm) -> Experiment:

@@ -50,6 +50,15 @@ def missing(given: Given, section: str) -> list[str]:
     return found
 
 
+def files_of(given: Given, *others: str | None) -> list[Path]:
+    """Return the files that a training begins with, and others it is given, that are there."""
+    names = (given.weights, given.frozen, given.size, given.vocabulary, *others)
+    found: list[Path] = []
+    for path in (Path(name) for name in names if name is not None):
+        found += sorted(path.iterdir()) if path.is_dir() else [path]
+    return [path for path in found if path.is_file()]
+
+
 def no_size(named: str) -> str:
     """Return what is said of a size that is none."""
     return f"size = {named!r}: expected {', '.join(SIZES)}, or a folder that has a config.json"

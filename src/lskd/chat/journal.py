@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lskd.chat import merge
 from lskd.chat.journal_file import (
@@ -46,6 +46,7 @@ from lskd.chat.paid import (
     read_totals,
 )
 
+T = TypeVar("T")
 RESERVE_BYTES: Final = 4 << 20  # hundreds of replies that are in flight when a disk fills up
 
 
@@ -85,22 +86,25 @@ class Journal:
 
     def find(self, key: bytes) -> Paid | None:
         """Return the reply to a request from this journal or a parent, or None."""
-        with self._guard:
-            for path, file in ((self.path, self._file), *self._parents):
-                with told(path):
-                    found = read_reply(file, key)
-                if found is not None:
-                    return found
-        return None
+        found = self._first(lambda file: read_reply(file, key))
+        return None if found is None else found[1]
 
     def open_batch(self, key: bytes) -> InBatch | None:
         """Return the batch of this journal or a parent that holds a call to a request, or None."""
+        found = self._first(lambda file: read_open_batch(file, key))
+        if found is None:
+            return None
+        path, (name, calls) = found
+        return InBatch("" if path == self.path else str(path), name, calls)
+
+    def _first(self, read: Callable[[sqlite3.Connection], T | None]) -> tuple[Path, T] | None:
+        """Return the first of this journal and its parents that has something, and that."""
         with self._guard:
             for path, file in ((self.path, self._file), *self._parents):
                 with told(path):
-                    found = read_open_batch(file, key)
+                    found = read(file)
                 if found is not None:
-                    return InBatch("" if file is self._file else str(path), *found)
+                    return path, found
         return None
 
     def ask(self, key: bytes, most: Charge, fits: Callable[[Totals], bool]) -> int | None:

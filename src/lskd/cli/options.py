@@ -79,19 +79,13 @@ def plain_errors() -> Iterator[None]:
         with stops_gracefully():
             yield
     except UserError as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        raise typer.Exit(error.exit_code) from error
+        raise ended(" ".join(str(error).split()), error.exit_code) from error
     except OSError as error:
         if error.errno not in REFUSED:
             raise
-        sys.stdout.flush()
-        sys.stderr.write(f"error: {refused(error)}\n")
-        raise typer.Exit(UserError.exit_code) from error
+        raise ended(refused(error)) from error
     except BrokenExecutor as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"error: {KILLED}\n")
-        raise typer.Exit(UserError.exit_code) from error
+        raise ended(KILLED) from error
     except KeyboardInterrupt as error:
         by_signal = isinstance(error, Stopped)
         what = "stopped by SIGTERM" if by_signal else "\ninterrupted"
@@ -99,6 +93,13 @@ def plain_errors() -> Iterator[None]:
         sys.stderr.flush()
         # Threads may still wait for replies. All that arrived is in the journal: do not wait.
         os._exit(143 if by_signal else 130)
+
+
+def ended(line: str, exit_code: int = UserError.exit_code) -> typer.Exit:
+    """Tell an error in one line, after all that was printed; return what leaves the command."""
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {line}\n")
+    return typer.Exit(exit_code)
 
 
 def refused(error: OSError) -> str:

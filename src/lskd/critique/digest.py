@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lskd import __version__, table
+from lskd.blip2.given import files_of
 from lskd.critique.rows import Row, Rows
-from lskd.critique.settings import Settings, base_files
+from lskd.critique.settings import Settings
 from lskd.fingerprint import effective, file_digest
 
 # What it decides is in the rows.
@@ -40,7 +41,7 @@ def decisive(settings: Settings, seed: int) -> dict[str, Any]:
     return {
         "settings": {n: v for n, v in effective(settings).items() if n not in IN_ROWS},
         "seed": seed,
-        "files": [file_digest(file) for file in base_files(settings)],
+        "files": [file_digest(file) for file in files_of(settings)],
         "lskd": ".".join(__version__.split(".")[:2]),
     }
 

@@ -10,11 +10,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lskd.blip2.given import missing
+from lskd.blip2.given import files_of, missing
 from lskd.critique import digest, judgments, note
 from lskd.critique.note import About
 from lskd.critique.rows import Rows, rows_of
-from lskd.critique.settings import Settings, base_files, judgment_files
+from lskd.critique.settings import Settings, judgment_files
 from lskd.errors import JudgmentsNeeded, UserError
 from lskd.stage import Context, Parts, Stage
 from lskd.table import Tables
@@ -168,7 +168,7 @@ STAGE = Stage(
     whole=whole,
     # It looks for new judgments each time; without any it yields nothing.
     grows=is_due,
-    files=base_files,
+    files=files_of,
     needs=needs,
     optional=True,
     together=True,

@@ -94,15 +94,6 @@ class Settings(Cached):
         return self
 
 
-def base_files(settings: Settings) -> Sequence[Path]:
-    """Return the files that the critic is trained from, as far as they are there."""
-    given = (settings.weights, settings.frozen, settings.size, settings.vocabulary)
-    found: list[Path] = []
-    for path in (Path(name) for name in given if name is not None):
-        found += sorted(path.iterdir()) if path.is_dir() else [path]
-    return [path for path in found if path.is_file()]
-
-
 def judgment_files(settings: Settings) -> Sequence[Path]:
     """Return the files of judgments, as far as they are there: they come while a run waits."""
     if settings.judgments is None:

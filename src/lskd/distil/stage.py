@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from lskd.blip2.given import missing
+from lskd.blip2.given import files_of, missing
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.presence import absent
@@ -125,17 +125,7 @@ class Settings(Cached):
 
 def files(settings: Settings) -> Sequence[Path]:
     """Return the files that a student is made from, as far as they are there."""
-    given = (
-        settings.weights,
-        settings.frozen,
-        settings.size,
-        settings.vocabulary,
-        settings.rehearsal,
-    )
-    found: list[Path] = []
-    for path in (Path(name) for name in given if name is not None):
-        found += sorted(path.iterdir()) if path.is_dir() else [path]
-    return [path for path in found if path.is_file()]
+    return files_of(settings, settings.rehearsal)
 
 
 def needs(settings: Settings) -> Sequence[str]:

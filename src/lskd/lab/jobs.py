@@ -59,20 +59,21 @@ def make(planned: Mapping[str, Job], jobs: int) -> None:
     """
     waiting, made = dict(planned), set[str]()
     running: dict[Connection, tuple[str, SpawnProcess]] = {}
-    failures: list[BaseException] = []
+    failure: BaseException | None = None
     try:
         while True:
             ready = [name for name, job in waiting.items() if made.issuperset(job.needs)]
-            for name in [] if failures else ready[: jobs - len(running)]:
+            for name in [] if failure else ready[: jobs - len(running)]:
                 heard, process = _begun(waiting.pop(name), jobs)
                 running[heard] = name, process
             if not running:
-                assert failures or not waiting, f"nobody does what {', '.join(waiting)} need"
+                assert failure or not waiting, f"nobody does what {', '.join(waiting)} need"
                 break
             for ended in connection.wait(list(running)):
                 assert isinstance(ended, Connection)
                 name, process = running.pop(ended)
-                failures += _failure(name, ended, process, jobs)
+                raised = _raised(name, ended, process, jobs)
+                failure = failure or raised
                 made.add(name)
     except KeyboardInterrupt:
         for _, process in running.values():
@@ -81,8 +82,8 @@ def make(planned: Mapping[str, Job], jobs: int) -> None:
     finally:
         for _, process in running.values():
             process.join()
-    if failures:
-        raise failures[0]
+    if failure:
+        raise failure
 
 
 def _begun(job: Job, jobs: int) -> tuple[Connection, SpawnProcess]:
@@ -94,10 +95,10 @@ def _begun(job: Job, jobs: int) -> tuple[Connection, SpawnProcess]:
     return heard, process
 
 
-def _failure(name: str, heard: Connection, process: SpawnProcess, jobs: int) -> list[BaseException]:
-    """Return what a job raised that has ended, if it did."""
+def _raised(name: str, heard: Connection, process: SpawnProcess, jobs: int) -> BaseException | None:
+    """Return what a job that has ended raised, or None."""
     try:
-        raised = heard.recv()
+        raised: BaseException | None = heard.recv()
     except EOFError:
         fewer = "; --jobs 1 takes less memory" if jobs > 1 else ""
         raised = UserError(
@@ -106,7 +107,7 @@ def _failure(name: str, heard: Connection, process: SpawnProcess, jobs: int) -> 
         )
     heard.close()
     process.join()
-    return [] if raised is None else [raised]
+    return raised
 
 
 def _done(told: Connection, job: Job, jobs: int) -> None:
