@@ -31,6 +31,11 @@ class MissingExtra(UserError):
 
     def __init__(self, wanted: str, library: str, extra: str) -> None:
         super().__init__(f"{wanted} needs {library}: pip install 'lskd[{extra}]'")
+        self._given = wanted, library, extra
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str, str]]:
+        """Return what it is made from again where another process hears of it."""
+        return MissingExtra, self._given
 
 
 class BudgetReached(UserError):

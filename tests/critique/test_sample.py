@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from table_house import House, image, triple
 
@@ -80,6 +80,7 @@ def test_the_sample_hangs_on_the_seed_and_not_on_the_shards(tmp_path: Path) -> N
     st.floats(0.01, 0.99),
     st.integers(0, 3),
 )
+@example(counts=dict.fromkeys("abcde", 10), share=0.56, seed=0)
 def test_the_images_held_out_come_as_near_to_their_share_as_one_image_allows(
     counts: dict[str, int], share: float, seed: int
 ) -> None:
@@ -89,4 +90,4 @@ def test_the_images_held_out_come_as_near_to_their_share_as_one_image_allows(
     assert len(apart) < max(1, len(counts)) and (apart or len(counts) < 2)
     if 1 < len(apart) < len(counts) - 1:
         held = sum(counts[name] for name in apart)
-        assert abs(held - share * counted.total()) <= max(counts.values())
+        assert abs(held - share * counted.total()) <= max(counts.values()) / 2

@@ -1,6 +1,7 @@
 """`lskd answers`: files of answers to compare, a page of them, and nothing asked twice."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 import generative_students
 from lskd import table
 from lskd.cli import app
+from lskd.distil import note
 from lskd.distil.ask import Manner
 from lskd.distil.generative import answers as answering
 from lskd.distil.generative.answers import Pupil, Wanted
@@ -66,11 +68,11 @@ def wanted(
 
 
 def written(
-    tables: Tables, folder: Path, student: Path, say: list[str], limit: int = 99
+    tables: Tables, folder: Path, student: Path, say: list[str], limit: int = 99, tokens: int = 3
 ) -> list[Path]:
     asked = answering.asked(tables, wanted(limit=limit))
     pupils = answering.pupils([f"ours={student}"])
-    return answering.write(pupils, asked, Manner(tokens=3), folder, say.append)
+    return answering.write(pupils, asked, Manner(tokens=tokens), folder, say.append)
 
 
 def test_each_system_gets_a_file_that_compare_reads_and_joins(
@@ -121,6 +123,20 @@ def test_another_question_of_the_same_id_is_asked_anew(
     table.write(Example, tables.file(Example, "00000"), [other, *examples[1:]])
     written(tables, tmp_path / "out", student, said)
     assert said == ["ours: 9 of 9 answered", "ours: 1 of 1 answered"]
+
+
+def test_another_manner_and_a_student_that_was_trained_again_are_asked_anew(
+    tables: Tables, student: Path, tmp_path: Path
+) -> None:
+    ours = Path(shutil.copytree(student, tmp_path / "ours"))
+    said: list[str] = []
+    written(tables, tmp_path / "out", ours, said, limit=2)
+    written(tables, tmp_path / "out", ours, said, limit=2, tokens=2)
+    note.write(ours, replace(note.read(ours), fingerprint="another"))
+    written(tables, tmp_path / "out", ours, said, limit=2)
+    assert said == ["ours: 2 of 2 answered"] * 3
+    written(tables, tmp_path / "out", student, said, limit=2)  # as it was first
+    assert len(said) == 3
 
 
 def test_two_systems_of_one_name_are_refused(

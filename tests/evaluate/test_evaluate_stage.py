@@ -21,7 +21,8 @@ from lskd.evaluate.outcome import slicings
 from lskd.evaluate.predictions import Contender, digest
 from lskd.evaluate.protocol import Protocol
 from lskd.evaluate.stage import Settings
-from lskd.evaluate.statistics import interval
+from lskd.evaluate.statistics import interval, paired
+from lskd.evaluate.trial import key
 from lskd.evaluate.trial import read as trials_of
 from lskd.evaluate.work import evaluate
 from lskd.runfile import checked, wrong_models
@@ -266,6 +267,26 @@ def test_leaks_give_both_figures(home: Path) -> None:
         ("aokvqa", ""): 10,
     }
     assert "Without what a training corpus touches" in (home / "out/summary.md").read_text()
+
+
+def test_what_is_left_without_leaks_is_earned_and_compared_on_these_very_items(home: Path) -> None:
+    touched = ("q0", "q1")
+    leaks = [Leak("aokvqa", name, "", "e", "copy", 0.0) for name in touched]
+    leak_file.write(home / "leaks.jsonl", leaks)
+    models = {"same": CONSTANT, "lot": lot()}
+    chosen = settings(world(home, "aokvqa"), models, leaks="leaks.jsonl")
+    found = evaluate(chosen, context(home / "out"))
+    (trial,), (scores,) = found.trials, found.answers["lot"]
+    clean = [item for item in trial.items if item.id not in touched]
+    hits = [float(np.argmax(scores[key(item)]) in item.right) for item in clean]
+    images = [item.image_id for item in clean]
+    # Of equal scores the first counts officially, and each for its share by the fair rule.
+    first = [float(0 in item.right) for item in clean]
+    for official, base in ((True, first), (False, [0.25] * len(clean))):
+        (one,) = of(found, "lot", audited=True, official=official)
+        alone = paired(hits, base, images, Bootstrap(resamples=50))
+        assert one.value == alone.first and one.difference == alone.difference.value
+        assert one.p == alone.p
 
 
 def test_leaks_of_one_benchmark_tell_nothing_of_another(home: Path) -> None:

@@ -1,5 +1,6 @@
 """Students that write, and their bases, as scorers: likelihoods as the writer itself gives them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ from scored import marked, panels
 import checkpoints
 import generative_students
 import tiny_writers
+from lskd import marking
 from lskd.cli.evaluations import entry_of
 from lskd.errors import UserError
 from lskd.evaluate.scorers.generative import BaseScorer, GenerativeScorer
 from lskd.evaluate.stage import Entry
-from lskd.protocols import Fits, Panel, Scorer
+from lskd.protocols import Fits, Panel, Scorer, Text
 from lskd.stage import Model, check
 from lskd.writing.blip2 import Blip2Writer
 from lskd.writing.chat import ChatWriter
+from lskd.writing.coordinates import CODECS, Frame, legend
 from lskd.writing.writer import Line
+
+CANVAS = (tiny_writers.SIDE, tiny_writers.SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +42,22 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> list[Panel]:
 
 
 def expected(writer: Blip2Writer, shown: list[Panel]) -> list[Fits]:
-    """Return likelihoods, each text asked alone."""
-    side = (tiny_writers.SIDE, tiny_writers.SIDE)
+    """Return likelihoods, each text asked alone, with the regions drawn."""
     found = []
     for panel in shown:
-        sights = writer.look([marked(panel, side, "clear", 3)])
+        sights = writer.look([marked(panel, CANVAS, "clear", 3)])
         told = [writer.likelihoods(sights, [Line(0, t.prompt, t.target)])[0] for t in panel.texts]
         found.append(Fits(likelihood=tuple(told)))
     return found
+
+
+def in_words(panel: Panel) -> Panel:
+    """Return a panel with no regions, whose prompts say where they were."""
+    size = panel.image.width, panel.image.height
+    seen = [region for region in panel.regions if marking.visible(region, size)]
+    places = legend(seen, CODECS["thousand"], Frame(size, CANVAS))
+    texts = [Text(f"{places} {text.prompt}".strip(), text.target) for text in panel.texts]
+    return replace(panel, regions=(), texts=tuple(texts))
 
 
 def alike(found: list[Fits], wanted: list[Fits]) -> bool:
@@ -82,6 +95,7 @@ def test_coordinates_stand_in_the_prompt_and_nothing_is_drawn(
     assert not alike(told[:1], by_marks[:1])
     assert alike(told[2:3], by_marks[2:3])  # it has no regions
     writer = Blip2Writer(str(root / "base"), device="cpu")
+    assert alike(told, expected(writer, [in_words(panel) for panel in shown]))
     assert alike(BaseScorer(writer, coordinates="thousand").fits(shown), told)
 
 

@@ -1,105 +1,33 @@
 """The verdicts of the lab's bars, on evaluations whose figures are put in."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from lab_house import RUN
 
+from earned import Shares, evaluation
 from lskd import progress
 from lskd.errors import UserError
-from lskd.evaluate.benchmarks import named
-from lskd.evaluate.predictions import Scores
-from lskd.evaluate.trial import Trial
 from lskd.evaluate.work import Evaluation
-from lskd.lab.bars import Bar, Seed, bars, judged
+from lskd.lab.bars import Bar, Seed, bars, blindly, compared, judged
 from lskd.lab.course import Course
 from lskd.lab.measures import Filtering, Measure
 from lskd.lab.world import World
-from lskd.types import Item
-
-ITEMS = 200
-TASKS = (
-    ("vcr", "answer"),
-    ("vcr", "rationale"),
-    ("sherlock", ""),
-    ("visualcomet", ""),
-    ("aokvqa", ""),
-    ("snli_ve", ""),
-    ("visual7w", ""),
-)
-
-
-@dataclass(frozen=True)
-class Shares:
-    """What share of the items of VCR's Q->A, and of all others, base and student have right."""
-
-    base: float = 0.25
-    student: float = 0.75
-    before: float = 0.6
-    after: float = 0.6
-
-
-def evaluation(shares: Shares) -> Evaluation:
-    trials: dict[str, list[Item]] = {}
-    scores: dict[str, dict[tuple[str, str, str], tuple[float, ...]]] = {"base": {}, "student": {}}
-    for name, task in TASKS:
-        localised = (name, task) == ("vcr", "answer")
-        own = (shares.base, shares.student) if localised else (shares.before, shares.after)
-        for number in range(ITEMS):
-            item = made(name, task, number)
-            trials.setdefault(name, []).append(item)
-            for model, share in zip(scores, own, strict=True):
-                right = number < share * ITEMS
-                scores[model][name, item.id, task] = (
-                    (1.0, 0.2, 0.1, 0.0) if right else (0.0, 1.0, 0.2, 0.1)
-                )
-    found = tuple(trial(name, tuple(items)) for name, items in trials.items())
-    answers: dict[str, tuple[Scores, ...]] = {
-        model: tuple(
-            {(item.id, item.task): given[one.name, item.id, item.task] for item in one.items}
-            for one in found
-        )
-        for model, given in scores.items()
-    }
-    return Evaluation((), found, answers, (), (), (), ())
-
-
-def trial(name: str, items: tuple[Item, ...]) -> Trial:
-    return Trial(named(name), "val", items, (), (), "", None)
-
-
-def made(name: str, task: str, number: int) -> Item:
-    rated = name == "sherlock"
-    return Item(
-        id=str(number),
-        benchmark=name,
-        task=task,
-        split="val",
-        image_id=str(number // 2),
-        path="",
-        width=10,
-        height=10,
-        regions=(),
-        pointed=(),
-        question="?",
-        given=None,
-        choices=("a", "b", "c", "d"),
-        right=() if rated else (0,),
-        ratings=((3.0, 1.0, 1.0, 1.0),) * 2 if rated else (),
-        kind="",
-    )
 
 
 def measure(value: float) -> Measure:
     return Measure(value, value - 2, value + 2)
 
 
-def seed(shares: Shares, best: float = 80.0) -> Seed:
-    filtering = Filtering(measure(45), measure(best), measure(46))
+def filtering(every: float = 45, best: float = 80, drawn: float = 46) -> Filtering:
+    return Filtering(measure(every), measure(best), measure(drawn))
+
+
+def seed(shares: Shares) -> Seed:
     test = evaluation(shares)
-    return Seed(filtering, test, test)
+    return Seed(filtering(), test, test)
 
 
 def by_claim(found: Iterator[Bar]) -> Mapping[str, Bar]:
@@ -114,30 +42,50 @@ def test_all_bars_are_met_where_the_student_points_and_forgets_nothing() -> None
     assert pointing.seeds == pytest.approx((50.0,) * 3)
     assert pointing.found.low < 50 < pointing.found.high
     reported = [bar.claim for bar in found.values() if bar.met is None]
+    gains = ["vcr rationale", "visualcomet", "sherlock"]
     assert [claim.rsplit(" on ")[1] for claim in reported] == [
-        "vcr rationale",
-        "sherlock",
-        "visualcomet",
+        *gains,
+        *gains,
+        *("aokvqa", "snli_ve", "visual7w"),
     ]
+    begins = found["base on aokvqa"]
+    assert begins.found.value == pytest.approx(60)
 
 
 @pytest.mark.parametrize(
-    ("shares", "best", "missed"),
+    ("shares", "missed"),
     [
-        (Shares(student=0.69), 80.0, ["student above base, with swaps"]),
-        (Shares(base=0.3, student=0.8), 80.0, ["base on localised choice"]),
+        (Shares(student=0.69), ["student above base, with swaps"]),
+        (Shares(base=0.3, student=0.8), ["base on localised choice"]),
         (
             Shares(after=0.58),
-            80.0,
             [f"student above base on {name}" for name in ("aokvqa", "snli_ve", "visual7w")],
         ),
-        (Shares(after=0.595), 80.0, []),
-        (Shares(), 74.0, ["acceptable of the critic's best 20 %"]),
+        (Shares(after=0.595), []),
     ],
 )
-def test_a_bar_that_is_missed_says_so(shares: Shares, best: float, missed: list[str]) -> None:
-    found = by_claim(judged([seed(shares, best)]))
+def test_a_bar_that_is_missed_says_so(shares: Shares, missed: list[str]) -> None:
+    found = by_claim(judged([seed(shares)]))
     assert [bar.claim for bar in found.values() if bar.met is False] == missed
+
+
+@pytest.mark.parametrize(
+    ("critic", "missed"),
+    [
+        (filtering(every=50, best=75, drawn=45), []),
+        (filtering(best=74.5), ["acceptable of the critic's best 20 %"]),
+        (filtering(every=50.5), ["acceptable of all triples"]),
+        (filtering(every=39.5, drawn=44), ["acceptable of all triples"]),
+        (filtering(drawn=50.5), ["acceptable of random 20 %"]),
+        (filtering(drawn=39.5), ["acceptable of random 20 %"]),
+    ],
+)
+def test_what_a_critic_keeps_is_judged_before_any_student(
+    critic: Filtering, missed: list[str]
+) -> None:
+    nobody = Evaluation((), (), {}, (), (), (), ())
+    found = list(islice(judged([Seed(critic, nobody, nobody)]), 3))
+    assert [bar.claim for bar in found if not bar.met] == missed
 
 
 def test_a_bar_is_judged_on_the_median_of_the_seeds() -> None:
@@ -169,7 +117,56 @@ def test_an_even_number_of_seeds_is_refused_before_anything_is_made(tmp_path: Pa
 
 def test_what_is_held_out_must_keep_half_of_the_gain() -> None:
     whole, half, less = (evaluation(Shares(student=share)) for share in (0.75, 0.51, 0.48))
-    filtering = Filtering(measure(45), measure(80), measure(46))
     for held, met in ((half, True), (less, False)):
-        (bar,) = (bar for bar in judged([Seed(filtering, whole, held)]) if "held-out" in bar.claim)
+        (bar,) = (
+            bar for bar in judged([Seed(filtering(), whole, held)]) if "held-out" in bar.claim
+        )
         assert bar.met is met and bar.wanted == "at least 25.0, half of the gain"
+
+
+PERMUTED = "acceptable of the best 20 % of a critic with permuted images"
+UNFILTERED = "student on unfiltered triples, localised choice"
+CONTROLLED = {
+    "paper": Shares(student=0.4),
+    "undrawn": Shares(student=0.29),
+    "shuffled": Shares(student=0.21),
+    "unfiltered": Shares(student=0.7),
+}
+
+
+def controlled(changed: Mapping[str, Shares], best: float) -> Mapping[str, Bar]:
+    tests = {name: evaluation(shares) for name, shares in {**CONTROLLED, **changed}.items()}
+    return by_claim(compared(seed(Shares(student=0.75)), tests, filtering(best=best)))
+
+
+def test_controls_stand_beside_the_first_seed() -> None:
+    found = controlled({}, 49)
+    assert {bar.claim: (round(bar.found.value, 6), bar.met) for bar in found.values()} == {
+        "student above base, the paper's losses": (15, None),
+        "control undrawn above base": (4, True),
+        "control shuffled above base": (-4, True),
+        UNFILTERED: (70, True),
+        PERMUTED: (49, True),
+    }
+    assert found[UNFILTERED].wanted == "below 75.0, that on as many filtered ones"
+    assert found[PERMUTED].wanted == "45.0 +/- 5"
+
+
+def test_controls_that_do_what_they_should_not_miss_their_bars() -> None:
+    above, below = Shares(student=0.31), Shares(student=0.19)
+    for undrawn, shuffled, best in ((above, below, 39), (below, above, 51)):
+        controls = {"undrawn": undrawn, "shuffled": shuffled, "unfiltered": Shares(student=0.8)}
+        found = controlled(controls, best)
+        assert [bar.met for bar in found.values()] == [None, False, False, False, False]
+
+
+def test_texts_alone_may_be_by_so_much_above_or_below_chance() -> None:
+    """Sherlock's points are half as large."""
+    for vcr, sherlock, met in ((2.9, -5.9, True), (-2.9, 5.9, True), (3.1, 6.1, False)):
+        for sign in (1, -1):
+            texts = {"vcr answer": measure(sign * vcr), "sherlock": measure(sign * sherlock)}
+            found = by_claim(blindly(texts))
+            assert [bar.met for bar in found.values()] == [met, met]
+            assert [bar.found for bar in found.values()] == list(texts.values())
+    told = {"vcr rationale": measure(47), "visualcomet": measure(20)}
+    assert [bar.met for bar in blindly(told)] == [None, None]

@@ -26,6 +26,7 @@ from lskd.lab.world import World, entity_at
 from lskd.prompt import filled, prompt_file
 from lskd.protocols import Conversation
 from lskd.run import Run
+from lskd.types import Box, Region
 
 BLOCK = """<observations>
 Picture: 192 x 144 pixels
@@ -99,6 +100,24 @@ def test_a_student_that_has_learnt_nothing_is_no_better_than_its_base(
     assert by_claim["writes above base, named regions"] is False
     assert by_claim["writes above base, whole pictures of test scenes"] is True
     assert by_claim["base right about named regions"] is None
+
+
+def test_what_the_student_says_is_held_against_what_its_base_says(world: World) -> None:
+    region = Region(0, Box(0, 0, 9, 9), "", "", 1.0)
+
+    def said(named: bool, right: bool) -> list[spoken.Said]:
+        regions = (region,) if named else ()
+        asked = [spoken.Question(one, regions, "?") for one in world.of("test")]
+        return [spoken.Said(one, "", "", right, named and right) for one in asked]
+
+    base = (*said(True, False), *said(False, True))
+    student = (*said(True, True), *said(False, False))
+    found = spoken.Compared(base, student)
+    shares: list[tuple[spoken.Who, int, int]] = [("base", 0, 100), ("student", 100, 0)]
+    for who, named, whole in shares:
+        assert found.share(who, named=True).value == named == found.justified(who).value
+        assert found.share(who, named=False).value == whole
+    assert found.gain(named=True).value == 100 and found.gain(named=False).value == -100
 
 
 def taught(asked: str, errs: float = 0.0) -> given.Said:

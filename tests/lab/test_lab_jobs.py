@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from killing import tells_which_run_was_made
+from lskd import bootstrap
+from lskd.bootstrap import Bootstrap
+from lskd.errors import UserError
 from lskd.lab.course import Course
-from lskd.lab.jobs import ahead
+from lskd.lab.jobs import Job, ahead, make
 
 SCRIPT = """
 import os, sys, time
@@ -51,6 +54,18 @@ def test_jobs_end_with_the_process_that_began_them(
 def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:
     course = Course(Path("runs/lab.toml"), tmp_path, tmp_path, 0, ())
     tells_which_run_was_made(lambda: ahead(course, [0, 1, 2], [], 2))
+
+
+@pytest.mark.check
+def test_once_a_job_has_failed_no_other_begins_and_what_it_raised_is_told(tmp_path: Path) -> None:
+    others = [tmp_path / "second", tmp_path / "third"]
+    planned = {
+        "first": Job(bootstrap.check, (Bootstrap(resamples=0),)),
+        **{file.name: Job(Path.touch, (file,)) for file in others},
+    }
+    with pytest.raises(UserError, match="resamples = 0"):
+        make(planned, 1)
+    assert not any(file.exists() for file in others)
 
 
 def until(said: Callable[[], bool]) -> None:

@@ -14,8 +14,9 @@ from lskd.blip2.files import read_size
 from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import new_student
 from lskd.cli import app
+from lskd.errors import UserError
 from lskd.lab.pretrain import note
-from lskd.lab.pretrain.work import Plan, pretrain
+from lskd.lab.pretrain.work import Plan, changed, pretrain
 
 BASE = Path(lskd.lab.__file__).parent / "base"
 # The Q-Former alone: captions, then statements.
@@ -71,3 +72,12 @@ def test_what_is_no_base_model_is_refused_before_any_work(
     assert told.exit_code == 2
     assert f"{start} is no base model of the lab: it has no {lacking or note.NOTE}" in told.stderr
     assert "scenes drawn" not in told.stderr
+
+
+def test_any_number_of_the_plan_can_be_given_and_what_it_cannot_have_is_one_line() -> None:
+    plan = changed(Plan(), ("match_steps=12", "match_rate=5e-4", "precision=bf16"))
+    assert plan == replace(Plan(), match_steps=12, match_rate=5e-4, precision="bf16")
+    with pytest.raises(UserError, match="expected KEY=VALUE, of scenes, patch_steps"):
+        changed(Plan(), ("steps=12",))
+    with pytest.raises(UserError, match="match_steps=many: Input should be a valid integer"):
+        changed(Plan(), ("match_steps=many",))

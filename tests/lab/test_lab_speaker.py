@@ -5,18 +5,21 @@ import random
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from lab_lessons import right as right_of
 
 import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import new_student
-from lskd.lab.pretrain import speaker_words
+from lskd.lab.pretrain import speaker_lessons, speaker_words
 from lskd.lab.pretrain.frames import NAMES, TINTS
 from lskd.lab.pretrain.note import NOTE
 from lskd.lab.pretrain.patches import normal
@@ -27,7 +30,7 @@ from lskd.lab.pretrain.speaker_task import Speaker, SpeakTask, lines, right, tol
 from lskd.lab.pretrain.speaker_work import Plan, speaker
 from lskd.lab.pretrain.statements import Drawn
 from lskd.lab.scene import Scene, draw
-from lskd.lab.words import THIRDS, phrase
+from lskd.lab.words import THIRDS, an, phrase, third
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
 from lskd.writing.chat import ChatWriter
@@ -45,13 +48,26 @@ def scenes(count: int = 60) -> list[Scene]:
     return [draw(7_000_000_000 + number) for number in range(count)]
 
 
-def lessons() -> list[Asked]:
+class Posed(NamedTuple):
+    """What is asked of a scene with rectangles drawn over it."""
+
+    scene: Scene
+    there: tuple[Drawn, ...]
+    asked: tuple[Asked, ...]
+
+
+@cache
+def posed() -> tuple[Posed, ...]:
     made = []
     for number, scene in enumerate(scenes()):
         rng = random.Random(number)
-        there = [Drawn(rng.choice(NAMES), rng.choice(THIRDS)) for _ in range(number % 4)]
-        made += [ask(scene, there, rng) for _ in range(12)]
-    return made
+        there = tuple(Drawn(rng.choice(NAMES), rng.choice(THIRDS)) for _ in range(number % 4))
+        made.append(Posed(scene, there, tuple(ask(scene, there, rng) for _ in range(12))))
+    return tuple(made)
+
+
+def lessons() -> list[Asked]:
+    return [made for one in posed() for made in one.asked]
 
 
 def tiny() -> Speaker:
@@ -124,6 +140,32 @@ def test_no_lesson_names_a_region_by_number_or_says_that_a_rectangle_points() ->
             assert not any(kind in text for kind in ("man", "ball", "coat")), text
 
 
+def test_what_a_lesson_has_written_of_a_scene_is_true_of_it() -> None:
+    for scene, _, asked in posed():
+        known = right_of(scene)
+        for made in asked:
+            if KINDS[made.kind] != "rectangle":
+                assert made.target == known[made.prompt]
+
+
+def test_what_a_lesson_has_written_of_rectangles_is_true_of_them() -> None:
+    tints = dict(zip(NAMES, speaker_lessons.TINTS, strict=True))
+    seen: Counter[str] = Counter()
+    for _, there, asked in posed():
+        drawn = [(f"{an(tints[one.tint])} rectangle", one.third) for one in there]
+        for made in asked:
+            if KINDS[made.kind] == "rectangle":
+                word, _, rest = made.prompt.removesuffix("?").partition(" is ")
+                told = made.target.removesuffix(".")
+                seen[word] += 1
+                if word == "Where":
+                    assert (rest, told) in drawn
+                else:
+                    third = rest.removeprefix("drawn ")
+                    assert [name for name, where in drawn if where == third] == [told]
+    assert min(seen["Where"], seen["What"]) > 10
+
+
 def test_a_name_is_of_one_entity_alone() -> None:
     for scene in scenes():
         found = list(names(scene))
@@ -134,6 +176,7 @@ def test_a_name_is_of_one_entity_alone() -> None:
                 assert phrase(entity) in name.text
             else:
                 assert ("person" in name.text) == entity.is_person
+                assert name.text.endswith(third(scene, entity.placing.x))
 
 
 def test_what_tokens_show_is_that_of_their_patches(views: Bank) -> None:

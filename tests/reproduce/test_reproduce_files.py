@@ -9,16 +9,22 @@ from typing import Any
 import pytest
 
 from forked import lskd
+from lskd import table
 from lskd.cluster import read_cluster
 from lskd.errors import UserError
+from lskd.evaluate.stage import Settings as Evaluate
 from lskd.fingerprint import all_models
 from lskd.forecast import forecast
 from lskd.run import load
 from lskd.runfile import wrong_models
+from lskd.types import Example
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-FILES = sorted([*(ROOT / "runs/paper").glob("*.toml"), *(ROOT / "runs/open").glob("*.toml")])
+EVERY = sorted([*(ROOT / "runs/paper").glob("*.toml"), *(ROOT / "runs/open").glob("*.toml")])
+# Students of corpora of others: they read no pictures of their own, and wait for `lskd import`.
+GIVEN = [ROOT / f"runs/paper/table4-{name}.toml" for name in ("sherlock", "visualcomet", "llava")]
+FILES = [file for file in EVERY if file not in GIVEN]
 # What a recipe trains first: nothing is wrong with a run file that waits for it.
 TRAINED_FIRST = ("out/captioner/captioner", "out/narrator/narrator")
 # A checkpoint: the test that holds its family to a reference, on a tiny one, and what writes that.
@@ -117,8 +123,24 @@ def test_every_class_is_there_and_every_setting_is_known(file: Path) -> None:
     assert [one for one in wrong if not any(folder in one for folder in TRAINED_FIRST)] == []
 
 
+@pytest.mark.parametrize("file", GIVEN, ids=lambda file: file.stem)
+def test_a_student_of_a_corpus_of_others_waits_for_it_and_is_asked_alone(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="no examples there; `lskd import` makes such a folder"):
+        load(file)
+    there = tmp_path / "out" / file.stem.removeprefix("table4-") / "corpus/example/00000.parquet"
+    there.parent.mkdir(parents=True)
+    table.write(Example, there, [])
+    monkeypatch.chdir(tmp_path)
+    run = load(file)
+    assert wrong_models(run.settings) == []
+    evaluate = run.settings["evaluate"]
+    assert isinstance(evaluate, Evaluate) and list(evaluate.models) == ["lskd"]
+
+
 def test_no_two_files_would_be_made_in_one_folder() -> None:
-    names = [file.stem for file in FILES]
+    names = [file.stem for file in EVERY]
     names += [file.stem for file in (ROOT / "runs").glob("*.toml")]
     assert len(names) == len(set(names))
 
@@ -189,6 +211,17 @@ def test_every_file_is_planned_and_priced_from_shipped_rates(file: Path) -> None
     assert known and all(line.time.how.startswith("shipped") for line in known)
     assert all(line.price.known for line in found.lines)
     assert (found.price > 0) == ("/paper/" in file.as_posix())
+
+
+def test_a_plan_says_what_a_child_takes_over_and_its_price() -> None:
+    shown = lskd("plan", "runs/paper/figure4-0.2.toml", folder=ROOT)
+    assert shown.returncode == 0, shown.stderr
+    first, second = [line for line in shown.stdout.splitlines() if "taken over" in line]
+    whole = re.search(r"price ([\d.]+)", shown.stdout)
+    assert whole and first.startswith("images to parse are those of out/verbalized: ")
+    assert f", {whole[1]} of the price and " in first  # a student buys no reply
+    assert second.startswith("sample to critic are those of out/table3: ")
+    assert "price" not in second
 
 
 def test_the_whole_paper_is_planned_without_its_pictures_and_says_whose_numbers_these_are() -> None:

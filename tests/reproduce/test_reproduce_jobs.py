@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from killing import tells_which_run_was_made
-from lskd.errors import UserError
 from lskd.lab import world
 from lskd.lab.course import Course
 from lskd.lab.world import Numbers
@@ -75,14 +74,6 @@ def test_two_jobs_make_a_seed_and_what_inherits_from_it(tmp_path: Path) -> None:
         out = tmp_path / FOLDER / arm.name / "seed0"
         child = load(out / f"{arm.name}.toml", [], out)
         assert child.tables.shards(Score) == one.loaded().tables.shards(Image)[:2]
-
-
-@pytest.mark.check
-def test_a_run_that_fails_ends_the_others_and_is_told(tmp_path: Path) -> None:
-    world.make(tmp_path / "world", Numbers(EACH, 2, 2), 0, lambda count: None)
-    one = course(tmp_path, "sample.train=0")
-    with pytest.raises(UserError, match="sample"):
-        ahead([one], [], 2)
 
 
 def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_path: Path) -> None:

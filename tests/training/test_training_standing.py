@@ -1,13 +1,16 @@
 """Who looks at a training from outside learns how far it has come."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from toy_task import RECIPE, ROWS, Mortal, Toy, train
 
+from lskd.training.history import LOSSES, Measured, line
 from lskd.training.loop import fit
-from lskd.training.standing import Standing, of_stage, standing
+from lskd.training.standing import BEGINNING, Standing, of_stage, standing
 
 
 def looked_at(folder: Path, steps: int) -> list[Standing | None]:
@@ -18,13 +21,25 @@ def looked_at(folder: Path, steps: int) -> list[Standing | None]:
     return seen
 
 
-def test_each_step_is_seen_with_the_time_that_the_rest_takes(tmp_path: Path) -> None:
+def test_each_step_is_seen_while_it_is_the_last(tmp_path: Path) -> None:
     seen = [one for one in looked_at(tmp_path, 6) if one is not None]
     assert [one.step for one in seen] == [1, 2, 3, 4, 5, 6]
     assert {one.steps for one in seen} == {6}
     left = [one.seconds_left for one in seen]
     assert left[-1] == 0
     assert all(one is not None and one >= 0 for one in left)
+
+
+@pytest.mark.parametrize(("first", "left"), [(0, 10.0), (4, 30.0)])
+def test_the_rest_takes_as_long_a_step_as_those_that_were_done_since_it_went_on(
+    tmp_path: Path, first: int, left: float
+) -> None:
+    began = {"step": first, "steps": 12, "time": 1_000.0, "precision": "float32"}
+    (tmp_path / BEGINNING).write_text(json.dumps(began), encoding="utf-8")
+    done = [line(Measured(step, 1.0, (), 0.1, 1.0)) for step in range(1, 7)]
+    (tmp_path / LOSSES).write_text("".join(done), encoding="utf-8")
+    os.utime(tmp_path / LOSSES, (1_010.0, 1_010.0))  # ten seconds later
+    assert standing(tmp_path) == Standing(6, 12, left)
 
 
 def test_a_training_that_was_stopped_is_seen_at_its_last_step(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ Tests = Annotated[int, typer.Option(min=4, help="Scenes of the benchmarks, and a
 Jobs = Annotated[
     int, typer.Option(min=1, help="Runs at a time, each with its share of the processors.")
 ]
+WorldSeed = Annotated[int, typer.Option(min=0, help="Another one, other scenes.")]
 SCENES, TESTS = 2400, 240
 
 
@@ -66,6 +67,7 @@ def run(
     scenes: Scenes = SCENES,
     tests: Tests = TESTS,
     seed: Annotated[int, typer.Option(min=0, help="The run's seed; the world stays.")] = 0,
+    world_seed: WorldSeed = 0,
     changes: Changes = None,
     out: Out = None,
     log: Log = "auto",
@@ -82,7 +84,7 @@ def run(
         show = display(log)
         home = out or Path("out") / file.stem
         course = Course(file, home, home, seed, tuple(changes or []))
-        world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
+        world = make_world(course.world, Numbers(scenes, tests, tests), world_seed, show)
         done = take(course, world, Annotators(seed=seed), show)
         sys.stdout.write(f"report: {done.folders['report'] / 'report.html'}\n")
         sys.stdout.write(f"the lab: {finished(done, world)}\n")
@@ -102,6 +104,7 @@ def bars(
     seeds: Annotated[str, typer.Option(help="Seeds, apart by commas; controls take the first.")] = (
         "0,1,2"
     ),
+    world_seed: WorldSeed = 0,
     jobs: Jobs = 1,
     changes: Changes = None,
     out: Out = None,
@@ -127,7 +130,7 @@ def bars(
             raise UserError(f"--seeds {seeds!r}: whole numbers, apart by commas") from None
         home = out or Path("out") / file.stem
         course = Course(file, home, home, numbers[0], tuple(changes or []))
-        world = make_world(course.world, Numbers(scenes, tests, tests), 0, show)
+        world = make_world(course.world, Numbers(scenes, tests, tests), world_seed, show)
         found = measured.bars(course, numbers, world, show, jobs)
         if as_json:
             printed([table.plain(one) for one in found])
@@ -219,12 +222,20 @@ def pretrain(
         int | None, typer.Option(min=1, help="Steps in which the Q-Former learns captions.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the first weights and what is drawn.")] = 0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other number of its plan, as match_steps=4000 (pretrain.json names them).",
+        ),
+    ] = None,
 ) -> None:
     """Train the lab's base model from nothing: patches, tints, captions, then statements.
 
     It ships with lskd, so nobody has to. The same command goes on where it was stopped.
     """
-    from lskd.lab.pretrain.work import Plan, pretrain
+    from lskd.lab.pretrain.work import Plan, changed, pretrain
 
     with plain_errors():
         usual = Plan()
@@ -235,13 +246,16 @@ def pretrain(
             caption_steps=caption_steps or usual.caption_steps,
             seed=seed,
         )
+        plan = changed(plan, changes or ())
         pretrain(plan, folder, lambda text: print(text, file=sys.stderr), start)
         sys.stdout.write(f"{folder}\n")
 
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="The port on this machine.")] = 8390,
+    port: Annotated[
+        int, typer.Option(help="The port on this machine; 0 is any that is free.")
+    ] = 8390,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     hallucinations: Annotated[
         float, typer.Option(min=0, max=1, help="The share of triples with something invented.")
@@ -256,8 +270,8 @@ def serve(
     from lskd.lab.server import serve as serving
     from lskd.lab.teacher import Habits
 
-    def announced() -> None:
-        sys.stdout.write(f"http://{host}:{port}/v1\n")
+    def announced(listening: int) -> None:
+        sys.stdout.write(f"http://{host}:{listening}/v1\n")
         sys.stdout.flush()
 
     with plain_errors():

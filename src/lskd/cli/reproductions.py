@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lskd.cli.lab import SCENES, TESTS, Jobs, Scenes, Tests
+from lskd.cli.lab import SCENES, TESTS, Jobs, Scenes, Tests, WorldSeed
 from lskd.cli.options import Changes, Log, Out, display, plain_errors
 
 
@@ -27,6 +27,7 @@ def reproduce(
     ] = None,
     scenes: Scenes = SCENES,
     tests: Tests = TESTS,
+    world_seed: WorldSeed = 0,
     jobs: Jobs = 2,
     changes: Changes = None,
     out: Out = None,
@@ -60,5 +61,6 @@ def reproduce(
             only=tuple(only or ()),
             changes=tuple(changes or ()),
             jobs=jobs,
+            world_seed=world_seed,
         )
         sys.stdout.write(f"report: {reproduced(wanted, show)}\n")

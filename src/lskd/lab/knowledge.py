@@ -3,7 +3,9 @@
 What is seen is a `Sight`: what somebody is at or what sort of thing is used or free, and the place.
 """
 
+import hashlib
 import importlib.resources
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,11 +66,20 @@ class Knowledge:
         return place is not None and (sight.use, sight.sort, place.kind) in self.rows
 
 
+def fingerprint() -> str:
+    """Return a hash of what the table of this package says, whatever stands between its lines."""
+    said = json.dumps(tomllib.loads(_text()), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _text() -> str:
+    return importlib.resources.files("lskd.lab").joinpath("knowledge.toml").read_text("utf-8")
+
+
 @cache
 def knowledge() -> Knowledge:
     """Return the table of this package."""
-    text = importlib.resources.files("lskd.lab").joinpath("knowledge.toml").read_text("utf-8")
-    found = tomllib.loads(text)
+    found = tomllib.loads(_text())
     uses: tuple[Use, ...] = ("free", "used", "person")
     return Knowledge(
         places={name: Place(name, **row) for name, row in found["place"].items()},

@@ -38,16 +38,18 @@ def application(habits: Habits) -> web.Application:
     return app
 
 
-def serve(habits: Habits, host: str, port: int, listening: Callable[[], None]) -> None:
-    """Serve until interrupted; `listening` is called once requests are answered.
+def serve(habits: Habits, host: str, port: int, listening: Callable[[int], None]) -> None:
+    """Serve until interrupted; `listening` is given the port once requests are answered.
 
-    Raises KeyboardInterrupt in the end, which aiohttp's own `run_app` keeps to itself, and
-    UserError if the port is taken.
+    That is `port`, or where it is 0 one that was free. Raises KeyboardInterrupt in the end, which
+    aiohttp's own `run_app` keeps to itself, and UserError if the port is taken.
     """
     asyncio.run(_serve(application(habits), host, port, listening))
 
 
-async def _serve(app: web.Application, host: str, port: int, listening: Callable[[], None]) -> None:
+async def _serve(
+    app: web.Application, host: str, port: int, listening: Callable[[int], None]
+) -> None:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
@@ -55,7 +57,7 @@ async def _serve(app: web.Application, host: str, port: int, listening: Callable
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise UserError(f"cannot listen on {host} port {port}: is it taken?") from error
-        listening()
+        listening(runner.addresses[0][1])
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -1,7 +1,7 @@
 """A world on disk: pictures of scenes by split, what is true of each, and the benchmarks' files.
 
 ```
-DIR/world.json              seed, numbers, version
+DIR/world.json              seed, numbers, table, version
 DIR/scenes.jsonl            a line a picture: its file, split, id, scene and boxes
 DIR/train/*.png             what a run is made from; DIR/train/instances.json has boxes and masks
 DIR/test/*.png, DIR/held/*.png    scenes for the benchmarks; `held` shows combinations held out
@@ -23,7 +23,7 @@ from lskd import __version__, table
 from lskd.errors import UserError
 from lskd.lab.combinations import held_out, is_held_out, shown
 from lskd.lab.drawing import staged
-from lskd.lab.knowledge import ASKS
+from lskd.lab.knowledge import ASKS, fingerprint
 from lskd.lab.scene import Scene, anything
 from lskd.lab.workers import workers
 from lskd.picture import image_id
@@ -144,7 +144,8 @@ def make(
 
 def _note(numbers: Numbers, seed: int) -> dict[str, object]:
     counts = {split: getattr(numbers, split) for split in SPLITS}
-    # Combinations are a part of what a world is: a change of the table makes another one.
+    # The table is a part of what a world is: its gold files have the answers of the one they were
+    # written by, while what is true is asked of the one that is there.
     held = sorted("/".join(one) for one in held_out())
     return {
         "seed": seed,
@@ -152,6 +153,7 @@ def _note(numbers: Numbers, seed: int) -> dict[str, object]:
         "rehearsed": numbers.rehearsed,
         "asks": list(ASKS),
         "held_out": held,
+        "knowledge": fingerprint(),
         "lskd": __version__,
     }
 

@@ -154,7 +154,9 @@ EXPERIMENTS = (
 # Questions that the lab cannot ask, and the run files that can.
 ELSEWHERE = (
     "Marks against coordinates: a student that writes and is told where regions lie, instead of "
-    "seeing them drawn, is runs/open/open-coordinates.toml. No student of the lab reads numbers.",
-    "A teacher that sees the marked picture: runs/open/open-marked-teacher.toml. The lab's teacher "
-    "is simulated and reads words alone.",
+    "seeing them drawn, is runs/open/open-coordinates.toml, against runs/open/open.toml. No "
+    "student of the lab reads numbers.",
+    "A teacher that sees the marked picture: runs/open/open-marked-teacher.toml, against "
+    "runs/open/open-large-teacher.toml, where it reads words alone. The lab's teacher is simulated "
+    "and reads words alone.",
 )

@@ -13,7 +13,7 @@ from lskd.reproduce.bench import Bench
 from lskd.reproduce.chart import Curve, Point, svg
 from lskd.reproduce.drawing import PERCENT, difference, figure, mean, summed, tallied
 from lskd.reproduce.evidence import HeldOut
-from lskd.reproduce.experiment import Cell, Claim, Experiment, Line, Measured, Tally
+from lskd.reproduce.experiment import Cell, Claim, Experiment, Figure, Line, Measured, Tally
 from lskd.reproduce.paper import reported
 
 BOTH, NEITHER = "both", "neither"
@@ -118,9 +118,19 @@ def calibrated(bench: Bench, experiment: Experiment) -> Measured:
             continue
         two = figure(Cell(mean, known)), figure(Cell(_kept, known))
         lines.append(Line(f"{100 * wished:.0f} % wished", (None, None), two))
+        notes.append(f"{wished:.0%} wished {_met(PERCENT * wished, two[0])}")
         if len(known) < len(every):
             notes.append(f"{wished:.0%} is reached in {len(known)} of {len(every)} seeds alone")
     return Measured(("accepted, %", "kept, %"), tuple(lines), (), tuple(notes))
+
+
+def _met(wished: float, reached: Figure) -> str:
+    """Return in words whether what a threshold gave is what it was chosen for."""
+    if reached.low <= wished <= reached.high:
+        return "is within the interval of what was reached: the threshold held on other images"
+    if reached.high < wished:
+        return "was missed: the whole interval of what was reached is below it"
+    return "was more than met: the whole interval of what was reached is above it"
 
 
 def _best(rows: Sequence[HeldOut], share: float) -> Tally:

@@ -97,6 +97,15 @@ def thresholds(bench: Bench, experiment: Experiment) -> Measured:
                 learned=False,
                 why=WHOLE_IMAGE,
             ),
+            *(
+                Claim(
+                    f"on {column} a student of {names.get(more, more)} is above one of {less}",
+                    difference(cells[more][column], cells[less][column]),
+                    None,
+                    learned=True,
+                )
+                for less, more in ((EVERY, HALF), (HALF, BEST))
+            ),
         ]
     notes = (
         paper.note,

@@ -49,7 +49,7 @@ def preferred(bench: Bench, experiment: Experiment) -> Measured:
         "The lab's judges are simulated: they know the truth, and prefer what is true. Questions "
         "that both answered alike were not put to them, so that ties are fewer than the paper's."
     )
-    return Measured(paper.columns, tuple(lines), (), (told,))
+    return Measured(paper.columns, tuple(lines), (), (paper.note, told))
 
 
 def side_by_side(bench: Bench, experiment: Experiment) -> Measured:

@@ -32,6 +32,8 @@ QUICK = "it trains more than the lab's run does; leave out --quick"
 class Wanted:
     """What is asked for: run files, the lab's home, seeds, and which experiments ("" for all).
 
+    `world_seed` is that of the scenes, which all seeds share.
+
     `quick` takes the first seed's run to its end, as `lskd lab run` does, and leaves out what
     needs a further training. `changes` are as with `--set`, for the lab's run and for what is
     trained beside it. So many `jobs` are made at a time, each in its own process; --quick has no
@@ -46,6 +48,7 @@ class Wanted:
     only: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     jobs: int = 1
+    world_seed: int = 0
 
 
 def reproduce(wanted: Wanted, display: Display) -> Path:
@@ -79,7 +82,7 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
         check_changes(wanted, chosen)
     seeds = wanted.seeds[:1] if wanted.quick else wanted.seeds
     first = Course(file, wanted.home, wanted.home, seeds[0], wanted.changes)
-    world = make_world(first.world, wanted.numbers, 0, display)
+    world = make_world(first.world, wanted.numbers, wanted.world_seed, display)
     runs = {}
     courses = first.of_seeds(seeds)
     if wanted.jobs > 1 and not wanted.quick:

@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from lskd.blip2 import weights
 from lskd.blip2.given import VOCABULARY
 from lskd.blip2.stage1 import Stage1, new_student
 from lskd.blip2.text import Tokenizer
 from lskd.checkpoints.checkpoint import digest
+from lskd.errors import UserError
 from lskd.lab import vocabulary
 from lskd.lab.pretrain import note
 from lskd.lab.pretrain.captions import CaptionTask, Reader, features
@@ -66,6 +68,21 @@ class Plan:
     first: int = 0
     precision: Precision = "float32"
     seed: int = 0
+
+
+def changed(plan: Plan, changes: Sequence[str]) -> Plan:
+    """Return a plan with "key=value" changes; raises UserError for what it cannot have."""
+    given: dict[str, object] = asdict(plan)
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or key not in given:
+            raise UserError(f"--set {change!r}: expected KEY=VALUE, of {', '.join(given)}")
+        given[key] = value
+    try:
+        return TypeAdapter(Plan).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}") from error
 
 
 def pretrain(
