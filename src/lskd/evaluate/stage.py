@@ -96,6 +96,8 @@ class Source(Section):
 class Settings(Section):
     """Who is asked what, and how sure the figures are to be.
 
+    `only` names those of `models` that take part, if not all do: a run file that changes a student
+    need not ask again whom its parent has asked.
     `faults` are rows that cannot be asked: an error before any model is loaded, or "skip" to leave
     them out. `leaks` are files of `lskd audit`: figures are then also given without what they
     touch. Intervals come from `resamples` drawings of the images with `seed`. `gallery` is the
@@ -103,12 +105,27 @@ class Settings(Section):
     """
 
     models: Annotated[dict[str, Entry], ORDERED]
+    only: Names = ()
     benchmarks: dict[str, Source]
     faults: Literal["error", "skip"] = "error"
     leaks: Names = ()
     resamples: PositiveInt = 2000
     seed: int = 0
     gallery: NonNegativeInt = 9
+
+    @model_validator(mode="before")
+    @classmethod
+    def chosen(cls, value: Any) -> Any:
+        """Leave out the models that do not take part; raises ValueError for an unknown one."""
+        only = value.get("only") if isinstance(value, Mapping) else None
+        models = value.get("models") if isinstance(value, Mapping) else None
+        if not only or not isinstance(only, list | tuple) or not isinstance(models, Mapping):
+            return value
+        if unknown := [str(name) for name in only if name not in models]:
+            raise ValueError(
+                f"only: no model {', '.join(unknown)}; models: {', '.join(map(str, models))}"
+            )
+        return {**value, "models": {name: one for name, one in models.items() if name in only}}
 
     @model_validator(mode="after")
     def named(self) -> Self:
