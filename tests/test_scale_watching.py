@@ -18,16 +18,11 @@ import house
 from chat.server import Server
 from forked import TESTS
 from lskd.jsonlog import JsonLines, only_json, row, wrapped
+from ports import free_port
 from test_paid import teacher
 from typed import lskd
 
 KEYS = {"time", "stage", "shard", "event"}
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
 
 
 def test_every_line_of_a_json_log_is_an_object_with_time_stage_shard_and_event(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from buckets import fsspec
 from lskd import table
 from lskd.audit import leak_file
-from lskd.audit.leak import KINDS, Leak, audit, said_by, touched
+from lskd.audit.leak import AT_ONCE, KINDS, Leak, audit, said_by, touched
 from lskd.cli import app
 from lskd.errors import UserError
 from lskd.picture import image_id
@@ -116,6 +116,41 @@ def test_copies_near_copies_and_near_texts_are_found_each_with_its_nearest_examp
     assert touched(found.leaks, {"near"}) == {("item-1", "")}
 
 
+def test_of_several_examples_the_nearest_is_told(tmp_path: Path) -> None:
+    picture, said = clouds(1), "The old man will buy a loaf of bread before he goes home."
+    file = saved(tmp_path / "one.jpg", jpeg(picture))
+    asked = replace(item("one", file, "What is next?"), choices=("nothing", said))
+    far = saved(tmp_path / "far.jpg", CHANGES["all"](picture, random.Random(1)))
+    near = saved(tmp_path / "near.jpg", jpeg(picture, 60))
+    longer = f"{said} Then he rests."
+    shards = [
+        [example("far", far, "What is next?", longer)],
+        [
+            example("near", near, "What is next?", said),
+            example("again", far, "What is next?", longer),
+        ],
+    ]
+    alone = [audit([asked], [shard[:1]]).leaks for shard in shards]
+    (far_near, far_text), (near_near, near_text) = (
+        sorted(leaks, key=lambda leak: leak.kind) for leaks in alone
+    )
+    assert (far_near.kind, far_text.kind) == ("near", "text")
+    assert far_near.distance > near_near.distance and far_text.distance > near_text.distance
+    assert set(audit([asked], shards).leaks) == {near_near, near_text}
+    assert set(audit([asked], reversed(shards)).leaks) == {near_near, near_text}
+
+
+def test_a_rationale_says_with_its_question_what_an_item_says(tmp_path: Path) -> None:
+    file = saved(tmp_path / "one.jpg", jpeg(clouds(1)))
+    other = saved(tmp_path / "two.jpg", jpeg(shapes(9)))
+    said = example("e", other, "What of it?", "Not much.")
+    asked = item("item-2", file)
+    assert audit([asked], [[said]]).leaks == ()
+    why = replace(said, rationale=ANSWERS["item-2"])
+    (leak,) = audit([asked], [[why]]).leaks
+    assert (leak.kind, leak.example_id, leak.distance) == ("text", "e", 0.0)
+
+
 def test_a_copy_of_a_picture_is_not_told_as_near_too(tmp_path: Path) -> None:
     file = saved(tmp_path / "one.jpg", jpeg(clouds(1)))
     again = saved(tmp_path / "again.jpg", jpeg(clouds(1), 60))
@@ -147,6 +182,17 @@ def test_pictures_that_cannot_be_compared_are_told_and_their_copies_are_still_fo
     assert reasons["gone"] == "cannot be read: No such file or directory"
     assert reasons["broken"].startswith("cannot be read: ")
     assert reasons["changed"] == "its file has changed since it was first read"
+
+
+def test_no_picture_of_a_large_shard_is_left_out(tmp_path: Path) -> None:
+    near = example("near", saved(tmp_path / "near.jpg", jpeg(clouds(1), 60)))
+    gone = [
+        replace(near, id=f"gone-{n}", image_id=f"{n:032x}", path=str(tmp_path / f"{n}.jpg"))
+        for n in range(AT_ONCE)
+    ]
+    found = audit([item("one", saved(tmp_path / "one.jpg", jpeg(clouds(1))))], [[*gone, near]])
+    assert [(leak.kind, leak.example_id) for leak in found.leaks] == [("near", "near")]
+    assert [fault.source for fault in found.faults] == [one.path for one in gone]
 
 
 def test_an_item_says_its_question_with_each_right_choice(tmp_path: Path) -> None:

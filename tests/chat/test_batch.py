@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
 from lskd.chat.conversation import opening, request
 from lskd.chat.journal import Journal
-from lskd.chat.ledger import Leased, local_ledger
-from lskd.chat.paid import Charge, InBatch
+from lskd.chat.ledger import Answer, Leased, LocalLedger, Refused, local_ledger
+from lskd.chat.paid import Charge, InBatch, Paid
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Teacher
@@ -260,6 +261,32 @@ def test_calls_of_a_batch_that_nobody_asks_any_more_give_no_money_back(
             assert len(batch.calls) == 6 - still_asked
 
 
+class OneIsFaster(LocalLedger):
+    """A ledger by which who was refused asks again once somebody waits for a batch."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
+        self.refused = threading.Event()
+        self._expected = threading.Event()
+        self._again: bytes | None = None
+
+    async def find(self, key: bytes) -> Paid | None:
+        if key == self._again:
+            assert await asyncio.to_thread(self._expected.wait, 30)
+        return await super().find(key)
+
+    async def claim(self, key: bytes, most: Charge, limits: Limits) -> Answer:
+        answer = await super().claim(key, most, limits)
+        if isinstance(answer, Refused):
+            self._again = key
+            self.refused.set()
+        return answer
+
+    async def expect(self, calls: Sequence[int]) -> None:
+        await super().expect(calls)
+        self._expected.set()
+
+
 @pytest.mark.timeout(60)
 def test_who_is_faster_after_a_restart_than_who_waits_for_a_batch_gets_its_money_all_the_same(
     tmp_path: Path,
@@ -269,10 +296,11 @@ def test_who_is_faster_after_a_restart_than_who_waits_for_a_batch_gets_its_money
         kill_while_it_waits(server, path)
         with Journal(path) as journal, ThreadPoolExecutor(1) as threads:
             spent = journal.totals.input_tokens + journal.totals.output_tokens
-            settings: dict[str, Any] = {"poll": 1.0, "max_tokens": spent}
-            asker = BatchTeacher(journal, model="m", base_url=server.base_url, **settings)
+            settings: dict[str, Any] = {"poll": 0.05, "max_tokens": spent}
+            ledger = OneIsFaster(journal)
+            asker = BatchTeacher(ledger, model="m", base_url=server.base_url, **settings)
             faster = threads.submit(asker.converse, [talk("other")])
-            time.sleep(0.3)
+            assert ledger.refused.wait(30)
             held = asker.converse(talks(6)) + faster.result()
             asker.close()
             assert all(reply.error is None for (reply,) in held)

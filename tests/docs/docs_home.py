@@ -10,7 +10,6 @@ import importlib
 import json
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -147,13 +146,6 @@ SMALL_LAB = tuple(
     )
     for word in ("--set", change)
 )
-
-
-def free_port() -> str:
-    """Return a port on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from docs_home import ROOT, SMALL_LAB, SMALL_WORLD, SOURCE, Home, free_port
+from docs_home import ROOT, SMALL_LAB, SMALL_WORLD, SOURCE, Home
 from packaging.requirements import Requirement
 
 import buckets
 import launched
+from ports import free_port
 
 Step = Callable[[Home], None]
 RUN_PHOTOS = f"lskd run runs/photos.toml --set {SOURCE}"
@@ -105,7 +106,7 @@ def serves(command: str, after: Step, *more: str, **variables: str) -> Way:
 
     def run(home: Home) -> None:
         after(home)
-        line = home.served(*words_of(command), *more, "--port", free_port(), **variables)
+        line = home.served(*words_of(command), *more, "--port", str(free_port()), **variables)
         assert "http://" in line
 
     return Way(run)
@@ -215,11 +216,13 @@ def study(home: Home) -> None:
 def with_people(home: Home) -> None:
     """Let simulated people work in a studio of the study, which is open meanwhile."""
     study(home)
-    port = free_port()
+    port = str(free_port())
     command = [sys.executable, "-m", "lskd", "studio", "runs/lab/study.toml", "--port", port]
     with subprocess.Popen(command, cwd=home.folder, stdout=subprocess.PIPE, text=True) as studio:
         assert studio.stdout is not None
-        url = studio.stdout.readline().split()[1]
+        line = studio.stdout.readline()
+        assert line.startswith("studio: "), "the studio did not start"
+        url = line.split()[1]
         few = ("--each", "6", "--duels", "4", "--url", url)
         try:
             home.lskd("lab", "people", "runs/lab/study.toml", *few)
@@ -314,7 +317,7 @@ def reproduced(command: str, *more: str) -> Way:
 
 def serving_teacher(home: Home) -> None:
     """Start the lab's teacher, and end it once it has said where it is."""
-    assert "http://" in home.served("lab", "serve", "--port", free_port())
+    assert "http://" in home.served("lab", "serve", "--port", str(free_port()))
 
 
 def evaluated(command: str, base: str) -> Way:
@@ -388,7 +391,11 @@ WAYS: Mapping[str, Way] = {
         )
     },
     "lskd run runs/photos.toml --metrics 9464": as_it_is(
-        "lskd run runs/photos.toml --metrics 9464", "--metrics", free_port(), "--out", "out/watched"
+        "lskd run runs/photos.toml --metrics 9464",
+        "--metrics",
+        str(free_port()),
+        "--out",
+        "out/watched",
     ),
     **{
         command: served_models(command)

@@ -11,6 +11,7 @@ from docs_blocks import ROOT, Block, every_block, pages
 from typer.main import get_command
 
 from lskd.cli import app
+from lskd.runfile import TOP
 from lskd.stages import STAGES
 
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -47,37 +48,46 @@ def test_every_defect_of_the_release_has_a_test_beside_it() -> None:
 
 
 def test_every_file_that_is_named_is_in_the_repository() -> None:
-    for page, text in texts():
-        for name in FILES.findall(text):
-            assert (ROOT / name).exists(), f"{page}: {name}"
+    named = [(page, name) for page, text in texts() for name in FILES.findall(text)]
+    assert len(named) > 30
+    for page, name in named:
+        assert (ROOT / name).exists(), f"{page}: {name}"
 
 
 def test_every_class_that_is_named_can_be_imported() -> None:
-    for page, text in texts():
-        for module, name in set(USE.findall(text)):
-            assert hasattr(importlib.import_module(module), name), f"{page}: {module}:{name}"
+    named = [(page, *found) for page, text in texts() for found in set(USE.findall(text))]
+    assert len(named) > 10
+    for page, module, name in named:
+        assert hasattr(importlib.import_module(module), name), f"{page}: {module}:{name}"
 
 
 def test_every_option_in_running_text_is_one_of_its_command() -> None:
-    for page, text in texts():
-        for said in INLINE.findall(text):
-            command = get_command(app)
-            words = said.split()[1:]
-            while words and hasattr(command, "commands") and words[0] in command.commands:
-                command = command.commands[words.pop(0)]
-            # A group is named as such only to say that all commands have an option.
-            assert not hasattr(command, "commands") or said.startswith("lskd --"), f"{page}: {said}"
-            known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
-            given = {word.split("=")[0] for word in words if word.startswith("--")}
-            assert given <= known | {"--help"}, f"{page}: {said}"
+    named = [(page, said) for page, text in texts() for said in INLINE.findall(text)]
+    assert len(named) > 40
+    for page, said in named:
+        command = get_command(app)
+        words = said.split()[1:]
+        while words and hasattr(command, "commands") and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        # A group is named as such only to say that all commands have an option.
+        assert not hasattr(command, "commands") or said.startswith("lskd --"), f"{page}: {said}"
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        given = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert given <= known | {"--help"}, f"{page}: {said}"
 
 
 SETTINGS = [block for block in every_block() if block.language == "toml"]
+MODEL = {"title", "model", "protocol"}  # a file of `lskd evaluate`, which is no run file
+
+
+def test_the_pages_have_settings() -> None:
+    assert len(SETTINGS) > 10
 
 
 @pytest.mark.parametrize("block", SETTINGS, ids=lambda block: f"{block.page}:{block.line}")
 def test_sections_of_a_run_file_on_a_page_have_known_settings(block: Block) -> None:
     known = {stage.name: set(stage.settings.model_fields) for stage in STAGES}
-    for name, section in tomllib.loads(block.text).items():
-        if name in known:
-            assert set(section) <= known[name], name
+    sections = tomllib.loads(block.text)
+    assert set(sections) <= {*known, *TOP} or set(sections) == MODEL
+    for name in set(sections) & set(known):
+        assert set(sections[name]) <= known[name], name

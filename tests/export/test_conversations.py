@@ -1,6 +1,7 @@
 """The exports for training vision-language models: LLaVA, ms-swift and TRL."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from export.examples import REGIONS, about, distance, lines, loaded, painted, saved, seen, some
 from lskd.export import llava, swift, trl
 from lskd.export.conversation import Talk, conversation
+from lskd.export.folder import Written
 from lskd.export.pictures import Look
 from lskd.marking import mark
 from lskd.types import Example
@@ -171,12 +173,24 @@ def test_swift_needs_no_boxes_where_regions_are_drawn(
     assert distance(seen(first["images"][0]), marked) < 2
 
 
-@pytest.mark.parametrize("sign", ["<image>", "<bbox>", "<ref-object>"])
+@pytest.mark.parametrize(
+    ("write", "sign"),
+    [
+        (swift.write, "<image>"),
+        (swift.write, "<bbox>"),
+        (swift.write, "<ref-object>"),
+        (swift.write, "<video>"),
+        (swift.write, "<audio>"),
+        (llava.write, "<image>"),
+        (trl.write, "<image>"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.__module__,
+)
 def test_a_text_that_holds_a_sign_of_the_format_is_a_reject(
-    tmp_path: Path, examples: list[Example], sign: str
+    tmp_path: Path, examples: list[Example], write: Callable[..., Written], sign: str
 ) -> None:
     posing = replace(examples[0], id="posing", answer=f"Look: {sign}")
-    written = swift.write([posing, examples[1]], tmp_path / "out", Look("plain"))
+    written = write([posing, examples[1]], tmp_path / "out", Look("plain"))
     assert (written.rows, written.rejected) == (1, 1)
     (reject,) = lines(tmp_path / "out/rejects.jsonl")
     assert reject["source"] == "posing"

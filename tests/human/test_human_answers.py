@@ -215,6 +215,8 @@ def test_two_answers_become_a_duel_in_the_order_of_the_systems() -> None:
         ({"question": "Why is [0] dry?"}, "with another question"),
         ({"image": "/elsewhere.jpg"}, "with another image"),
         ({"regions": [{"id": 0, "box": [0, 0, 5, 5]}]}, "with other regions"),
+        ({"width": 1280}, "with another size of the image"),
+        ({"height": 960}, "with another size of the image"),
     ],
 )
 def test_what_makes_no_duel_is_told(changes: dict[str, Any], fault: str) -> None:

@@ -104,7 +104,9 @@ def test_the_last_item_is_waited_for_while_somebody_is_busy_with_it(
     asking = threading.Thread(target=ask)
     with busy(postgres_url, first.id) as held:
         asking.start()
-        time.sleep(0.2)
+        while held.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is None:
+            assert asking.is_alive(), got
+            time.sleep(0.01)
         assert not got
         held.commit()
         asking.join()

@@ -9,7 +9,7 @@ from human_items import BAD, GOOD, MAYBE, answer, claim, duel, judging
 
 from lskd.errors import UserError
 from lskd.human.intake import Taken
-from lskd.human.store import Store
+from lskd.human.store import AT_ONCE, Store
 from lskd.human.work import Rating, Skip, Study
 from lskd.types import Judgment
 
@@ -110,6 +110,18 @@ def test_what_cannot_be_taken_is_told_with_its_reason(store: Store) -> None:
     )
     assert take(store, campaign, [said(number, "Ann", BAD)]) == (0, 1, [])
     assert len(list(store.entries(campaign))) == 1
+
+
+def test_of_more_than_goes_in_at_once_nothing_is_lost(sqlite_url: str) -> None:
+    # All but the first and the last are of no item: what is told of them costs little.
+    given = [said(0, "Ann"), *(said(n, "Ann") for n in range(2, AT_ONCE + 1)), said(1, "Ann")]
+    with contextlib.closing(Store(sqlite_url)) as store:
+        campaign = judging(store, 2)
+        for counts in ((2, 0), (0, 2)):
+            new, known, told = take(store, campaign, given)
+            assert (new, known) == counts
+            assert new + known + len(told) == len(given)
+        assert sorted(one.triple_id for one in store.judgments(campaign)) == ["t0", "t1"]
 
 
 def test_what_a_person_takes_back_in_the_studio_does_not_come_back(store: Store) -> None:

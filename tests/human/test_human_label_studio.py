@@ -59,10 +59,10 @@ def exported(folder: Path, *annotations: Task, task: Task | None = None) -> Expo
     return read(file)
 
 
-def moved(change: Callable[[Task], None]) -> Task:
-    """Return an annotation of the claim with its second box changed."""
+def moved(change: Callable[[Task], None], place: int = 1) -> Task:
+    """Return an annotation of the claim with one box changed, the second or that at a place."""
     made = answered(task_of(), 1, choice("qa", "accept"), choice("rationale", "accept"))
-    change(made["result"][1])
+    change(made["result"][place])
     return made
 
 
@@ -212,6 +212,16 @@ def test_a_moved_box_is_the_persons_own(tmp_path: Path) -> None:
 
     (drawn,) = exported(tmp_path, moved(smaller)).drawn
     assert drawn.regions.regions == (REGIONS[0], Region(1, Box(320, 240, 480, 480), "bench", "", 1))
+
+
+def test_a_moved_box_loses_the_outline_that_it_had(tmp_path: Path) -> None:
+    def smaller(box: Task) -> None:
+        box["value"].update(x=50, y=50, width=25, height=25)
+
+    assert REGIONS[0].polygons
+    (drawn,) = exported(tmp_path, moved(smaller, 0)).drawn
+    own = Region(0, Box(320, 240, 480, 360), "dog", "a wet dog", 1.0)
+    assert drawn.regions.regions == (own, REGIONS[1])
 
 
 def test_a_box_of_a_new_number_is_a_region_without_words(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lskd.report.census import kind_of, measure
 from lskd.report.places import HEAT, PlaceCount
 from lskd.report.sketch import Count
 from lskd.report.statistics import Asked, Rows, as_json
-from lskd.types import Box, Image, Regions, Reply, Score
+from lskd.types import Box, Example, Image, Regions, Reject, Reply, Score, Triple
 from report.house import STAGES, full, photo, put, region, reply, tables
 
 
@@ -133,14 +134,16 @@ def test_statistics_are_json_without_not_a_number(tmp_path: Path) -> None:
 
 def test_how_a_run_is_cut_into_shards_changes_no_number(tmp_path: Path) -> None:
     house = full(tmp_path)
-    one = tables(tmp_path / "one")
-    for record in (Image, Regions, Reply, Score):
-        rows = [row for shard in house.shards(record) for row in house.read(record, shard)]
-        put(one, "00000", rows)
-    expected, found = measure(STAGES, house), measure(STAGES, one)
-    assert found.places == expected.places
-    assert found.teacher == expected.teacher
-    assert found.scores.bins == expected.scores.bins
+    whole, turned = tables(tmp_path / "whole"), tables(tmp_path / "turned")
+    records = (Image, Regions, Reply, Triple, Score, Example)
+    for record, stage in (*((one, None) for one in records), *((Reject, one) for one in STAGES)):
+        parts = [house.read(record, shard, stage) for shard in house.shards(record, stage)]
+        put(whole, "00000", itertools.chain(*parts), stage)
+        for number, rows in enumerate(reversed(parts)):
+            put(turned, f"{number:05}", rows, stage)
+    expected = measure(STAGES, house)
+    assert measure(STAGES, whole) == expected
+    assert measure(STAGES, turned) == expected
 
 
 ACROSS, DOWN = st.integers(5, 315), st.integers(5, 235)

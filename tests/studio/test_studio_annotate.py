@@ -20,11 +20,11 @@ from lskd import table
 from lskd.critique import judgments
 from lskd.errors import UserError
 from lskd.human.store import Store
-from lskd.human.work import Rating
+from lskd.human.work import Annotator, Flag, Rating, Remark
 from lskd.studio import campaigns
 from lskd.studio.campaigns import Gold
 from lskd.studio.desk import Desk, lay
-from lskd.studio.oversight import agreement
+from lskd.studio.oversight import Live, agreement
 from lskd.studio.safety import Safety
 from lskd.studio.terms import Consent, read_consent
 from lskd.types import Judgment, Sample, Triple
@@ -59,6 +59,14 @@ def work(client: httpx.Client, count: int, name: str) -> list[str]:
         assert answer.status_code == 200, answer.text
         done.append(items[0]["id"])
     return done
+
+
+def say(store: Store, who: Annotator, remark: Remark) -> bool:
+    """Record what a person says of the item at hand, without a browser; False if there is none."""
+    item = store.next("judge", who)
+    if item is not None:
+        store.record("judge", who, item.id, str(uuid4()), remark, 1.5)
+    return item is not None
 
 
 def test_the_sample_of_a_run_is_what_people_judge(tmp_path: Path) -> None:
@@ -290,9 +298,27 @@ def test_agreement_is_that_of_all_ratings_of_an_item() -> None:
     assert (rationale.value, rationale.units) == (None, 1)
 
 
-def test_exports_are_what_people_said(desk: Desk, address: str) -> None:
-    with person(desk, address, "anna") as anna, visitor(address) as owner:
-        work(anna, 5, "anna")
+def test_agreement_and_flags_are_worked_out_anew_when_old_and_no_sooner(desk: Desk) -> None:
+    store = desk.store
+    anew = Live(store, every=0, share=0)
+    kept = Live(store, every=1e9, share=0), Live(store, every=0, share=1e9)
+    before, first = anew.of("judge"), [live.of("judge") for live in kept]
+    assert (before.qa.units, before.flags) == (0, ())
+    for name, remark in (("anna", Rating(3, 2)), ("bert", Rating(3, 2)), ("anna", Flag("dark"))):
+        assert say(store, store.enrol(name), remark)
+    after = anew.of("judge")
+    assert (after.qa.units, [flag.reason for flag in after.flags]) == (1, ["dark"])
+    assert all(live.of("judge") is one for live, one in zip(kept, first, strict=True))
+
+
+def test_exports_are_what_people_said_and_what_has_no_known_answer(tmp_path: Path) -> None:
+    run = run_of(tmp_path, gold=2)
+    gold = Gold({name: Rating(3, 3) for name in _beside(run)}, ())
+    desk = desk_of(tmp_path, run, gold)
+    anna = desk.store.enrol("anna")
+    while say(desk.store, anna, Rating(3, 2)):
+        pass
+    with served(desk) as address, visitor(address) as owner:
         files = {}
         for form in (
             *("judgments.parquet", "judgments.csv", "entries.jsonl"),
@@ -308,9 +334,12 @@ def test_exports_are_what_people_said(desk: Desk, address: str) -> None:
         (home / form).write_bytes(files[form])
         read = judgments.read(home / form)
         assert (list(read.judgments), read.rejects) == (kept, ())
-    assert len(files["entries.jsonl"].splitlines()) == 5
+    assert {one.triple_id for one in kept} == campaigns.sampled(run)
+    assert len(files["entries.jsonl"].splitlines()) == 16
     assert len(list(csv.DictReader(io.StringIO(files["items.csv"].decode())))) == 14
     assert len(json.loads(files["tasks.json"])) == 14
+    for form in ("items.csv", "tasks.json"):
+        assert not any(name.encode() in files[form] for name in gold.ratings)
     assert files["config.xml"].startswith(b"<View>")
 
 

@@ -19,6 +19,7 @@ from lskd.studio.desk import Desk, lay
 from lskd.studio.safety import Safety
 from lskd.studio.terms import Consent, Prolific, Terms
 from lskd.types import Judgment, Triple
+from ports import free_port
 
 TOKEN = "a token that is long enough"
 
@@ -158,12 +159,12 @@ def test_labels_made_while_the_server_is_away_are_kept_once_it_is_back(
 ) -> None:
     run = run_of(tmp_path, count=14)
     desk = desk_of(tmp_path, run)
-    with served(desk) as address:
+    port = free_port()  # to come back to
+    with served(desk, port) as address:
         page = opened(context, desk, address)
         with page.expect_response(lambda answer: answer.url.endswith("/queue")):
             judge(page, "33")
         expect_done(page, 1)  # and the item after the one in view is at hand
-    port = int(address.rpartition(":")[2])
     judge(page, "1")  # the one in view
     page.keyboard.press("2")
     page.keyboard.press("2")  # and the one at hand
@@ -184,7 +185,8 @@ def test_answers_on_their_way_wait_until_a_changed_consent_text_is_agreed_to(
 ) -> None:
     run = run_of(tmp_path, count=14)
     desk = desk_of(tmp_path, run)
-    with served(desk) as address:
+    port = free_port()  # to come back to
+    with served(desk, port) as address:
         page = opened(context, desk, address)
         with page.expect_response(lambda answer: answer.url.endswith("/queue")):
             judge(page, "33")
@@ -199,7 +201,7 @@ def test_answers_on_their_way_wait_until_a_changed_consent_text_is_agreed_to(
         refused.extend([answer.status] if answer.url.endswith("/labels") else [])
         return len(refused) == 2
 
-    with served(again, int(address.rpartition(":")[2])):
+    with served(again, port):
         with page.expect_response(twice, timeout=30_000):
             pass
         assert refused == [403, 403]

@@ -16,6 +16,7 @@ from lskd import cli, table
 from lskd.human.store import Store
 from lskd.runfile import RUN_FILE
 from lskd.types import Sample, Triple
+from ports import free_port
 
 HERE = Path(__file__).parents[1]
 
@@ -35,12 +36,6 @@ def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def studio(folder: Path, *options: str) -> AbstractContextManager[Started]:
     return at_work("studio", folder, *options, folder=HERE)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def answered(address: str) -> httpx.Response:

@@ -3,7 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from lskd.checkpoints.checkpoint import digest
 from lskd.errors import UserError
 from lskd.picture import Picture
 from lskd.protocols import Tagger
-from lskd.verbalize.dual_encoder import DualEncoder
-from lskd.verbalize.labels import builtin
+from lskd.types import Concept
+from lskd.verbalize.dual_encoder import TEXTS, DualEncoder
+from lskd.verbalize.labels import Kind, builtin
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "clip": checkpoints.write_clip,
@@ -56,8 +57,8 @@ def loaded(checkpoint: Path) -> tuple[Any, Any]:
     return library.AutoModel.from_pretrained(checkpoint).eval(), processor
 
 
-def reference(checkpoint: Path, pixels: PIL.Image.Image, prompts: list[str]) -> torch.Tensor:
-    """Return the probabilities (labels,) that a plain forward pass of the model gives."""
+def reference(checkpoint: Path, pixels: list[PIL.Image.Image], prompts: list[str]) -> torch.Tensor:
+    """Return the probabilities (images, labels) that a plain forward pass of the model gives."""
     model, processor = loaded(checkpoint)
     kind = model.config.model_type
     full = kind != "clip"
@@ -71,7 +72,7 @@ def reference(checkpoint: Path, pixels: PIL.Image.Image, prompts: list[str]) -> 
         return_tensors="pt",
     )
     with torch.inference_mode():
-        logits = model(**inputs).logits_per_image[0]
+        logits = model(**inputs).logits_per_image
     probabilities: torch.Tensor = logits.sigmoid() if full else logits.softmax(dim=-1)
     return probabilities
 
@@ -79,17 +80,56 @@ def reference(checkpoint: Path, pixels: PIL.Image.Image, prompts: list[str]) -> 
 def test_scores_are_those_of_a_plain_forward_pass(
     checkpoint: Path, pictures: list[Picture], tmp_path: Path
 ) -> None:
-    everything = DualEncoder(str(checkpoint), top_places=10_000, cache=str(tmp_path))
+    everything = DualEncoder(
+        str(checkpoint),
+        top_places=10_000,
+        top_objects=10_000,
+        top_concepts=10_000,
+        cache=str(tmp_path),
+    )
     assert isinstance(everything, Tagger)
-    texts = [label.text for label in builtin("places")]
-    for picture, tagged in zip(pictures, everything.tag(pictures), strict=True):
-        prompts = [f"a photo of {text}" for text in texts]
-        expected = reference(checkpoint, picture.pixels, prompts)
-        found = {concept.label: concept.score for concept in tagged.places}
-        assert tagged.image_id == picture.image.id
-        assert [concept.score for concept in tagged.places] == sorted(found.values(), reverse=True)
+    tagged = everything.tag(pictures)
+    assert [one.image_id for one in tagged] == [picture.image.id for picture in pictures]
+    kinds: tuple[Kind, ...] = ("places", "objects", "concepts")
+    for kind in kinds:
+        texts = [label.text for label in builtin(kind)]
+        named = [getattr(one, kind) for one in tagged]
+        agrees_with_a_plain_pass(checkpoint, pictures, texts, named)
+
+
+def test_a_list_longer_than_what_is_embedded_at_once_is_scored_whole(
+    clip: Path, pictures: list[Picture], tmp_path: Path
+) -> None:
+    texts = [f"thing {number}" for number in range(TEXTS + 1)]
+    file = tmp_path / "long.txt"
+    file.write_text("\n".join(texts))
+    everything = DualEncoder(
+        str(clip),
+        places=str(file),  # the same list is embedded once
+        objects=str(file),
+        concepts=str(file),
+        top_objects=10_000,
+        cache=str(tmp_path / "kept"),
+    )
+    named = [one.objects for one in everything.tag(pictures[:2])]
+    agrees_with_a_plain_pass(clip, pictures[:2], texts, named)
+
+
+def agrees_with_a_plain_pass(
+    checkpoint: Path,
+    pictures: list[Picture],
+    texts: list[str],
+    named: Sequence[Sequence[Concept]],
+) -> None:
+    """Check that each picture has every label, most likely first, with the model's own score."""
+    pixels = [picture.pixels for picture in pictures]
+    expected = reference(checkpoint, pixels, [f"a photo of {text}" for text in texts])
+    for concepts, scores in zip(named, expected, strict=True):
+        found = {concept.label: concept.score for concept in concepts}
+        assert [concept.score for concept in concepts] == sorted(found.values(), reverse=True)
+        assert found.keys() == set(texts)
         torch.testing.assert_close(
-            torch.tensor([found[text] for text in texts]), expected, atol=1e-5, rtol=0
+            torch.tensor([found[text] for text in texts]), scores, atol=1e-5, rtol=0
         )
 
 

@@ -203,6 +203,17 @@ def test_replies_are_bought_once_and_the_budget_holds(
     assert server.tally().calls == 3
 
 
+def test_a_picture_counts_as_so_many_tokens_as_are_given(
+    vision: Ask, server: Server, tmp_path: Path
+) -> None:
+    one = picture(tmp_path)
+    with pytest.raises(BudgetReached):
+        vision(max_tokens=2400, picture_tokens=2000).answer([one], ["Who?"])
+    assert server.tally().calls == 0
+    vision(max_tokens=2400, picture_tokens=1000).answer([one], ["Who?"])
+    assert server.tally().calls == 1
+
+
 def test_pictures_that_take_more_tokens_than_thought_teach_the_budget(
     vision: Ask, server: Server, tmp_path: Path
 ) -> None:

@@ -151,6 +151,25 @@ def test_self_cider_and_self_bleu_tell_one_text_from_many() -> None:
     assert math.isnan(diversity.self_cider(["a cup"], rare))
 
 
+def test_self_cider_of_two_texts_is_that_of_its_definition_by_hand() -> None:
+    # Of four places two say "cup": it weighs log 2, and a word that none says twice as much.
+    rare = diversity.rarity([["cup"], ["cup"], ["on"], ["it"]])
+    # Words are alike by 1 / (1 + 2 * 2), pairs of words by 0: by a tenth in all.
+    alike = diversity.likeness(["red cup", "big cup"], rare)
+    np.testing.assert_allclose(alike, [[1, 0.1], [0.1, 1]])
+    # The eigenvalues are 1.1 and 0.9, and the singular values their roots.
+    share = math.sqrt(1.1) / (math.sqrt(1.1) + math.sqrt(0.9))
+    found = diversity.self_cider(["red cup", "big cup"], rare)
+    assert found == pytest.approx(-math.log2(share))
+
+
+def test_self_bleu_counts_the_longest_n_grams_that_a_text_has() -> None:
+    # All words agree and nothing longer does, which smoothing counts as a tenth of one.
+    assert diversity.self_bleu(["red cup", "cup red"]) == pytest.approx((1 * 0.1) ** (1 / 2))
+    five = diversity.self_bleu(["two big cups on it", "it on cups big two"])
+    assert five == pytest.approx((1 * 0.1 / 4 * 0.1 / 3 * 0.1 / 2) ** (1 / 4))
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkpoints.write_clip(tmp_path_factory.mktemp("clip"))

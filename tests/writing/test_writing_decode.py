@@ -220,3 +220,12 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     drawing.told(drawn)
     assert drawing.means([1] * 1000)[0] == pytest.approx(math.log(shares[drawn[0]]), abs=1e-5)
     assert math.isnan(drawing.means([0] * 1000)[0])
+
+
+def test_tokens_outside_the_nucleus_are_never_drawn_and_the_rest_as_often_as_before() -> None:
+    shares = torch.tensor([0.5, 0.3, 0.2])
+    drawing = Drawing(Decoding(temperature=1.0, top_p=0.7), range(1000))
+    drawn = drawing(torch.zeros(1000, 0), shares.log().expand(1000, 3)).argmax(dim=1)
+    often = Counter(drawn.tolist())
+    assert set(often) == {0, 1}
+    assert often[0] / 1000 == pytest.approx(5 / 8, abs=4 * math.sqrt(0.25 / 1000))

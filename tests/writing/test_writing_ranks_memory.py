@@ -211,6 +211,16 @@ def test_shares_of_several_processes_are_smaller_and_the_eyes_are_whole_on_each(
     assert four.loading == one.loading == sum(part.bytes for part in four.weights)
 
 
+def test_the_two_largest_layers_are_whole_at_once_and_what_is_trained_besides_with_its_gradient(
+    folder: Path,
+) -> None:
+    keys = {"checkpoint": str(folder)}
+    outline = outlined(USE, keys)
+    layers = sorted(size([*layer.parameters()]) for layer in outline.layers)
+    trained = size([one for one in outline.module.parameters() if one.requires_grad])
+    assert needed(USE, keys, LOAD, ranks=4).gathered == layers[-1] + layers[-2] + 2 * trained
+
+
 def test_four_bits_shorten_the_language_model_alone(folder: Path) -> None:
     keys = {"checkpoint": str(folder), "dtype": "bfloat16"}
     plain, short = needed(USE, keys, LOAD), needed(USE, {**keys, "bits": 4}, LOAD)

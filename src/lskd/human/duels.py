@@ -1,8 +1,8 @@
 """The answers of two systems to the same questions become duels, to be put to judges (section 3.4).
 
 What makes no duel is a Reject with its reasons: a question that only one of the two answers, one
-that they were asked in other words, about another image or about other regions, or one whose id,
-which judges' browsers get, names a system.
+that they were asked in other words, about another image, one of another size or other regions, or
+one whose id, which judges' browsers get, names a system.
 """
 
 import re
@@ -129,6 +129,8 @@ def _apart(one: Answer, other: Answer, find: Find) -> list[str]:
             {r.id: r.box for r in one.regions} == {r.id: r.box for r in other.regions},
         ),
         ("another image", one.image == other.image or find(one.image) == find(other.image)),
+        # The same pixels are another place there.
+        ("another size of the image", (one.width, one.height) == (other.width, other.height)),
     )
     return [
         f"{other.system!r} was asked with {what} ({other.source})"

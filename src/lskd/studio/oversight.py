@@ -112,8 +112,10 @@ class Known:
 class Live:
     """Keeps what was last worked out of each campaign, and works it out anew when that is old."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, every: float = EVERY, share: float = SHARE) -> None:
         self.store = store
+        self.every = every
+        self.share = share
         self.known: dict[str, Known] = {}
         self.lock = threading.Lock()
 
@@ -122,7 +124,7 @@ class Live:
         with self.lock:
             found = self.known.get(campaign)
             now = time.monotonic()
-            if found is None or now - found.at > max(EVERY, SHARE * found.took):
+            if found is None or now - found.at > max(self.every, self.share * found.took):
                 found = self.known[campaign] = worked_out(self.store, campaign)
             return found
 
