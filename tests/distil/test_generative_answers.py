@@ -237,7 +237,8 @@ def test_a_run_trains_a_student_and_has_it_answer(
     monkeypatch.chdir(tmp_path)
     generative_students.write_base(tmp_path / "base")
     table.write(Example, tmp_path / "corpus/corpus/example/00000.parquet", examples)
-    (tmp_path / "run.toml").write_text(RUN)
+    said = '[substituted]\nteacher = "a small one stands in for a large one"\n'
+    (tmp_path / "run.toml").write_text(f"{RUN}\n{said}")
     command = CliRunner()
     assert command.invoke(app, ["answers", "run.toml"]).exit_code == 2
     made = command.invoke(app, ["run", "run.toml", "--log", "plain"])
@@ -248,5 +249,6 @@ def test_a_run_trains_a_student_and_has_it_answer(
     files = ["teacher.jsonl", "run.jsonl", "panel.html"]
     assert result.stdout.splitlines() == [str(folder / name) for name in files]
     assert "the run's own student was trained on these" in result.stderr
+    assert "a small one stands in for a large one" in (folder / "panel.html").read_text("utf-8")
     rows = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
     assert {row["system"] for row in rows} == {"run"} and len(rows) == 3

@@ -13,6 +13,7 @@ from checkpoints import write_stage1
 from lskd import table
 from lskd.distil import note
 from lskd.types import Box, Example, Outcome, Region, Student
+from typed import lskd
 
 RUN = """
 examples = "out/mine"
@@ -103,3 +104,10 @@ def test_a_card_that_is_laid_beside_a_student_asks_nothing_again(home: Path) -> 
     house.run(Path("run.toml"))
     assert (first.own / "evaluate/inputs.json").exists()  # so it was evaluated anew
     assert house.files(first.own / "evaluate/predictions") == kept
+
+
+def test_a_student_of_given_examples_has_a_card_with_its_figures(home: Path) -> None:
+    assert lskd("run", "run.toml", folder=home).returncode == 0
+    card = (home / "out/run/distil/student/README.md").read_text(encoding="utf-8")
+    assert "| Examples that could be used | 3 |" in card and "test (3)" in card
+    assert "| aokvqa (val) |" in card and "| Teacher | unknown |" in card

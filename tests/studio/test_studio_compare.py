@@ -23,6 +23,7 @@ from lskd import table
 from lskd.human.teacher import TEACHER
 from lskd.human.work import Claim, Duel, Posed, Rating, Said, left
 from lskd.picture import image_id
+from lskd.studio import results
 from lskd.studio.compare import CONSENT, turned
 from lskd.studio.desk import Desk
 from lskd.studio.duels import taught
@@ -404,6 +405,14 @@ def test_figure_3_counts_the_judgments_of_the_page_annotate(house: House) -> Non
     assert "2 judgments" in house.owner.get("/api/compare/judge/figure.md").text
     assert house.owner.get("/api/compare/comparison/figure").status_code == 404
     assert house.owner.get("/api/compare/judge/table").status_code == 404
+
+
+def test_a_table_that_is_saved_says_what_stands_in_for_what(house: House) -> None:
+    assert house.desk.run is not None
+    run = replace(house.desk.run, substituted={"teacher": "a small one <b>"})
+    told = results.noticed("# Table\n", run)
+    assert told.endswith("\n> substituted: teacher: a small one &lt;b>\n")
+    assert results.noticed("# Table\n", None) == "# Table\n"
 
 
 def triple(name: str, image: str) -> Triple:

@@ -247,7 +247,8 @@ def answers(
             _told("the run's own student was trained on these: better take a run of other pictures")
         manner = Manner(beams, temperature, top_p, tokens, seed)
         folder = to or run.own / "answers"
-        made = answering.write(pupils, asked, manner, folder, _told, panel)
+        notices = run.facts().notices
+        made = answering.write(pupils, asked, manner, folder, _told, panel, notices)
         for path in made:
             sys.stdout.write(f"{path}\n")
 

@@ -4,7 +4,7 @@ from pydantic import NonNegativeInt
 
 from lskd.report.gallery import Size
 from lskd.report.page import render
-from lskd.report.student_card import cards
+from lskd.report.student_card import write_cards
 from lskd.stage import Context, Parts, Section, Stage
 from lskd.table import Tables, draft
 from lskd.types import (
@@ -43,9 +43,7 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     text = render(context.facts(), tables, size)
     with draft(context.folder / PAGE) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    for card in cards(context.facts(), tables, context.folder.parent):
-        with draft(card.file) as unfinished:
-            unfinished.write_text(card.text, encoding="utf-8")
+    write_cards(context.facts(), tables, context.folder.parent)
     yield from ()
 
 

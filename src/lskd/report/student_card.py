@@ -1,8 +1,9 @@
 """A student that a run trained gets its model card: README.md in its folder.
 
 In: what a run says of itself, and its tables. Out: the texts of the cards. The card is written with
-the run's report, so that it has the figures of the run's evaluation; a figure, a licence or a
-source that the run does not have is said to be unknown.
+the run's report, so that it has the figures of the run's evaluation, or at the end of a run on
+given examples, which has no report; a figure, a licence or a source that the run does not have is
+said to be unknown.
 """
 
 import re
@@ -18,7 +19,7 @@ import tomli_w
 from lskd.facts import RunFacts
 from lskd.report.markdown import rendered
 from lskd.report.provenance import provenance
-from lskd.table import Tables
+from lskd.table import Tables, draft
 from lskd.types import Example, GenerativeStudent, Outcome, Student
 
 TEMPLATE = "student_card.md.txt"
@@ -80,6 +81,13 @@ class Card:
 
     file: Path
     text: str
+
+
+def write_cards(run: RunFacts, tables: Tables, folder: Path) -> None:
+    """Write the card of each student that lies in the run's folder; raises UserError as `cards`."""
+    for card in cards(run, tables, folder):
+        with draft(card.file) as unfinished:
+            unfinished.write_text(card.text, encoding="utf-8")
 
 
 def cards(run: RunFacts, tables: Tables, folder: Path) -> Iterator[Card]:

@@ -17,6 +17,8 @@ from lskd.human.agreement import USUAL
 from lskd.human.likert import Likert
 from lskd.human.preference import Preferences, Rule
 from lskd.human.work import Campaign, CampaignKind
+from lskd.report.markdown import cell
+from lskd.run import Run
 from lskd.studio.desk import Desk
 from lskd.studio.oversight import Figure, Name, figure
 from lskd.studio.pages import saved
@@ -113,7 +115,7 @@ def router(desk: Desk) -> APIRouter:
     @api.get("/{campaign}/table.md", response_class=Response)
     def table5_file(campaign: Name, rule: Annotated[Rule, Query()] = "leave out") -> Response:
         """Return Table 5 as Markdown."""
-        text = preference.markdown(found(campaign, rule, USUAL))
+        text = noticed(preference.markdown(found(campaign, rule, USUAL)), desk.run)
         return Response(text, media_type=MARKDOWN, headers=saved("table5.md"))
 
     @api.get("/{campaign}/figure")
@@ -129,10 +131,16 @@ def router(desk: Desk) -> APIRouter:
     @api.get("/{campaign}/figure.md", response_class=Response)
     def figure3_table(campaign: Name) -> Response:
         """Return Figure 3 as a table in Markdown."""
-        text = likert.markdown(rated(campaign, USUAL))
+        text = noticed(likert.markdown(rated(campaign, USUAL)), desk.run)
         return Response(text, media_type=MARKDOWN, headers=saved("figure3.md"))
 
     return api
+
+
+def noticed(text: str, run: Run | None) -> str:
+    """Return a table in Markdown with what no reader of its run may miss, a quoted line each."""
+    told = () if run is None else run.facts().notices
+    return "".join([text, *(f"\n> {cell(notice)}\n" for notice in told)])
 
 
 def of_kind(desk: Desk, name: str, kind: CampaignKind) -> Campaign:

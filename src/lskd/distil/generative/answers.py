@@ -126,12 +126,13 @@ def write(
     folder: Path,
     say: Say,
     shown: int = 12,
+    notices: Sequence[str] = (),
 ) -> list[Path]:
     """Have students answer, write the files and the page, and return their paths.
 
-    The page shows `shown` questions. What cannot be asked, and empty answers, are told and left
-    out. Raises UserError for a student that cannot be loaded, two systems of one name and files
-    that cannot be written.
+    The page shows `shown` questions, and `notices` that none of its readers may miss. What cannot
+    be asked, and empty answers, are told and left out. Raises UserError for a student that cannot
+    be loaded, two systems of one name and files that cannot be written.
     """
     systems: dict[str, list[Answer]] = {}
     for posed in asked:
@@ -155,7 +156,7 @@ def write(
     if shown:
         made.append(folder / PAGE)
         page = panel.render(
-            [one.image for one in asked[:shown]], _side_by_side(systems, asked[:shown])
+            [one.image for one in asked[:shown]], _side_by_side(systems, asked[:shown]), notices
         )
         with table.draft(made[-1]) as unfinished:
             unfinished.write_text(page, encoding="utf-8")

@@ -47,15 +47,20 @@ class Exhibit:
     columns: tuple[Column, ...]
 
 
-def render(images: Sequence[Image], answers: Sequence[Sequence[Answer]]) -> str:
-    """Return the page of some questions, `answers[n]` being those to one about `images[n]`."""
+def render(
+    images: Sequence[Image], answers: Sequence[Sequence[Answer]], notices: Sequence[str] = ()
+) -> str:
+    """Return the page of some questions, `answers[n]` being those to one about `images[n]`.
+
+    `notices` are what no reader of the page may miss.
+    """
     both = zip(images, answers, strict=True)
     exhibits = [exhibit(image, rows) for image, rows in both if rows]
     systems = dict.fromkeys(row.system for rows in answers for row in rows)
     return (
         environment(HERE)
         .get_template("panel.html")
-        .render(exhibits=exhibits, systems=list(systems))
+        .render(exhibits=exhibits, systems=list(systems), notices=notices)
     )
 
 
