@@ -42,7 +42,8 @@ from lskd.lab.wire import Agreed, Cards, Label, Link, Name
 from lskd.picture import image_id
 from lskd.run import load
 from lskd.types import Box, Image, Region, Regions, Sample, Triple
-from postgres import cluster, free_port
+from ports import free_port
+from postgres import cluster
 
 RUN = Path(__file__).parents[1] / "runs" / "lab.toml"
 JUDGING = Campaign("judge", "judge")

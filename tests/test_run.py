@@ -1,6 +1,7 @@
 """The whole house on six pictures: resume, ablations, fingerprints, mistakes."""
 
 import ast
+import re
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import tomli_w
 import house
 from lskd.errors import UserError
 from lskd.execute import Selection, execute
-from lskd.fingerprint import file_digests
+from lskd.fingerprint import WEIGHTS, effective, file_digests, same_rows
 from lskd.hold import locked
 from lskd.plan import plan
 from lskd.progress import LineBar, Lines
@@ -195,6 +196,41 @@ def test_a_setting_that_changes_no_row_may_change(home: Path) -> None:
         'models.eyes={use="models:Eyes",boxes=2,patience=9}',
     )
     assert len(house.rows(run, Example)) == 18
+
+
+EYES = [
+    '"eyes"',
+    '{ use = "models:Eyes", boxes = 2, patience = 9 }',
+    '{ use = "models:Eyes", boxes = 3 }',
+    '{ use = "models:Eyes" }',
+    '{ use = "models:Judge", boxes = 2 }',
+    '{ use = "models:Eyes", boxes = { use = "models:Eyes" } }',
+    '{ use = "models:Eyes", boxes = { use = "models:Eyes", patience = 9 } }',
+    '{ use = "models:Eyes", boxes = { use = "models:Eyes", boxes = 9 } }',
+    '{ use = "models:NoSuch", patience = 1 }',
+    '{ use = "models:NoSuch", patience = 9 }',
+    '{ use = "lskd.verbalize.remote:RemoteVision", model = "a", base_url = "http://x" }',
+    '{ use = "lskd.verbalize.remote:RemoteVision", model = "a", base_url = "http://y" }',
+    '{ use = "lskd.verbalize.remote:RemoteVision", model = "b", base_url = "http://y" }',
+]
+
+
+def test_a_stage_is_that_of_the_parent_where_what_is_effective_is_equal(home: Path) -> None:
+    found = [load(SMALL, [f"narratives.narrator={eyes}"]).settings["narratives"] for eyes in EYES]
+    found.append(load(SMALL, ["narratives.samples=9"]).settings["narratives"])
+    found.append(load(SMALL, ["narratives.resources={workers=9}"]).settings["narratives"])
+    equal = [[same_rows(one, other) for other in found] for one in found]
+    assert equal == [[effective(one) == effective(other) for other in found] for one in found]
+    assert equal[0][1] and not equal[0][2] and equal[5][6] and not equal[5][7]
+
+
+def test_which_weights_a_class_of_ours_loads_is_never_without_effect() -> None:
+    told = re.compile(r"^ *without_effect.* = [^)}]*|^WITHOUT_EFFECT: Final = (.+\n)+", re.M)
+    sources = {file: told.finditer(file.read_text()) for file in SOURCE.rglob("*.py")}
+    names = {file: "".join(one[0] for one in found) for file, found in sources.items()}
+    assert sum("batch" in text for text in names.values()) > 5
+    for file, text in names.items():
+        assert not any(f'"{key}"' in text for key in WEIGHTS), file
 
 
 def test_a_threshold_takes_the_place_of_an_inherited_share(home: Path) -> None:

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import importlib.metadata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lskd.stage import Model, Ordered, Section, WithoutEffect, models_of, named,
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
 CARD = "README.md"  # what a card tells of a folder of weights decides nothing
+WEIGHTS = frozenset({"checkpoint", "folder"})  # keys that say which; in classes of ours they decide
 
 
 def file_digest(file: Path) -> str:
@@ -28,40 +29,89 @@ def file_digest(file: Path) -> str:
 
 def effective(settings: BaseModel) -> dict[str, Any]:
     """Return settings as JSON, without those that change no row."""
+    return _told(settings, effective_model)
+
+
+def same_rows(ours: BaseModel, theirs: BaseModel) -> bool:
+    """Return whether what is `effective` of two sections is equal.
+
+    Only classes on whose keys that hangs are imported: seconds, where they hold weights.
+    """
+
+    def as_it_is(model: Model) -> Model:
+        return model
+
+    return _alike_value(_told(ours, as_it_is), _told(theirs, as_it_is))
+
+
+def _told(settings: BaseModel, told: Callable[[Model], object]) -> dict[str, Any]:
+    """Return settings as JSON, without those that change no row; models as `told` tells them."""
     found: dict[str, Any] = {}
     for name, field in type(settings).model_fields.items():
         if any(isinstance(mark, WithoutEffect) for mark in field.metadata):
             continue
         value = getattr(settings, name)
         plain = settings.model_dump(mode="json", include={name})[name]
-        found[name] = _effective_value(value, plain)
+        found[name] = _told_value(value, plain, told)
         # Only where it is not that of the names, so that what was made before this was told counts.
         if any(isinstance(mark, Ordered) for mark in field.metadata) and [*value] != sorted(value):
             found[f"order of {name}"] = [*value]
     return found
 
 
-def _effective_value(value: Any, plain: Any) -> Any:
+def _told_value(value: Any, plain: Any, told: Callable[[Model], object]) -> Any:
     """Return a setting as JSON; `plain` is how it would be written with all that it has."""
     if isinstance(value, Model):
-        return effective_model(value)
+        return told(value)
     if isinstance(value, Section):
-        return effective(value)
+        return _told(value, told)
     if isinstance(value, Mapping):
-        return {str(key): _effective_value(part, plain[key]) for key, part in value.items()}
+        return {str(key): _told_value(part, plain[key], told) for key, part in value.items()}
     return plain
+
+
+def _alike_value(ours: Any, theirs: Any) -> bool:
+    """Return whether two settings, whose models are as they are, say the same."""
+    if isinstance(ours, Model) and isinstance(theirs, Model):
+        return _alike_models(ours, theirs)
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        same = ours.keys() == theirs.keys()
+        return same and all(_alike_value(value, theirs[key]) for key, value in ours.items())
+    return bool(ours == theirs)
+
+
+def _alike_models(ours: Model, theirs: Model) -> bool:
+    """Return whether two models say the same."""
+    if ours.use != theirs.use:
+        return False
+    there, other = dict(parts_of(ours.keys)), dict(parts_of(theirs.keys))
+    apart = {
+        key
+        for key in {**ours.keys, **theirs.keys}
+        if (key in ours.keys, ours.keys.get(key)) != (key in theirs.keys, theirs.keys.get(key))
+        and not (key in there and key in other and _alike_models(there[key], other[key]))
+    }
+    if not apart or (ours.use.startswith("lskd.") and apart & WEIGHTS):
+        return not apart
+    return apart <= idle(ours.use)
 
 
 def effective_model(model: Model) -> dict[str, Any]:
     """Return a model's keys without those that change nothing that it says."""
-    try:
-        idle: frozenset[str] = getattr(named(model.use), "without_effect", frozenset())
-    except UserError:
-        # A parent's model may need what is not installed here; then all of its keys count.
-        idle = frozenset()
-    keys = {key: value for key, value in model.keys.items() if key not in idle}
+    without = idle(model.use)
+    keys = {key: value for key, value in model.keys.items() if key not in without}
     keys |= {key: effective_model(part) for key, part in parts_of(keys)}
     return {"use": model.use, **keys}
+
+
+def idle(use: str) -> frozenset[str]:
+    """Return the keys that change nothing that a model of this class says."""
+    try:
+        found: frozenset[str] = getattr(named(use), "without_effect", frozenset())
+    except UserError:
+        # A parent's model may need what is not installed here; then all of its keys count.
+        found = frozenset()
+    return found
 
 
 def all_models(settings: BaseModel) -> list[Model]:

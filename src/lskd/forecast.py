@@ -6,15 +6,16 @@ the package (`rates.toml`), else not known. Nothing is made, no server is asked.
 
 Time grows with the images. The part of a shard's time that waits for a server is not divided by
 workers, since all of them ask the same one. A stage on whole tables is made by one process.
+Workers are those of `lskd run --executor ray`: what one takes, its section says (`lskd.resources`).
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lskd import events, plan
 from lskd.cluster import Cluster
+from lskd.crew import Crew, alone, crew
 from lskd.errors import UserError
 from lskd.events import TRACE
 from lskd.fingerprint import all_models
@@ -22,10 +23,10 @@ from lskd.pace import Pace, pace
 from lskd.rates import Rate, rates
 from lskd.run import Run
 from lskd.stage import Stage
+from lskd.storage.address import shown
 from lskd.types import Image, Reply
 
 UNKNOWN = "nothing measured, no figure is shipped: run some images through it first"
-NO_GPU = "it needs a GPU and the cluster has none: give gpus="
 SAMPLE_SHARDS = 2  # whose replies are read for their price
 # Their work follows the judgments, or the benchmark, and not the number of images; a training's
 # follows its steps.
@@ -49,7 +50,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One stage: seconds with `workers` at once, bytes of memory of one, bytes on disk, price."""
+    """One stage: seconds with `workers` at once, bytes of memory of one, bytes on disk, price.
+
+    `parent` is the folder of the run that it is taken over from, "" for a stage of the run itself.
+    """
 
     stage: str
     workers: int
@@ -57,6 +61,7 @@ class Line:
     memory: Figure
     storage: Figure
     price: Figure
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,72 +136,33 @@ def line(run: Run, stage: Stage[Any], images: int, cluster: Cluster | None) -> L
     told = pace(events.read(run.folders[stage.name] / TRACE))
     measured = told if told is not None and told.images else None
     used = [model.use for model in all_models(run.settings[stage.name])]
-    shipped = next((r for r in rates() if r.stage == stage.name and r.use in ("", *used)), None)
-    at_once = workers(run, stage, images, cluster, measured, shipped)
+    shipped = next((r for r in rates() if r.fits(stage.name, used, run.settings[stage.name])), None)
+    at_work = crew(run, stage, images, cluster, measured, shipped)
     return Line(
         stage=stage.name,
-        workers=max(1, at_once),
-        time=shipped_time(run, stage, images, at_once, shipped)
+        workers=max(1, at_work.workers),
+        time=shipped_time(run, stage, images, at_work, shipped)
         if measured is None
-        else measured_time(stage, images, at_once, measured),
+        else measured_time(run, stage, images, at_work, measured),
         memory=memory_of(measured, shipped),
         storage=storage_of(run, stage, images, measured, shipped),
         price=price_of(run, stage, images, measured),
+        parent=shown(run.folders[stage.name].parent) if run.inherits(stage.name) else "",
     )
-
-
-def workers(
-    run: Run,
-    stage: Stage[Any],
-    images: int,
-    cluster: Cluster | None,
-    measured: Pace | None,
-    shipped: Rate | None,
-) -> int:
-    """Return how many processes work on a stage at once; 0 if the cluster has no place for one."""
-    gpu = (
-        measured.gpu and computes(run, stage) if measured else bool(shipped and shipped.on == "gpu")
-    )
-    if cluster is None:
-        return 1
-    if gpu and not cluster.gpus:
-        return 0
-    if stage.is_whole(run.settings[stage.name]) and not stage.together:
-        return 1
-    if gpu:
-        places = cluster.nodes * cluster.gpus
-    else:
-        places = cluster.nodes * max(1, cluster.cpus // cores(measured))
-    if stage.together:
-        return places if gpu else cluster.nodes
-    size = getattr(run.settings["images"], "shard_size", 1)
-    return max(1, min(places, math.ceil(images / size)))
-
-
-def computes(run: Run, stage: Stage[Any]) -> bool:
-    """Return whether a stage may use an accelerator: it trains, or names a model."""
-    return stage.together or bool(all_models(run.settings[stage.name]))
-
-
-def cores(measured: Pace | None) -> int:
-    """Return how many cores a worker keeps busy while it does not wait."""
-    if measured is None or not measured.seconds:
-        return 1
-    busy = measured.seconds * (1 - measured.share("waiting"))
-    return max(1, round(measured.cpu / busy)) if busy > 0 else 1
 
 
 def shipped_time(
-    run: Run, stage: Stage[Any], images: int, at_once: int, shipped: Rate | None
+    run: Run, stage: Stage[Any], images: int, by: Crew, shipped: Rate | None
 ) -> Figure:
-    """Return the seconds that a stage would take with so many workers, by a shipped rate."""
+    """Return the seconds that a stage would take with such workers, by a shipped rate."""
     if shipped is None:
         return Figure(None, UNKNOWN)
-    if not at_once:
-        return Figure(None, NO_GPU)
+    if not by.workers:
+        return Figure(None, by.why)
     count = samples(run, stage) if shipped.each == "sample" else images
     bound = ", a lower bound" if shipped.bound else ""
-    return Figure(count * shipped.seconds / at_once, f"shipped{bound}: {shipped.source}")
+    how = f"shipped{bound}: {shipped.source}{by.supposed}"
+    return Figure(count * shipped.seconds / by.workers, how)
 
 
 def samples(run: Run, stage: Stage[Any]) -> int:
@@ -208,19 +174,22 @@ def samples(run: Run, stage: Stage[Any]) -> int:
     return int(getattr(settings, "steps", 0) * getattr(settings, "batch", 0))
 
 
-def measured_time(stage: Stage[Any], images: int, at_once: int, measured: Pace) -> Figure:
-    """Return the seconds that a stage would take with so many workers, by its own trace."""
-    if not at_once:
-        return Figure(None, NO_GPU)
+def measured_time(run: Run, stage: Stage[Any], images: int, by: Crew, measured: Pace) -> Figure:
+    """Return the seconds that a stage would take with such workers, by its own trace."""
+    if not by.workers:
+        return Figure(None, by.why)
     how = f"measured on {measured.images:,} images of this run"
     waits = measured.share("waiting")
-    divided = waits + (1 - waits) / at_once
+    took = measured.seconds * waits + alone(run, stage, measured) * (1 - waits) / by.workers
     if stage.name in FIXED or stage.together:
-        total = measured.seconds * divided + measured.apart
-        return Figure(total, f"{how}; does not grow with images")
+        how += "; does not grow with images"
+        if by.workers > 1:
+            how += "; taken for the work of one process"
+        how += by.supposed
+        return Figure(took + measured.apart, how)
     if waits >= 0.005:
         how += f"; waits for a server {waits:.0%} of the time"
-    return Figure(measured.seconds / measured.images * images * divided + measured.apart, how)
+    return Figure(took / measured.images * images + measured.apart, f"{how}{by.supposed}")
 
 
 def memory_of(measured: Pace | None, shipped: Rate | None) -> Figure:
@@ -247,7 +216,8 @@ def storage_of(
             return Figure(there, f"{how}; does not grow with images")
         return Figure(there / measured.images * images, how)
     if shipped is not None and shipped.bytes is not None:
-        return Figure(shipped.bytes * images, f"shipped: {shipped.source}")
+        count = 1 if stage.name in SMALL else images
+        return Figure(shipped.bytes * count, f"shipped: {shipped.source}")
     return Figure(None, UNKNOWN)
 
 

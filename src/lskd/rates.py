@@ -3,7 +3,11 @@
 import functools
 import importlib.resources
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,19 @@ class Rate:
     bytes: float | None = None
     bound: bool = False
     each: str = "image"
+    where: Mapping[str, Collection[Any]] = field(default_factory=dict)
+
+    def fits(self, stage: str, used: Collection[str], settings: BaseModel) -> bool:
+        """Return whether this is the rate of a stage that has such settings and names such models.
+
+        A setting that is not set counts as "".
+        """
+        if self.stage != stage or (self.use and self.use not in used):
+            return False
+        given = {key: getattr(settings, key) for key in self.where}
+        return all(
+            ("" if given[key] is None else given[key]) in those for key, those in self.where.items()
+        )
 
 
 @functools.cache

@@ -28,6 +28,7 @@ from lskd.fingerprint import (
     difference,
     effective,
     file_digests,
+    same_rows,
     versions,
 )
 from lskd.imported import check_whole
@@ -399,9 +400,6 @@ def unchanged(
         ancestors = makers(stage) & (settings.keys() | theirs.keys())
         if not ancestors <= set(same):
             continue
-        # To tell what has no effect, the classes of models are imported: seconds, where they hold
-        # weights. As text, since the order of a table's keys can decide something too.
-        equal = ours.model_dump_json() == parents.model_dump_json()
-        if equal or effective(ours) == effective(parents):
+        if same_rows(ours, parents):
             same.append(stage.name)
     return same

@@ -2,13 +2,13 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from lskd.cli.options import console, money
-from lskd.forecast import Forecast
+from lskd.forecast import Forecast, summed
 from lskd.report.amounts import duration, shares
 from lskd.report.statistics import Rejected
 from lskd.status import StageStatus, Status
@@ -144,8 +144,22 @@ def print_forecast(found: Forecast) -> None:
         f"{size(found.bytes)} on disk, price {money(found.price)}; "
         f"{size(found.memory)} of memory in one process\n"
     )
+    for text in taken_over(found):
+        sys.stdout.write(f"{text}\n")
     for text in found.unknown:
         sys.stdout.write(f"{text}\n")
+
+
+def taken_over(found: Forecast) -> Iterator[str]:
+    """Yield, for each run that stages are taken over from, a line on what it has already paid."""
+    for parent in dict.fromkeys(one.parent for one in found.lines if one.parent):
+        own = [one for one in found.lines if one.parent == parent]
+        price = summed(one.price for one in own)
+        paid = f"{money(price)} of the price and " if price else ""
+        yield (
+            f"{own[0].stage} to {own[-1].stage} are those of {parent}: what is made there is taken "
+            f"over, {paid}{duration(summed(one.time for one in own))} of the time"
+        )
 
 
 def print_bars(found: Sequence["Bar"]) -> None:
