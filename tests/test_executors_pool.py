@@ -261,8 +261,9 @@ def test_workers_get_the_keys_that_their_models_name_and_no_other_secret(
     assert found.keys() <= os.environ.keys()
 
 
-def test_an_address_without_a_cluster_is_refused() -> None:
-    with pytest.raises(UserError, match="--executor ray"), chosen("local", "host:6379"):
+def test_an_address_without_a_cluster_is_refused(home: Path) -> None:
+    here = chosen("local", "host:6379", load(SMALL), ())
+    with pytest.raises(UserError, match="--executor ray"), here:
         pass
     with pytest.raises(UserError, match="on a node of the cluster"), ray.connected("ray://h:1"):
         pass
@@ -277,6 +278,20 @@ def test_where_no_cluster_answers_one_line_says_so(home: Path) -> None:
     wrong = lskd("run", "small.toml", "--executor", "dask", folder=home)
     assert wrong.returncode == 2 and "one of local, ray" in wrong.stderr
     assert not (home / "out").exists()
+
+
+def test_of_several_shards_in_flight_each_is_yielded_as_soon_as_it_is_there() -> None:
+    first_is_told = threading.Event()
+
+    def one(shard: str) -> Finished:
+        if shard == "0":
+            assert first_is_told.wait(30)
+        return Finished(shard, {}, 0.0, {})
+
+    made = each_of(one, ["0", "1"], 2)
+    assert next(made).shard == "1"
+    first_is_told.set()
+    assert [finished.shard for finished in made] == ["0"]
 
 
 def test_after_a_failure_no_further_shard_begins_and_those_in_flight_end() -> None:

@@ -15,18 +15,14 @@ from safetensors.torch import load_file
 
 import house
 import test_gen_gaps_run as school
+import typed
+from buckets import disk, machine
 from forked import TESTS, lskd
-from lskd.errors import UserError
 from lskd.events import TRACE, read
-from lskd.executors.job import Job
-from lskd.executors.trainer import Trainer
-from lskd.resources import Resources
 from lskd.run import load
-from lskd.stage import Context
-from lskd.stages import STAGES
-from lskd.storage.address import located
+from lskd.storage.address import on
 from lskd.types import Sample, Student
-from lskd.watch import watched
+from ports import free_port
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
 
 skip_without_ray()
@@ -109,13 +105,23 @@ def test_a_mistake_on_a_worker_is_told_in_one_line_and_not_tried_again(
     assert "Traceback" not in result.stderr
 
 
-def test_a_place_that_workers_do_not_share_is_refused(tmp_path: Path) -> None:
-    stage = next(stage for stage in STAGES if stage.name == "distil")
-    run = load(school.build(tmp_path), out=located("memory://somewhere"))
-    context: Context = run.context(stage)
-    job = Job(run, stage, (), context, watched(run, stage, context, ()))
-    with pytest.raises(UserError, match=r"\[distil\] resources: .* folder that all .* memory://"):
-        Trainer(None, job, Resources(workers=2), {}, None)
+def test_trainings_at_a_place_that_workers_do_not_share_are_refused_before_any_work(
+    tmp_path: Path,
+) -> None:
+    school.build(tmp_path)
+    sets = [f"{stage}.resources={{workers = 2}}" for stage in ("distil", "generative")]
+    words = [word for change in sets for word in ("--set", change)]
+    command = ("run", "small.toml", "--out", "memory://somewhere/run", *words)
+    cluster = ("--executor", "ray", "--address", f"127.0.0.1:{free_port()}")
+    with machine(disk(tmp_path)):
+        refused = typed.lskd(*command, *cluster, folder=tmp_path)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+        assert refused.stderr.startswith("error: [distil], [generative] resources: ")
+        assert "memory://somewhere/run: leave `resources` out" in refused.stderr
+        # What does not train is not refused: here it finds no cluster.
+        passed = typed.lskd(*command, *cluster, "--until", "corpus", folder=tmp_path)
+        assert "no cluster at 127.0.0.1" in passed.stderr
+        assert not on("memory://somewhere")[0].find("/somewhere")
 
 
 @pytest.mark.check

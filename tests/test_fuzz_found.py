@@ -88,7 +88,23 @@ def test_a_journal_that_was_not_closed_is_read_through_before_it_is_trusted(tmp_
             assert re.fullmatch(pattern(JOURNAL_BROKEN), str(error))
             assert error.exit_code == JOURNAL_BROKEN.exit_code
             broken += 1
+            file.rename(tmp_path / "moved")
+            Journal(file).close()
     assert broken > 2
+
+
+def test_a_journal_that_was_moved_away_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
+    file, log = tmp_path / "journal.sqlite", tmp_path / "journal.sqlite-wal"
+    with Journal(file) as journal:
+        call = journal.ask(b"k", Charge(9, 9, 0.1), lambda totals: True)
+        assert call is not None
+        journal.keep(call, b"k", Paid("{}", "x" * 300, "stop", 1, 1, 0.1, 0.5))
+        left = log.read_bytes()
+    file.unlink()
+    log.write_bytes(left)  # as after a kill
+    with Journal(file) as journal:
+        assert journal.spent().calls == 0 and journal.find(b"k") is None
+    assert (tmp_path / "journal.sqlite-wal.old").read_bytes() == left
 
 
 def test_a_journal_whose_schema_is_no_text_is_damaged(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 """How far a run has come, at work or dead: shards, rates, rejects, price so far, last errors.
 
-In: the names and footers of its tables, the trace beside each stage, its lock and its journal.
+In: the names and footers of its tables, the trace beside each stage, its lock and its journal, and
+what other machines have published of theirs.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from lskd import events
 from lskd.chat.paid import Spent, spent_so_far
 from lskd.events import TRACE, Event
 from lskd.holder import Holder, holder
+from lskd.journal.segments import spent_in
 from lskd.pace import Pace, pace
 from lskd.run import INPUTS, JOURNAL, Run
 from lskd.stage import Stage
@@ -96,8 +99,8 @@ class Status:
 
 def status(run: Run) -> Status:
     """Return the state of every stage, of the run's lock and of its journal."""
-    journal = run.own / JOURNAL
-    now, at_work = time.time(), holder(run.own) or lock.holder(run.own)
+    now, here = time.time(), holder(run.own)
+    at_work = here or lock.holder(run.own)
     stages, troubles = [], []
     for stage in run.stages():
         told = events.read(run.folders[stage.name] / TRACE)
@@ -113,9 +116,15 @@ def status(run: Run) -> Status:
         seconds_left=left,
         unknown=tuple(s.stage for s in stages if s.state != "done" and s.seconds_left is None),
         ends=now + left if at_work else None,
-        paid=spent_so_far(journal) if journal.exists() else None,
+        paid=paid(run.own / JOURNAL, here),
         errors=tuple(sorted(troubles, key=lambda trouble: -trouble.time)[:ERRORS]),
     )
+
+
+def paid(journal: Path, here: Holder | None) -> Spent | None:
+    """Return what a run has paid for, on whichever machine; no other works beside one `here`."""
+    elsewhere = None if here else spent_in(journal.with_name(lock.SEGMENTS), journal)
+    return elsewhere or (spent_so_far(journal) if journal.exists() else None)
 
 
 def of(

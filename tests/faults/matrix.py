@@ -319,9 +319,11 @@ FAULTS = (
 OPENING = """\
 # What can go wrong, and what happens then
 
-Each row is a test with a real process and a real file system; `python -m faults.matrix`, with
-`tests` in the path, writes this page from the rows that the tests check. After each of them the
-tables are those of a run that nothing disturbed. Exit codes are those of `lskd --help`.
+Each row is a test with real files, servers and signals; `python -m faults.matrix`, with `tests` in
+the path, writes this page from the rows that the tests check. Most compare the tables in the end
+with those of a run that nothing disturbed. Where a command is refused before it does anything, or a
+lock or the journal is tried by itself, they check what is said and what is kept. Exit codes are
+those of `lskd --help`.
 
 | what goes wrong | what is said | exit code | what is lost | how it goes on | test |
 |---|---|---|---|---|---|

@@ -277,6 +277,17 @@ def test_segments_hold_what_a_new_journal_needs_and_no_other_may_write_there(
     assert "\n" not in str(raised.value)
 
 
+def test_more_replies_than_a_segment_holds_are_published_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "storage"
+    with Journal(tmp_path / "a.sqlite") as journal:
+        for number in range(5):
+            journal.keep(ask(journal, b"%d" % number), b"%d" % number, PAID)
+        assert Segments(journal, folder, rows=2).publish() == 5
+    assert len(list(folder.glob("replies-*"))) == 3
+    with Journal(tmp_path / "b.sqlite") as journal:
+        assert Segments(journal, folder).restore() == 5
+
+
 def test_what_an_older_version_has_published_is_read_and_not_published_again(
     tmp_path: Path,
 ) -> None:

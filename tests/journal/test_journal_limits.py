@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lskd.chat.budget import Limits
 from lskd.chat.journal import Journal
-from lskd.chat.ledger import Leased, LocalLedger, Refused, Wait
+from lskd.chat.ledger import SETTLING_SECONDS, Leased, LocalLedger, Refused, Wait
 from lskd.chat.minutes import BURST, Minutes, Sent
 from lskd.chat.paid import Charge, Paid
 
@@ -116,10 +116,11 @@ EVENT = st.tuples(
 
 @given(LIMITS, LIMITS, st.lists(EVENT, max_size=60))
 @settings(max_examples=60)
-def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(  # noqa: C901 - a branch an event
+def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(
     tmp_path_factory: pytest.TempPathFactory, one: Limits, other: Limits, events: list[Event]
 ) -> None:
-    clock, sent, bought = Clock(), [], []
+    clock, bought = Clock(), []
+    sent: dict[int, tuple[float, Limits, int]] = {}
     open_calls: list[dict[int, tuple[bytes, Limits, Charge]]] = [{}, {}, {}]
     path: Path = tmp_path_factory.mktemp("ledger") / "j.sqlite"
     spent = 0
@@ -138,7 +139,7 @@ def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(  # no
                     alike = sum(held.endpoint == limits.endpoint for _, held, _ in busy)
                     assert alike < limits.concurrency  # type: ignore[operator]
                     mine[answer.call] = (key, limits, most)
-                    sent.append((clock.now, limits, 25))
+                    sent[answer.call] = (clock.now, limits, 25)
                 elif isinstance(answer, Paid):
                     assert key in bought
                 else:
@@ -155,8 +156,10 @@ def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(  # no
                     ledger.kept(call, key, paid, most)
                     bought.append(key)
                     spent += 2 * (tokens // 2)
+                    sent[call] = (*sent[call][:2], 2 * (tokens // 2))
                 elif what == "withdraw":
                     ledger.forget(call)
+                    sent[call] = (*sent[call][:2], 0)
                 else:
                     asyncio.run(ledger.lose(call, "no reply", ""))
                     spent += 25
@@ -165,30 +168,53 @@ def test_no_order_of_events_of_three_workers_passes_a_limit_or_buys_twice(  # no
             assert totals.input_tokens + totals.output_tokens == spent + 25 * in_flight <= 300
     assert len(bought) == len(set(bought))
     for endpoint in ("a", "b"):
-        mine_of = [(at, limits) for at, limits, _ in sent if limits.endpoint == endpoint]
-        lowest = [x.requests_per_minute for _, x in mine_of if x.requests_per_minute]
-        if mine_of and len(lowest) == len(mine_of):
-            assert most_in_a_minute([(at, 0) for at, _ in mine_of])[0] <= max(lowest)
+        mine_of = [one for one in sent.values() if one[1].endpoint == endpoint]
+        found = most_in_a_minute([(at, took) for at, _, took in mine_of])
+        calls = [x.requests_per_minute or math.inf for _, x, _ in mine_of]
+        assert found[0] <= max(calls, default=0)
+        room = [x.tokens_per_minute or math.inf for _, x, _ in mine_of]
+        assert found[1] <= max(room, default=0)
 
 
-def test_many_workers_reach_the_limit_together(tmp_path: Path) -> None:
-    clock = Clock()
-    limits = Limits("a", concurrency=1000, requests_per_minute=240, tokens_per_minute=2400)
+@pytest.mark.parametrize(("most_calls", "most_tokens"), [(240, None), (None, 1200)])
+def test_many_workers_reach_the_limit_together(
+    tmp_path: Path, most_calls: int | None, most_tokens: int | None
+) -> None:
+    clock, most = Clock(), Charge(8, 2, None)
+    paid = Paid("", "", "", 4, 1, None, 0.0)  # half of the most: the rest is given back
+    limits = Limits(
+        "a", concurrency=1000, requests_per_minute=most_calls, tokens_per_minute=most_tokens
+    )
+    sent: list[tuple[float, int]] = []
     with Journal(tmp_path / "j.sqlite") as journal:
         ledger = LocalLedger(journal, clock)
-        sent = 0
         numbers = itertools.count()
-        while clock.now < 1000.0 + 3 * MINUTE:
-            worker = sent % 8
+        while clock.now < 1000.0 + 2 * MINUTE and len(sent) < 600:
             key = b"%d" % next(numbers)
-            answer = ledger.claim_for(f"w{worker}", sent, key, Charge(8, 2, None), limits)
+            answer = ledger.claim_for(f"w{len(sent) % 8}", len(sent), key, most, limits)
             if isinstance(answer, Leased):
-                sent += 1
-                ledger.kept(answer.call, key, Paid("", "", "", 8, 2, None, 0.0), Charge(8, 2, None))
+                sent.append((clock.now, 5))
+                ledger.kept(answer.call, key, paid, most)
             else:
                 assert isinstance(answer, Wait)
                 clock.now += answer.seconds
-    assert 0.98 * 720 <= sent <= 720 + 240
+    assert len(sent) >= 0.98 * 480
+    calls, tokens = most_in_a_minute(sent)
+    assert calls <= 240 and tokens <= 1200
+
+
+def test_a_claim_that_waits_for_money_uses_up_none_of_the_minute(tmp_path: Path) -> None:
+    most, paid = Charge(8, 2, None), Paid("", "", "", 4, 1, None, 0.0)
+    limits = Limits("a", tokens_per_minute=20, max_tokens=15)
+    with Journal(tmp_path / "j.sqlite") as journal:
+        ledger = LocalLedger(journal, Clock())
+        first = ledger.claim_for("w", 1, b"first", most, limits)
+        assert isinstance(first, Leased)
+        for ticket in range(2, 5):
+            waits = ledger.claim_for("w", ticket, b"next", most, limits)
+            assert waits == Wait(SETTLING_SECONDS)
+        ledger.kept(first.call, b"first", paid, most)
+        assert isinstance(ledger.claim_for("w", 5, b"next", most, limits), Leased)
 
 
 def test_a_call_that_no_minute_can_hold_is_refused(tmp_path: Path) -> None:

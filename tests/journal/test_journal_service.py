@@ -8,12 +8,14 @@ import logging
 import os
 import pickle
 import re
+import sqlite3
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +34,7 @@ from lskd.chat.teacher import ChatTeacher
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.journal.address import Address, service_address
 from lskd.journal.messages import told_claim
+from lskd.journal.segments import Segments
 from lskd.journal.service import Service, serving
 from lskd.journal.worker import RemoteLedger
 from lskd.stage import Context
@@ -51,6 +54,15 @@ def leased(ledger: RemoteLedger, key: bytes) -> int:
     answer = now(ledger.claim(key, MOST, LIMITS))
     assert isinstance(answer, Leased)
     return answer.call
+
+
+def post(service: Service, name: str, told: dict[str, Any]) -> Any:
+    """Tell the service something as one worker does, and return its answer."""
+    headers = {"Authorization": f"Bearer {service.address.token}", "Worker": "w"}
+    address = f"{service.address.url}/{name}"
+    request = urllib.request.Request(address, json.dumps(told).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
 @pytest.fixture
@@ -131,28 +143,41 @@ def test_the_claims_of_a_silent_worker_expire_and_its_late_reply_is_charged_but_
     assert (journal.spent().calls, journal.spent().unanswered) == (1, 1)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("service", [0.2], indirect=True)
+def test_what_a_silent_worker_holds_is_given_up_once_the_journal_can_be_written_again(
+    service: Service, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as disk:
+        disk.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON unanswered BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        asked = told_claim(1, b"k", MOST, LIMITS)
+        assert post(service, "claim", asked)["leased"]
+        while "what a silent worker holds is given up later" not in caplog.text:
+            time.sleep(0.02)
+        assert journal.in_flight == 1
+        disk.execute("DROP TRIGGER full")
+    while "fell silent with 1 paid call in flight" not in caplog.text:
+        time.sleep(0.02)
+    assert (journal.in_flight, journal.spent().unanswered) == (0, 1)
+
+
 def test_a_claim_that_is_asked_again_gets_the_same_call_and_one_nobody_heard_of_is_forgotten(
     service: Service, journal: Journal
 ) -> None:
-    def post(name: str, told: dict[str, Any]) -> Any:
-        headers = {"Authorization": f"Bearer {service.address.token}", "Worker": "w"}
-        address = f"{service.address.url}/{name}"
-        request = urllib.request.Request(address, json.dumps(told).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
     claim = told_claim(1, b"k", MOST, LIMITS)
-    first = post("claim", claim)
-    assert post("claim", claim) == first and "leased" in first
-    assert "wait" in post("claim", told_claim(2, b"k", MOST, LIMITS))
-    post("alive", {"calls": [], "waiting": [1], "newest": 2})
+    first = post(service, "claim", claim)
+    assert post(service, "claim", claim) == first and "leased" in first
+    assert "wait" in post(service, "claim", told_claim(2, b"k", MOST, LIMITS))
+    post(service, "alive", {"calls": [], "waiting": [1], "newest": 2})
     assert journal.in_flight == 1
-    post("alive", {"calls": [], "waiting": [], "newest": 2})
+    post(service, "alive", {"calls": [], "waiting": [], "newest": 2})
     assert journal.in_flight == 0 and journal.spent().unanswered == 0
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        post("no-such-message", {})
+        post(service, "no-such-message", {})
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        post("claim", {"ticket": 1})
+        post(service, "claim", {"ticket": 1})
 
 
 def test_one_budget_and_one_concurrency_hold_for_all_workers(
@@ -383,6 +408,42 @@ def test_a_journal_that_nobody_asks_through_is_closed(server: Server, tmp_path: 
     del asker
     gc.collect()
     assert not reserve.exists()
+
+
+@pytest.mark.timeout(60)
+def test_what_is_paid_is_published_while_the_service_lasts(
+    journal: Journal, tmp_path: Path
+) -> None:
+    folder = tmp_path / "storage"
+    with serving(journal, segments=folder, publish_every=0.01):
+        call = journal.ask(b"k", MOST, lambda totals: True)
+        assert call is not None
+        journal.keep(call, b"k", PAID)
+        while not list(folder.glob("replies-*")):
+            time.sleep(0.01)
+        with Journal(tmp_path / "new.sqlite") as new:
+            assert Segments(new, folder).restore() == 1 and new.find(b"k") == PAID
+
+
+@pytest.mark.timeout(60)
+def test_a_shared_folder_that_fails_for_a_while_ends_no_publication(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, link, share = tmp_path / "storage", tmp_path / "link", tmp_path / "share"
+    share.mkdir()
+    folder.symlink_to(share)
+    with serving(journal, segments=folder, publish_every=0.01):
+        link.symlink_to("x" * 300)  # no file can have that name: not even a look is answered
+        link.replace(folder)
+        while "; it is tried again" not in caplog.text:
+            time.sleep(0.01)
+        call = journal.ask(b"k", MOST, lambda totals: True)
+        assert call is not None
+        journal.keep(call, b"k", PAID)
+        link.symlink_to(share)
+        link.replace(folder)
+        while not list(share.glob("replies-*")):
+            time.sleep(0.01)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(service: Service, tmp_path: Path) -> None:

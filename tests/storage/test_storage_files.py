@@ -5,19 +5,24 @@ import json
 import os
 import socket
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from buckets import SECRET, fsspec, machine
+from lskd.chat.journal import Journal
+from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
 from lskd.storage import files, lock, mirror
 from lskd.storage.address import explained, is_url, located, on, shown, url_of
 from lskd.table import draft
 
+ROOT = Path(__file__).parents[2]
 PARTS = st.text("abcXYZ019_-", min_size=1, max_size=8)
 
 
@@ -87,26 +92,34 @@ def test_two_machines_have_the_same_files_after_each_was_at_work(tmp_path: Path)
     homes = [{"LSKD_WORK": str(tmp_path / name)} for name in ("first", "second")]
     with machine(homes[0]):
         here = mirror.opened(url)
-        for name in ("distil/student/w.bin", "distil/training/x/state", "a.sqlite", "parse/n.json"):
+        published = ("distil/student/card.md", "distil/student/w.bin", "parse/n.json")
+        for name in (*published, "distil/training/x/state", "a.sqlite"):
             (here / name).parent.mkdir(parents=True, exist_ok=True)
             (here / name).write_text("first")
         mirror.push(here / "distil")
         mirror.push(here)
     system = fsspec.filesystem("memory")
-    assert system.find("/two/run") == ["/two/run/distil/student/w.bin", "/two/run/parse/n.json"]
+    assert system.find("/two/run") == [f"/two/run/{name}" for name in published]
     with machine(homes[1]):
         there = mirror.opened(url)
         assert (there / "distil/student/w.bin").read_text() == "first"
         (there / "parse/n.json").write_text("second")
+        (there / "distil/student/card.md").unlink()
         (there / "distil/student/w.bin").unlink()
         mirror.push(there)
+    assert system.find("/two/run") == ["/two/run/parse/n.json"]
     with machine(homes[0]):
+        (here / "distil/student/card.md").write_text("changed here since")
         before = (here / "a.sqlite").stat().st_mtime_ns
         assert mirror.opened(url) == here
         assert (here / "parse/n.json").read_text() == "second"
         assert not (here / "distil/student/w.bin").exists()
         assert (here / "distil/training/x/state").exists()
         assert (here / "a.sqlite").stat().st_mtime_ns == before
+        assert (here / "distil/student/card.md").read_text() == "changed here since"
+        mirror.push(here)
+    assert system.cat("/two/run/distil/student/card.md") == b"changed here since"
+    assert system.find("/two/run") == ["/two/run/distil/student/card.md", "/two/run/parse/n.json"]
 
 
 def test_what_is_alike_is_not_moved_again(work: Path) -> None:
@@ -188,6 +201,18 @@ def test_logs_are_published_while_the_place_is_held(work: Path) -> None:
 
 
 @pytest.mark.timeout(60)
+def test_paid_replies_are_published_while_the_place_is_held(work: Path) -> None:
+    folder = located("memory://locks/paid")
+    system, root = on("memory://locks/paid")
+    with lock.held(folder, 0.01), Journal(folder / lock.JOURNAL) as journal:
+        call = journal.ask(b"k", Charge(100, 50, 0.5), lambda totals: True)
+        assert call is not None
+        journal.keep(call, b"k", Paid("{}", "{}", "stop", 60, 20, 0.25, 1.5))
+        while not system.glob(f"{root}/{lock.SEGMENTS}/replies-*"):
+            time.sleep(0.01)
+
+
+@pytest.mark.timeout(60)
 def test_a_disk_that_refuses_for_a_moment_ends_no_sign_of_life(work: Path) -> None:
     folder = located("memory://locks/moment")
     system, root = on("memory://locks/moment")
@@ -238,15 +263,48 @@ def test_the_lock_of_a_dead_process_in_this_folder_is_taken_over_at_once(work: P
         assert lock.Lock(folder, "memory://locks/dead").numbers() == [5]
 
 
-def test_of_two_that_find_a_stale_lock_one_gets_it(work: Path) -> None:
-    url = "memory://locks/race"
-    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
-    system, root = on(url)
-    one, two = (lock.Lock(work / name, url) for name in ("one", "two"))
+class Earlier(lock.Lock):
+    """A lock whose process saw the numbers at the place when it was made, and asks later."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        self.seen = super().numbers()
+
+    def numbers(self) -> list[int]:
+        return self.seen
+
+
+@pytest.mark.parametrize("stale", [True, False])
+def test_of_two_that_find_a_stale_lock_or_none_one_gets_it(work: Path, stale: bool) -> None:
+    url = f"memory://locks/race-{stale}"
+    if stale:
+        signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
+    one, two = lock.Lock(work / "one", url), Earlier(work / "two", url)
+    assert two.seen == ([1] if stale else [])
     one.take()
-    # As if both had looked before either had asked.
-    signed(url, ".lock-000001", "other", "/elsewhere", lock.STALE_SECONDS + 30)
-    system.pipe_file(f"{root}/.lock-000002", b"{}")
-    with pytest.raises(FileExistsError):
-        system.pipe_file(f"{root}/.lock-000002", b"{}", mode="create")
-    assert two.numbers() == [1, 2]
+    with pytest.raises(UserError, match="another lskd has just begun to work in "):
+        two.take()
+    number = one.numbers()[-1]
+    one.beat()
+    assert not one.lost and number == 1 + stale
+    system, root = on(url)
+    told = json.loads(system.cat_file(f"{root}/.lock-{number:06d}"))
+    assert told["folder"] == str(work / "one")
+
+
+@pytest.mark.parametrize(
+    ("extra", "older"),
+    [
+        ("s3", "s3fs==2024.10.0"),
+        ("s3", "aiobotocore==2.15.2"),
+        ("gs", "gcsfs==2024.10.0"),
+        ("az", "adlfs==2024.7.0"),
+    ],
+)
+def test_no_library_is_allowed_that_cannot_create_what_must_not_be_there(
+    extra: str, older: str
+) -> None:
+    name, _, version = older.partition("==")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = map(Requirement, project["optional-dependencies"][extra])
+    assert [one.specifier.contains(version) for one in allowed if one.name == name] == [False]

@@ -14,6 +14,9 @@ from buckets import disk, machine
 from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
+from lskd.holder import own
+from lskd.status import paid
+from lskd.storage import mirror
 from lskd.storage.address import located, on
 from lskd.storage.lock import JOURNAL, held
 
@@ -168,3 +171,27 @@ def test_who_cannot_take_in_what_others_have_paid_for_publishes_nothing(
     with at_work(second, place) as journal:
         assert sent(journal) == [("one", {b"a", b"b"})]
         assert lacking(journal, "another run's") == ["another run's"]
+
+
+def test_what_was_paid_is_told_on_a_machine_that_paid_for_some_of_it_or_nothing(
+    tmp_path: Path, place: str
+) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    with at_work(first, place) as journal:
+        buy(journal, "a0", "a1")
+        ask(journal, "a2")
+    with at_work(second, place) as journal:
+        buy(journal, "b0")
+        journal.keep(ask(journal, "b1"), b"b1", Paid("{}", "{}", "stop", None, None, 0.5, 1.5))
+        send_batch(journal, "second's", "b2")
+    with journal_on(second, place) as journal:
+        spent = journal.spent()
+    assert (spent.calls, spent.price, spent.uncounted, spent.unanswered) == (4, 1.25, 1, 1)
+    for disk_of in (first, third):
+        with machine(disk(disk_of)):
+            folder = located(place)
+            mirror.pull(folder)
+            assert paid(folder / JOURNAL, None) == spent
+    with machine(disk(first)):  # who is at work here has taken in what is new
+        told = paid(located(place) / JOURNAL, own())
+        assert told is not None and told.calls == 2

@@ -19,9 +19,11 @@ from chat.server import Server
 from clouds import KINDS, Place
 from faults.matrix import S3_ERRORS, S3_TWO, pattern
 from forked import TESTS
+from lskd.errors import UserError
 from lskd.run import Run, load
 from lskd.stages import STAGES
 from lskd.storage.address import on
+from lskd.storage.lock import Lock
 from test_paid import teacher
 
 # Libraries ask again several times, and wait ever longer, before they tell of an outage.
@@ -168,7 +170,10 @@ def test_a_servers_errors_are_told_in_one_line_and_the_same_command_goes_on(
         assert code == S3_ERRORS.exit_code and re.fullmatch(f"error: {pattern(S3_ERRORS)}", last)
         assert f"{out}/parse/triple/00001.parquet" in last and place.holds_no_secret(said)
         assert not foreign(said)
-        between.rule = lambda method, path: "0.02" if method == "PUT" else ""
+        # More than any pause between two tries; a library gives up after half a minute.
+        between.rule = lambda method, path: (
+            "4" if method == "PUT" and path.endswith("parse/triple/00001.parquet") else ""
+        )
         code, said = run(calm, out, "--until", "corpus")
         assert code == 0, said
         assert rows(load(Path(out))) == rows(load(calm / "here"))
@@ -249,6 +254,24 @@ def test_a_second_run_at_a_place_is_refused_whichever_machine_it_is_on(
     with machine(place.environment(tmp_path / "first")):
         code, said = run(calm, out, "--until", "corpus")
         assert code == 0, said
+        assert rows(load(Path(out))) == rows(load(calm / "here"))
+
+
+class Blind(Lock):
+    """A lock whose process looked at the place before any other was there."""
+
+    def numbers(self) -> list[int]:
+        return []
+
+
+def test_of_two_machines_that_find_a_place_free_one_gets_it(place: Place, tmp_path: Path) -> None:
+    url = place.bucket("race")
+    with machine(place.environment(tmp_path)):
+        one, two = (kind(tmp_path / kind.__name__, url) for kind in (Lock, Blind))
+        one.take()
+        with pytest.raises(UserError, match="another lskd has just begun to work in "):
+            two.take()
+        assert json.loads(content(f"{url}/.lock-000001"))["folder"] == str(tmp_path / "Lock")
 
 
 def test_what_a_lost_machine_has_paid_for_is_not_paid_again(place: Place, tmp_path: Path) -> None:
@@ -263,6 +286,8 @@ def test_what_a_lost_machine_has_paid_for_is_not_paid_again(place: Place, tmp_pa
         shutil.rmtree(tmp_path / "first")
         with machine(place.environment(tmp_path / "second")):
             system, root = on(out)
+            code, told, said = lskd("status", out, "--json", folder=tmp_path)
+            assert code == 0 and json.loads(told)["paid"]["calls"] == paid > 0, said
             for table in system.glob(f"{root}/generate/reply/*.parquet"):
                 system.rm_file(table)
             code, said = run(tmp_path, out, "--set", change, "--until", "generate")

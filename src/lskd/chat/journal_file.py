@@ -100,17 +100,29 @@ def open_journal(path: Path) -> sqlite3.Connection:
         check_kind(path, file)
         if unclosed:
             check_whole(path, file)
-        for table in LATER_TABLES:
-            file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
-        file.execute(f"CREATE INDEX IF NOT EXISTS {IN_BATCHES}")
+        add_later_tables(file)
     except BaseException:
         file.close()
         raise
     return file
 
 
+def add_later_tables(file: sqlite3.Connection) -> None:
+    """Add to the tables of a journal's first version what later ones have."""
+    for table in LATER_TABLES:
+        file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+    file.execute(f"CREATE INDEX IF NOT EXISTS {IN_BATCHES}")
+
+
 def make(path: Path) -> None:
-    """Make a journal without a reply in one step: who looks finds none, or a whole one."""
+    """Make a journal without a reply in one step: who looks finds none, or a whole one.
+
+    What one that was moved away has left beside it would be read into the new one: its log is kept
+    under another name.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        path.with_name(path.name + "-wal").replace(path.with_name(path.name + "-wal.old"))
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)  # of a process that died
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as file:

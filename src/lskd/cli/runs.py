@@ -31,6 +31,7 @@ from lskd.jsonlog import only_json
 from lskd.metrics import served
 from lskd.plan import Step
 from lskd.run import Run, load
+from lskd.storage import mirror
 from lskd.storage.address import shown
 from lskd.training import processes
 
@@ -98,11 +99,21 @@ def run(
         leads = processes.leads()
         with (
             served(metrics if leads else None, loaded) as counting,
-            chosen(name if leads else "local", address if leads else None) as making,
+            chosen(
+                name if leads else "local",
+                address if leads else None,
+                loaded,
+                selection.of(loaded),
+            ) as making,
         ):
             execute.execute(loaded, selection, show, (*told, *counting), making)
         if not processes.leads():
             return
+        if "report" not in loaded.settings:  # made of given examples
+            from lskd.report.student_card import write_cards
+
+            write_cards(loaded.facts(), loaded.tables, loaded.own)
+            mirror.push(loaded.own)
         page = loaded.folders["report"] / "report.html"
         if page.exists() and until is None and only in (None, "report"):
             sys.stdout.write(f"report: {shown(page)}\n")

@@ -5,7 +5,7 @@ of its conversations are still under way, never idles the teacher.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from lskd import shards
 from lskd.executors.job import Executor, Job, at_once
@@ -32,7 +32,7 @@ def make(job: Job) -> Iterator[Finished]:
 def each_of(
     one: Callable[[str], Finished], todo: Sequence[str], in_flight: int
 ) -> Iterator[Finished]:
-    """Yield one(shard) for every shard, `in_flight` at once; the first failure ends it.
+    """Yield one(shard) for every shard as it ends, `in_flight` at once; the first failure ends it.
 
     Shards in flight then come to their own end first, so that what they paid for is kept.
     """
@@ -41,14 +41,11 @@ def each_of(
         return
     with ThreadPoolExecutor(in_flight) as pool:
         try:
-            jobs = [pool.submit(one, shard) for shard in todo]
-            done, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+            for job in as_completed([pool.submit(one, shard) for shard in todo]):
+                yield job.result()
         finally:
             # After a failure or an interrupt no other shard begins.
             pool.shutdown(cancel_futures=True)
-        for job in jobs:
-            if job in done:
-                yield job.result()
 
 
 def make_whole(job: Job) -> Iterator[Finished]:

@@ -11,7 +11,7 @@ import inspect
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -25,9 +25,11 @@ from lskd.executors.pool import Pool
 from lskd.executors.trainer import Trainer
 from lskd.fingerprint import all_models
 from lskd.journal.service import Service, serving
+from lskd.resources import Resources
+from lskd.run import Run
 from lskd.shards import Finished
-from lskd.stage import named
-from lskd.storage.address import url_of
+from lskd.stage import Stage, named
+from lskd.storage.address import shown, url_of
 from lskd.storage.lock import SEGMENTS
 
 STORE_BYTES: Final = 80 << 20  # of a cluster begun here: only counts pass through it
@@ -71,7 +73,7 @@ def connected(address: str | None) -> Iterator[Executor]:
                 pool.close()
 
     def whole(job: Job) -> Iterator[Finished]:
-        given = getattr(job.settings, "resources", None)
+        given = training_spread(job.settings)
         if given is None:
             yield from local.make_whole(job)
             return
@@ -83,6 +85,30 @@ def connected(address: str | None) -> Iterator[Executor]:
         yield Executor(make, whole)
     finally:
         ray.shutdown()
+
+
+def training_spread(settings: BaseModel) -> Resources | None:
+    """Return what a worker of a stage on whole tables takes; without that, it is made here."""
+    found = getattr(settings, "resources", None)
+    return found if isinstance(found, Resources) else None
+
+
+def check_shared(run: Run, stages: Sequence[Stage[Any]]) -> None:
+    """Raise UserError if some stages would train on workers, whose folder they cannot share."""
+    if url_of(run.own) is None:
+        return
+    settings = [(stage, run.settings[stage.name]) for stage in stages]
+    spread = [
+        f"[{stage.name}]"
+        for stage, given in settings
+        if stage.is_whole(given) and training_spread(given) is not None
+    ]
+    if spread:
+        raise UserError(
+            f"{', '.join(spread)} resources: workers that train need a folder that all of them "
+            f"share, and this run is at {shown(run.own)}: leave `resources` out, and this process "
+            "trains"
+        )
 
 
 def check_there(address: str) -> None:

@@ -24,7 +24,6 @@ from lskd.resources import Resources
 from lskd.runfile import RUN_FILE
 from lskd.shards import Finished
 from lskd.stages import STAGES
-from lskd.storage.address import shown, url_of
 from lskd.training import processes
 
 LOSSES: Final = 3  # of workers, after which the training is not begun again
@@ -147,12 +146,6 @@ class Trainer:
         environment: Mapping[str, str],
         service: Address | None,
     ) -> None:
-        if url_of(job.run.own) is not None:
-            raise UserError(
-                f"[{job.stage.name}] resources: its workers need a folder that all of them share, "
-                f"and this run is at {shown(job.run.own)}: leave `resources` out, and it trains in "
-                "this process"
-            )
         self._ray = ray
         self._job = job
         self._resources = resources

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lskd.chat.journal import Journal
-from lskd.chat.journal_file import open_to_read, told
-from lskd.chat.merge import BATCH, CALL, ELSEWHERE, REPLY, calls_in
+from lskd.chat.journal_file import TABLES, add_later_tables, open_to_read, told
+from lskd.chat.merge import BATCH, CALL, ELSEWHERE, REPLY, calls_in, of_others, of_segment
+from lskd.chat.paid import Spent, read_spent
 from lskd.errors import UserError
 from lskd.table import draft
 
@@ -31,11 +32,12 @@ LAST: Final = (1 << 63) - 1  # a row has no larger number
 
 
 class Segments:
-    """The published segments of one journal; safe to publish from several threads."""
+    """The published segments of one journal, of `rows` at most; safe to publish from threads."""
 
-    def __init__(self, journal: Journal, folder: Path) -> None:
+    def __init__(self, journal: Journal, folder: Path, rows: int = ROWS) -> None:
         self._journal = journal
         self._folder = folder
+        self._rows = rows
         self._told = ""
         self._guard = threading.Lock()
 
@@ -68,11 +70,11 @@ class Segments:
         rows: list[Any] = []
         with told(path), contextlib.closing(open_to_read(path)) as file:
             file.execute("BEGIN")  # both from one moment: no call is in neither
-            for after, before in gaps(file, self._names()):
+            for after, before in gaps(file, names_in(self._folder)):
                 rows += file.execute(
                     f"SELECT rowid, {REPLY} FROM reply "
                     "WHERE rowid > ? AND rowid < ? ORDER BY rowid LIMIT ?",
-                    (after, before, ROWS - len(rows)),
+                    (after, before, self._rows - len(rows)),
                 ).fetchall()
             query = f"SELECT {CALL} FROM unanswered WHERE fault IS NOT ?"
             calls = file.execute(query, (ELSEWHERE,)).fetchall()
@@ -94,10 +96,8 @@ class Segments:
 
         Raises UserError if the folder is another journal's, or cannot be read.
         """
-        try:
+        with readable(self._folder):
             return self._restored()
-        except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error) as error:
-            raise UserError(f"{self._folder} has no readable segments: {error}") from error
 
     def _restored(self) -> int:
         note = self._folder / NOTE
@@ -111,7 +111,7 @@ class Segments:
                 f"{self._folder} holds the segments of another journal than {self._journal.path}: "
                 "give another folder, or move one of them away"
             )
-        new = sorted(self._names() - self._journal.segments())
+        new = sorted(names_in(self._folder) - self._journal.segments())
         file = self._folder / UNANSWERED
         calls, batches = unanswered(file) if file.exists() else ([], [])
         self._journal.note_answered(calls)  # before the replies of others are here
@@ -120,9 +120,47 @@ class Segments:
             self._journal.catch_up(calls, batches)
         return count
 
-    def _names(self) -> set[str]:
-        """Return the names of the segments, those of versions that named them by rows alone too."""
-        return {file.name for file in self._folder.glob(f"replies-*{END}")}
+
+def spent_in(folder: Path, journal: Path) -> Spent | None:
+    """Return what the replies in a folder cost, or None if a journal holds all of them.
+
+    It need not be there. Raises UserError if the folder or the journal cannot be read.
+    """
+    with readable(folder):
+        new = names_in(folder)
+        if new and journal.exists():
+            with told(journal), contextlib.closing(open_to_read(journal)) as file:
+                new -= {name for (name,) in file.execute("SELECT segment FROM published")}
+        return summed(folder) if new else None
+
+
+def summed(folder: Path) -> Spent:
+    """Return what all published replies cost, each taken in once as a journal does."""
+    others = folder / UNANSWERED
+    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as file:
+        file.executescript(TABLES)
+        add_later_tables(file)
+        file.execute("BEGIN")
+        for name in sorted(names_in(folder)):
+            for statement in of_segment(file, name, unpacked(folder / name))[0]:
+                file.execute(*statement)
+        for statement in of_others(file, *unanswered(others)) if others.exists() else ():
+            file.execute(*statement)
+        return read_spent(file)
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Turn what is wrong with a folder of segments into one line."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error) as error:
+        raise UserError(f"{folder} has no readable segments: {error}") from error
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the segments, those of versions that named them by rows alone too."""
+    return {file.name for file in folder.glob(f"replies-*{END}")}
 
 
 def gaps(file: sqlite3.Connection, names: Set[str]) -> Iterator[tuple[int, int]]:

@@ -7,12 +7,13 @@ service that was started anew with the same token waits as long for workers of b
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -182,8 +183,13 @@ class Service:
             await asyncio.sleep(self._silence / 8)
             now = time.monotonic()
             for holder in [h for h, heard in self._heard.items() if now - heard > self._silence]:
+                try:
+                    count = self.ledger.let_go_of(holder)
+                except UserError as error:  # the disk may be full for a while
+                    self._heard[holder] = now
+                    log.warning("%s; what a silent worker holds is given up later", error)
+                    continue
                 del self._heard[holder]
-                count = self.ledger.let_go_of(holder)
                 self._settled()
                 if count:
                     who = "workers of before" if holder == BEFORE else "a worker"
@@ -200,17 +206,20 @@ def serving(
     token: str | None = None,
     segments: Path | None = None,
     silence: float = SILENCE_SECONDS,
+    publish_every: float = PUBLISH_SECONDS,
 ) -> Iterator[Service]:
     """Serve a journal to workers on other hosts as long as the block lasts.
 
     `host` is this node's name as workers reach it. Without a `token` one is made, which nobody of
-    before can know. In `segments` what was paid is published every half minute and at the end, and
-    the journal takes in from there what it lacks: so a driver's disk may be lost. Raises UserError
-    if it cannot listen, or if `segments` are another journal's.
+    before can know. In `segments` what was paid is published, `publish_every` so many seconds and
+    at the end, and the journal takes in from there what it lacks: so a driver's disk may be lost.
+    Raises UserError if it cannot listen, or if `segments` are another journal's.
     """
     published = None if segments is None else Segments(journal, segments)
+    works: list[Callable[[], Awaitable[None]]] = []
     if published is not None:
         published.restore()
+        works.append(functools.partial(_publish, published, publish_every))
     take_in(journal)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="lskd-journal", daemon=True)
@@ -227,7 +236,7 @@ def serving(
     if token is not None:
         service.expect_workers_of_before()
     try:
-        runner, tasks = on_loop(_listen(service, host, port, published))
+        runner, tasks = on_loop(_listen(service, host, port, works))
         try:
             yield service
         finally:
@@ -243,7 +252,7 @@ def serving(
 
 
 async def _listen(
-    service: Service, host: str, port: int, published: Segments | None
+    service: Service, host: str, port: int, works: Sequence[Callable[[], Awaitable[None]]]
 ) -> tuple[web.AppRunner, list[asyncio.Task[None]]]:
     app = web.Application(client_max_size=LARGEST_MESSAGE)
     app.router.add_post("/{name}", service.answer)
@@ -259,22 +268,19 @@ async def _listen(
     taken = runner.addresses[0][1]
     name = f"[{host}]" if ":" in host else host
     service.address = Address(f"http://{name}:{taken}", service.address.token)
-    works: list[Callable[[], Awaitable[None]]] = [service.watch]
-    if published is not None:
-        works.append(lambda: _publish(published))
-    return runner, [asyncio.ensure_future(_as_task(work)) for work in works]
+    return runner, [asyncio.ensure_future(_as_task(work)) for work in (service.watch, *works)]
 
 
 async def _as_task(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-async def _publish(published: Segments) -> None:
+async def _publish(published: Segments, every: float) -> None:
     while True:
-        await asyncio.sleep(PUBLISH_SECONDS)
+        await asyncio.sleep(every)
         try:
             await asyncio.to_thread(published.publish)
-        except UserError as error:  # storage may be away for a while; nothing is lost here
+        except (UserError, OSError) as error:  # storage may be away for a while; nothing is lost
             log.warning("%s; it is tried again", error)
 
 

@@ -32,8 +32,6 @@ STALE_SECONDS: Final = 120.0
 BUCKETS: Final = "hf://buckets/"  # of the hub, where a write is no commit
 NAME: Final = ".lock-"
 JOURNAL, SEGMENTS, LOGS = "journal.sqlite", "journal", ("trace.jsonl", "shards.jsonl")
-# How the file systems whose pipe_file knows no mode are told to refuse what is there.
-CREATE: Final = {"az": {"overwrite": False}, "abfs": {"overwrite": False}}
 
 
 class Lock:
@@ -67,11 +65,10 @@ class Lock:
                 f"lock can be taken over {STALE_SECONDS:.0f} s after its last sign of life"
             )
         number = numbers[-1] + 1 if numbers else 1
-        how = CREATE.get(self.url.partition(":")[0], {"mode": "create"})
         self._last = self._clock()
         try:
             with written(self.url):
-                self._system.pipe_file(self._file(number), self._signed, **how)
+                self._system.pipe_file(self._file(number), self._signed, mode="create")
         except FileExistsError as error:
             raise UserError(f"another lskd has just begun to work in {self.url}") from error
         self._number = number
