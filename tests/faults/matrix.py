@@ -212,11 +212,11 @@ KILLED = Fault(
 )
 JOURNAL_BROKEN = Fault(
     "The journal of paid replies is damaged, as by a power failure",
-    "... is damaged or no journal (...): move it away, or save what it holds with `sqlite3 ... "
-    ".recover`",
+    "... is damaged or no journal (...): `lskd salvage ...` keeps what can be read of it, or move "
+    "it away",
     2,
-    "what was damaged",
-    "as the line says",
+    "what cannot be read any more, which is told",
+    "after `lskd salvage`: the same command, which buys what is lost",
     "test_fuzz_found.py::test_a_journal_that_was_not_closed_is_read_through_before_it_is_trusted",
 )
 DESCRIPTORS = Fault(

@@ -213,8 +213,8 @@ def damaged(path: Path, why: object) -> str:
     """Return what to tell of a file that is not what a journal was, in one line."""
     line = " ".join(str(why).split())
     return (
-        f"{path} is damaged or no journal ({line}): move it away, or save what it holds with "
-        f"`sqlite3 {path.name} .recover`"
+        f"{path} is damaged or no journal ({line}): `lskd salvage {path}` keeps what can be read "
+        "of it, or move it away"
     )
 
 

@@ -23,6 +23,11 @@ SCHEMA_WORDS: Final = (
 )
 
 
+def key_of(text: str) -> bytes:
+    """Return the hash under which a journal keeps the reply to a request, 16 bytes."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
 @dataclass(frozen=True)
 class Request:
     """One call: all that decides what may come back, and whose turn it is for."""
@@ -63,7 +68,7 @@ class Request:
     @cached_property
     def key(self) -> bytes:
         """Return the hash under which the journal keeps the reply."""
-        return hashlib.blake2b(self.text.encode(), digest_size=16).digest()
+        return key_of(self.text)
 
     @cached_property
     def most_text_tokens(self) -> int:

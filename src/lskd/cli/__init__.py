@@ -17,6 +17,7 @@ from lskd.cli import (
     benchmarks,
     corpora,
     evaluations,
+    journals,
     lab,
     memory,
     reproductions,
@@ -57,6 +58,7 @@ app.command()(runs.plan)
 app.command()(runs.status)
 app.command()(runs.show)
 app.command()(runs.report)
+app.command()(journals.salvage)
 app.command(name="export")(corpora.export_corpus)
 app.command(name="import")(corpora.import_corpus)
 app.command()(corpora.mark)

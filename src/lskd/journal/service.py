@@ -211,7 +211,7 @@ def serving(
     """Serve a journal to workers on other hosts as long as the block lasts.
 
     `host` is this node's name as workers reach it. Without a `token` one is made, which nobody of
-    before can know. In `segments` what was paid is published, `publish_every` so many seconds and
+    before can know. In `segments` what was paid is published, every `publish_every` seconds and
     at the end, and the journal takes in from there what it lacks: so a driver's disk may be lost.
     Raises UserError if it cannot listen, or if `segments` are another journal's.
     """
