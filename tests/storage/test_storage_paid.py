@@ -195,3 +195,8 @@ def test_what_was_paid_is_told_on_a_machine_that_paid_for_some_of_it_or_nothing(
     with machine(disk(first)):  # who is at work here has taken in what is new
         told = paid(located(place) / JOURNAL, own())
         assert told is not None and told.calls == 2
+    with journal_on(first, place) as journal:
+        buy(journal, "a9")  # killed before it was published
+    with machine(disk(first)):
+        told = paid(located(place) / JOURNAL, None)
+        assert told is not None and (told.calls, told.price) == (5, 1.5)

@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 from lskd.chat import merge
 from lskd.chat.journal_file import (
+    check_in_place,
     is_full,
     keep_others_out,
     leave_reserve,
@@ -63,6 +64,8 @@ class Journal:
         self._guard = threading.RLock()
         self._in_flight: dict[int, Charge] = {}
         self._error: sqlite3.Error | None = None
+        for file in (path, *parents):
+            check_in_place(file)
         self._parents = [(parent, open_to_read(parent)) for parent in parents if parent.exists()]
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from lskd.errors import UserError
 APPLICATION: Final = 0x6C736B64  # "lskd", in SQLite's application_id
 VERSION: Final = 1
 PATIENCE_SECONDS: Final = 10.0  # for another connection's short lock
+SALVAGED: Final = ".salvaged"  # ends the name of a journal that is about to replace a damaged one
 FULL: Final = (sqlite3.SQLITE_FULL, errno.ENOSPC)
 TABLES: Final = f"""
 BEGIN;
@@ -86,7 +87,10 @@ def open_journal(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         make(path)
-    unclosed = path.with_name(path.name + "-wal").exists()
+    if path.with_name(path.name + "-wal").exists():
+        # By a reader, since a writer would play the log into a broken file as it closes that.
+        with contextlib.closing(_opened(path, "mode=ro")) as file:
+            check_whole(path, file)
     file = sqlite3.connect(
         path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -98,8 +102,6 @@ def open_journal(path: Path) -> sqlite3.Connection:
         if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             file.executescript(TABLES)
         check_kind(path, file)
-        if unclosed:
-            check_whole(path, file)
         add_later_tables(file)
     except BaseException:
         file.close()
@@ -151,6 +153,12 @@ def _opened(path: Path, how: str) -> sqlite3.Connection:
         file.close()
         raise
     return file
+
+
+def check_in_place(path: Path) -> None:
+    """Raise UserError if a salvaged journal waits to be put in the place of this one."""
+    if path.with_name(path.name + SALVAGED).exists():
+        raise UserError(f"{path}: `lskd salvage {path}` was cut short: give that again")
 
 
 def check_kind(path: Path, file: sqlite3.Connection) -> None:

@@ -3,28 +3,40 @@
 In: a journal's file that a power failure or a bad disk has damaged, with its log. Out: a sound
 journal in its place, and the damaged one beside it.
 
-A reply counts only where its request still has the hash under which it was kept. Which replies were
-published is not taken over: they are taken in again from where they were, lost ones among them.
+A reply counts only where its request still has the hash under which it was kept, and its response
+can be read. What a lost one was charged still counts in the budget, where its charge can be read.
+Which replies were published is not taken over: they are taken in again from where they are, lost
+ones among them.
 """
 
 import contextlib
-import shutil
+import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lskd.chat.journal_file import TABLES, add_later_tables, check_kind, keep_others_out, told
+from lskd.chat.faults import Fault
+from lskd.chat.journal_file import (
+    SALVAGED,
+    TABLES,
+    add_later_tables,
+    check_kind,
+    keep_others_out,
+    told,
+)
 from lskd.chat.merge import REPLY
-from lskd.chat.wire import key_of
+from lskd.chat.wire import key_of, read_completion
 from lskd.errors import UserError
 
-COPY: Final = ".salvaging"  # is there as long as this may still need it
-FRESH: Final = ".salvaged"
+UNFINISHED: Final = ".salvaging"
 ASIDE: Final = ".damaged"
 LOG: Final = "-wal"
-SMALLEST_ROW: Final = 50  # bytes that a reply takes at the very least
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)  # the second of SQLite's own message
+SMALLEST_ROW: Final = 300  # bytes that a reply takes at the very least: its request is JSON
+LOST: Final = "its reply was lost where the journal was damaged"
 CALL: Final = "id, key, charged_input, charged_output, charged_price, asked, batch, fault, response"
 # Few rows each, numbered at random: they are read from both ends.
 OTHERS: Final = {
@@ -40,7 +52,8 @@ OTHERS: Final = {
 class Salvaged:
     """What a journal has after it was salvaged, and where the damaged one lies.
 
-    `replies` and calls without one are saved; at least `lost` replies are not.
+    `replies` are saved. Of `unanswered` calls no reply is there, `lost` ones among them, whose
+    charge alone could be read.
     """
 
     replies: int
@@ -50,121 +63,115 @@ class Salvaged:
 
 
 def salvage(path: Path) -> Salvaged:
-    """Put what can be read of a damaged journal in its place; interrupted, it can be begun again.
+    """Put what can be read of a damaged journal in its place; interrupted, it is begun again.
 
-    Raises UserError for a file that is not there, is sound, is in use, or of which nothing can be
-    read; it is then as it was.
+    From the moment when all is read until it is in its place, no other process opens the journal
+    (`lskd.chat.journal_file`). Raises UserError for a file that is not there, is sound, is in use,
+    or of which nothing can be read; it is then as it was.
     """
-    if not path.is_file():
+    made = path.with_name(path.name + SALVAGED)
+    if not path.is_file() and not made.exists():
         raise UserError(f"{path} is not there: give a run's folder, or the journal in it")
-    copy = path.with_name(path.name + COPY)
     with told(path):
         keep_others_out(path)
-        begun = copy.exists()
-        if not begun:  # before anything is opened, since SQLite writes where it finds a log
-            _keep(path, copy)
-        if not is_sound(path):
-            _replace(path, copy)
-        elif not begun:
-            _forget(copy)
-            raise UserError(f"{path} is sound: there is nothing to salvage")
-        aside = _set_aside(path, copy)
+        if not made.exists():
+            if is_sound(path):
+                raise UserError(f"{path} is sound: there is nothing to salvage")
+            _make(path, made)
+        aside = _exchanged(path, made)
         with contextlib.closing(sqlite3.connect(path)) as file:
-            query = "SELECT count(*), coalesce(max(rowid), 0) FROM reply"
-            replies, last = file.execute(query).fetchone()
-            (calls,) = file.execute("SELECT count(*) FROM unanswered").fetchone()
-    return Salvaged(replies, calls, last - replies, aside)
+            (replies,) = file.execute("SELECT count(*) FROM reply").fetchone()
+            query = "SELECT count(*), count(*) FILTER (WHERE fault = ?) FROM unanswered"
+            calls, lost = file.execute(query, (LOST,)).fetchone()
+    return Salvaged(replies, calls, lost, aside)
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether a journal is one, and all of it fits together."""
+    """Return whether a journal is one, and all of it fits together; nothing is changed."""
     try:
-        with contextlib.closing(sqlite3.connect(path)) as file:
+        with contextlib.closing(_opened(path)) as file:
             check_kind(path, file)
             return bool(file.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
-    except (sqlite3.Error, UserError, UnicodeDecodeError):
+    except (*UNREADABLE, UserError):
         return False
 
 
-def _keep(path: Path, copy: Path) -> None:
-    """Copy a journal with its log; the copy is there once both are whole."""
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a journal so that its log is read, and neither is changed."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
+def _make(path: Path, made: Path) -> None:
+    """Write a journal of what can be read of a damaged one; raises UserError if that is nothing."""
+    unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished.unlink(missing_ok=True)
+    try:
+        if not _written(path, unfinished):
+            log = path.with_name(path.name + LOG)
+            beside = f", with {log.name}" if log.exists() else ""
+            raise UserError(f"{path}: nothing can be read of it: move it away{beside}")
+        unfinished.replace(made)
+    finally:
+        for end in ("", "-journal"):
+            unfinished.with_name(unfinished.name + end).unlink(missing_ok=True)
+
+
+def _written(path: Path, unfinished: Path) -> int:
+    """Write what can be read of a journal to another; return how many rows those are."""
     log = path.with_name(path.name + LOG)
-    if log.exists():
-        shutil.copyfile(log, copy.with_name(copy.name + LOG))
-    unfinished = copy.with_name(copy.name + ".new")
-    shutil.copyfile(path, unfinished)
-    unfinished.replace(copy)
-
-
-def _forget(copy: Path) -> None:
-    """Remove a copy with its log."""
-    for end in (LOG, "-shm", ""):
-        copy.with_name(copy.name + end).unlink(missing_ok=True)
-
-
-def _replace(path: Path, copy: Path) -> None:
-    """Put what can be read of the copy in the place of a damaged journal."""
-    log = path.with_name(path.name + LOG)
-    fresh = path.with_name(path.name + FRESH)
-    fresh.unlink(missing_ok=True)
-    if not _written(copy, fresh):
-        fresh.unlink()
-        _forget(copy)
-        raise UserError(f"{path}: nothing can be read of it: move it away, with {log.name}")
-    # SQLite would play the old log into whatever lies in this place.
-    log.unlink(missing_ok=True)
-    path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    fresh.replace(path)
-
-
-def _opened(copy: Path) -> sqlite3.Connection:
-    """Open a damaged journal so that its log is read, and neither is changed."""
-    return sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro", uri=True)
-
-
-def _written(copy: Path, fresh: Path) -> int:
-    """Write a journal of what can be read of another; return how many rows those are."""
+    size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
     with (
-        contextlib.closing(_opened(copy)) as source,
-        contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as file,
+        contextlib.closing(_opened(path)) as source,
+        contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as file,
     ):
         file.executescript(TABLES)
         add_later_tables(file)
         file.execute("BEGIN")
-        for row in replies_in(source, copy.stat().st_size // SMALLEST_ROW):
+        charges = {number: charge for number, *charge in charges_in(source)}
+        last = max(charges, default=size // SMALLEST_ROW)
+        for row in replies_in(source, last):
             if is_whole(row):
                 places = ", ".join("?" * len(row))
                 file.execute(f"INSERT OR IGNORE INTO reply (rowid, {REPLY}) VALUES ({places})", row)
+                charges.pop(row[0], None)
         for table, columns in OTHERS.items():
             places = ", ".join("?" * (columns.count(",") + 1))
             insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})"
             file.executemany(insert, both_ends(source, table, columns))
-        answered = "DELETE FROM unanswered WHERE fault IS NULL AND key IN (SELECT key FROM reply)"
-        file.execute(answered)
+        note = f"INSERT OR IGNORE INTO unanswered ({CALL}) VALUES (?, x'', ?, ?, ?, ?, NULL, ?, '')"
+        now = time.time()
+        calls = ((secrets.randbits(62), *charge, now, LOST) for charge in charges.values())
+        file.executemany(note, calls)
         file.execute("COMMIT")
         count = "SELECT (SELECT count(*) FROM reply) + (SELECT count(*) FROM unanswered)"
         return int(file.execute(count).fetchone()[0])
 
 
-def replies_in(file: sqlite3.Connection, most: int) -> Iterator[tuple[Any, ...]]:
+def charges_in(file: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    """Yield the number of each reply and what it was charged, from the index of charges alone."""
+    query = (
+        "SELECT rowid, charged_input, charged_output, charged_price FROM reply INDEXED BY charge"
+    )
+    with contextlib.suppress(*UNREADABLE):
+        yield from file.execute(query)
+
+
+def replies_in(file: sqlite3.Connection, last: int) -> Iterator[tuple[Any, ...]]:
     """Yield the replies of a damaged journal that can be read, their numbers first.
 
-    They are numbered from 1 on, to `most` where the last one cannot be read. Where a page is
-    broken, what lies beyond is found by halves.
+    They are numbered from 1 on, to `last` at most. Where a page is broken, what lies beyond is
+    found by halves.
     """
     query = f"SELECT rowid, {REPLY} FROM reply NOT INDEXED WHERE rowid BETWEEN ? AND ? "
     query += "ORDER BY rowid"
-    with contextlib.suppress(sqlite3.Error):
-        last = file.execute("SELECT max(rowid) FROM reply NOT INDEXED").fetchone()[0]
-        most = min(most, last or 0)
-    spans = [(1, most)]
+    spans = [(1, last)]
     while spans:
         low, high = spans.pop()
         try:
             for row in file.execute(query, (low, high)):
                 low = max(low, row[0] + 1)
                 yield row
-        except sqlite3.Error:
+        except UNREADABLE:
             if low < high:
                 middle = (low + high) // 2
                 spans += [(middle + 1, high), (low, middle)]
@@ -175,7 +182,7 @@ def both_ends(file: sqlite3.Connection, table: str, columns: str) -> Iterator[tu
     seen: set[int] = set()
     for order in ("ASC", "DESC"):
         query = f"SELECT rowid, {columns} FROM {table} NOT INDEXED ORDER BY rowid {order}"
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*UNREADABLE):
             for number, *row in file.execute(query):
                 if number in seen:
                     break
@@ -184,21 +191,34 @@ def both_ends(file: sqlite3.Connection, table: str, columns: str) -> Iterator[tu
 
 
 def is_whole(row: tuple[Any, ...]) -> bool:
-    """Return whether a reply is one, and its request the one that it was kept under."""
-    _, key, request, response, finish, *_ = row
+    """Return whether a reply is one: to the request that it was kept under, and to be read."""
+    _, key, request, response, finish, *counts = row
     if not all(isinstance(text, str) for text in (request, response, finish)):
         return False
-    return bool(key == key_of(request))
+    if any(count is not None and not isinstance(count, int | float) for count in counts):
+        return False
+    try:
+        said = read_completion(response)
+    except Fault:
+        return False
+    return bool(key == key_of(request) and finish == said.finish)
 
 
-def _set_aside(path: Path, copy: Path) -> Path:
-    """Give the copy of the damaged journal, and of its log, the name that they keep."""
+def _exchanged(path: Path, made: Path) -> Path:
+    """Set the damaged journal and its log aside, put the new one in its place; return the old one.
+
+    Where this was cut short, the journal may lie aside already, and its log not yet.
+    """
     number = 1
-    while (aside := path.with_name(f"{path.name}{ASIDE}-{number}")).exists():
+    while path.with_name(f"{path.name}{ASIDE}-{number}").exists():
         number += 1
-    log = copy.with_name(copy.name + LOG)
-    if log.exists():
-        log.replace(aside.with_name(aside.name + LOG))
-    copy.with_name(copy.name + "-shm").unlink(missing_ok=True)
-    copy.replace(aside)
+    if not path.exists():
+        number = max(1, number - 1)
+    aside = path.with_name(f"{path.name}{ASIDE}-{number}")
+    for end in ("", LOG):
+        old = path.with_name(path.name + end)
+        if old.exists():
+            old.replace(aside.with_name(aside.name + end))
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    made.replace(path)
     return aside

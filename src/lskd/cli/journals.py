@@ -18,7 +18,8 @@ def salvage(
     """Put what can be read of a damaged journal in its place, so that it is not bought again.
 
     For after a power failure or a bad disk, when a run says that its journal is damaged. The
-    damaged file is kept beside the new one; the run then buys only the replies that are lost.
+    damaged file is kept beside the new one; the run then buys only the replies that are lost,
+    whose price stays in its budget where that can be read.
 
     Example: lskd salvage out/photos
     """
@@ -27,8 +28,8 @@ def salvage(
     with plain_errors():
         path = where / JOURNAL if where.is_dir() else where
         found = salvaged(path)
-        lost = f"at least {found.lost:,}" if found.lost else "none that was seen"
         sys.stdout.write(
-            f"{path}: {found.replies:,} replies and {found.unanswered:,} calls without one are "
-            f"saved; lost: {lost}. The damaged file is {found.aside}\n"
+            f"{path}: {found.replies:,} replies are saved, and {found.unanswered:,} calls without "
+            f"one; of {found.lost:,} of these the reply is lost. The damaged file is "
+            f"{found.aside}\n"
         )

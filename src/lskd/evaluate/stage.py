@@ -117,11 +117,13 @@ class Settings(Section):
     @classmethod
     def chosen(cls, value: Any) -> Any:
         """Leave out the models that do not take part; raises ValueError for an unknown one."""
-        only = value.get("only") if isinstance(value, Mapping) else None
-        models = value.get("models") if isinstance(value, Mapping) else None
-        if not only or not isinstance(only, list | tuple) or not isinstance(models, Mapping):
+        if not isinstance(value, Mapping) or not isinstance(value.get("models"), Mapping):
             return value
-        if unknown := [str(name) for name in only if name not in models]:
+        only, models = value.get("only"), value["models"]
+        only = [only] if isinstance(only, str) else only
+        if not only or not isinstance(only, list | tuple):
+            return value
+        if unknown := [str(name) for name in only if str(name) not in models]:
             raise ValueError(
                 f"only: no model {', '.join(unknown)}; models: {', '.join(map(str, models))}"
             )

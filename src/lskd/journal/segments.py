@@ -28,6 +28,11 @@ NOTE: Final = "journal.json"
 UNANSWERED: Final = "unanswered.json"
 END: Final = ".jsonl.gz"
 ROWS: Final = 10_000  # of a segment at most
+# What a segment that is none raises, one of whose rows is none included.
+UNREADABLE: Final = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError),
+    *(zlib.error, sqlite3.Error),
+)
 LAST: Final = (1 << 63) - 1  # a row has no larger number
 
 
@@ -122,31 +127,55 @@ class Segments:
 
 
 def spent_in(folder: Path, journal: Path) -> Spent | None:
-    """Return what the replies in a folder cost, or None if a journal holds all of them.
+    """Return what the replies in a folder and a journal cost, or None if the journal has them all.
 
     It need not be there. Raises UserError if the folder or the journal cannot be read.
     """
     with readable(folder):
-        new = names_in(folder)
-        if new and journal.exists():
-            with told(journal), contextlib.closing(open_to_read(journal)) as file:
-                new -= {name for (name,) in file.execute("SELECT segment FROM published")}
-        return summed(folder) if new else None
+        names = names_in(folder)
+        if not journal.exists():
+            return summed(folder, names) if names else None
+        with told(journal), contextlib.closing(open_to_read(journal)) as file:
+            names -= {name for (name,) in file.execute("SELECT segment FROM published")}
+            if not names:
+                return None
+            own, others = read_spent(file), summed(folder, names, file)
+        return Spent(
+            calls=own.calls + others.calls,
+            input_tokens=own.input_tokens + others.input_tokens,
+            output_tokens=own.output_tokens + others.output_tokens,
+            price=None if None in (own.price, others.price) else _sum(own.price, others.price),
+            uncounted=own.uncounted + others.uncounted,
+            unanswered=own.unanswered,
+        )
 
 
-def summed(folder: Path) -> Spent:
-    """Return what all published replies cost, each taken in once as a journal does."""
+def _sum(*prices: float | None) -> float:
+    return sum(price for price in prices if price is not None)
+
+
+def summed(folder: Path, names: Set[str], beside: sqlite3.Connection | None = None) -> Spent:
+    """Return what the replies of segments cost that are not in a journal `beside`, each once."""
     others = folder / UNANSWERED
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as file:
         file.executescript(TABLES)
         add_later_tables(file)
         file.execute("BEGIN")
-        for name in sorted(names_in(folder)):
-            for statement in of_segment(file, name, unpacked(folder / name))[0]:
+        for name in sorted(names):
+            rows = [row for row in unpacked(folder / name) if not _has(beside, row[1])]
+            for statement in of_segment(file, name, rows)[0]:
                 file.execute(*statement)
-        for statement in of_others(file, *unanswered(others)) if others.exists() else ():
-            file.execute(*statement)
+        if beside is None and others.exists():
+            for statement in of_others(file, *unanswered(others)):
+                file.execute(*statement)
         return read_spent(file)
+
+
+def _has(journal: sqlite3.Connection | None, key: bytes) -> bool:
+    """Return whether a journal has the reply that is kept under a key."""
+    if journal is None:
+        return False
+    return journal.execute("SELECT 1 FROM reply WHERE key = ?", (key,)).fetchone() is not None
 
 
 @contextlib.contextmanager
@@ -154,7 +183,7 @@ def readable(folder: Path) -> Iterator[None]:
     """Turn what is wrong with a folder of segments into one line."""
     try:
         yield
-    except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error) as error:
+    except UNREADABLE as error:
         raise UserError(f"{folder} has no readable segments: {error}") from error
 
 
