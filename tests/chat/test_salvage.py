@@ -77,7 +77,7 @@ def leaves(path: Path) -> list[int]:
     return [page for page in pages if content[page * PAGE] == 13 and b"reply" in at(content, page)]
 
 
-def at(content: bytes, page: int) -> bytes:
+def at(content: bytes | bytearray, page: int) -> bytes | bytearray:
     return content[page * PAGE : (page + 1) * PAGE]
 
 
