@@ -46,11 +46,21 @@ def test_a_figure_of_several_seeds_is_their_mean_and_tells_each() -> None:
     assert found.value == pytest.approx(sum(found.seeds) / 2)
 
 
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.9, 1.0]), min_size=2, max_size=4))
+def test_an_interval_never_leaves_what_its_measure_can_be(shares: list[float]) -> None:
+    seeds = tuple(tallied(["a", "b", "c"], [share] * 3) for share in shares)
+    within = figure(Cell(mean, seeds))
+    wide = figure(Cell(mean, seeds, within=(-100.0, 100.0)))
+    assert 0 <= within.low <= within.value <= within.high <= 100
+    assert wide.low <= within.low and wide.high == within.high
+    assert wide.low >= -100
+
+
 def test_seeds_that_differ_widen_the_interval_where_images_do_not() -> None:
     nothing, everything = np.zeros(90), np.ones(90)
     alike = figure(cell(everything, everything))
     assert (alike.low, alike.high) == (100, 100)
-    apart = figure(cell(nothing, everything, everything))
+    apart = contrast([(1.0, cell(nothing, everything, everything))])
     t = 4.3027  # Student's, 0.975 on 2 degrees of freedom
     half = t * math.sqrt(1 / 3) * 100 / math.sqrt(3)
     assert apart.value == pytest.approx(200 / 3)

@@ -1,6 +1,6 @@
 """What students and the base answer to the benchmarks becomes cells, by column of Table 3."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lskd.evaluate.figures import Column
@@ -15,6 +15,7 @@ from lskd.run import Run
 
 SHORT = Arm("the lab's corpus", "short", "distil")
 BASE, STUDENT = "base", "student"
+FROM_BELOW = ("Sherlock",)  # from -100 to 100; all others begin at 0
 
 Cells = Mapping[str, Cell]
 
@@ -55,7 +56,7 @@ def by_texts(trials: Sequence[Trial], seed: int, columns: Sequence[str]) -> ByTe
     told = {title: evidence.earned_by_texts(trials, scores, TITLES[title]) for title in columns}
     return ByTexts(
         _known(told, lambda column: [one[0] if (one := told[column.title]) else None]),
-        _known(told, lambda column: [one[1] if (one := told[column.title]) else None]),
+        _known(told, lambda column: [one[1] if (one := told[column.title]) else None], told),
     )
 
 
@@ -64,6 +65,13 @@ def figures(cells: Cells, columns: Sequence[str]) -> tuple[Figure | None, ...]:
     return tuple(figure(cells[title]) if title in cells else None for title in columns)
 
 
-def _known(columns: Iterable[str], earn: Callable[[Column], list[Tally | None]]) -> Cells:
-    made = {title: evidence.cell(earn(TITLES[title])) for title in columns}
+def _known(
+    columns: Iterable[str],
+    earn: Callable[[Column], list[Tally | None]],
+    from_below: Collection[str] = FROM_BELOW,
+) -> Cells:
+    made = {
+        title: evidence.cell(earn(TITLES[title]), -100.0 if title in from_below else 0.0)
+        for title in columns
+    }
     return {title: cell for title, cell in made.items() if cell is not None}

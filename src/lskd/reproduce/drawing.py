@@ -9,6 +9,7 @@ is then found in every fourth comparison.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,11 @@ def summed(images: Sequence[str], parts: Values) -> Tally:
 
 
 def figure(cell: Cell, how: Bootstrap = HOW) -> Figure:
-    """Return what a cell says, over all seeds."""
-    return contrast([(1.0, cell)], how)
+    """Return what a cell says, over all seeds; its interval ends where its measure does."""
+    found = contrast([(1.0, cell)], how)
+    # t of few seeds knows no ends. NaN stays NaN.
+    ends = np.clip([found.low, found.high], *cell.within)
+    return replace(found, low=float(ends[0]), high=float(ends[1]))
 
 
 def difference(first: Cell, second: Cell, how: Bootstrap = HOW) -> Figure:

@@ -210,15 +210,16 @@ def examples(runs: Sequence[Run]) -> float:
     return sum(counts) / len(counts)
 
 
-def cell(tallies: Sequence[Tally | None]) -> Cell | None:
-    """Return the cell of what each seed earns, or None where one has nothing."""
+def cell(tallies: Sequence[Tally | None], least: float = 0.0) -> Cell | None:
+    """Return the cell of what each seed earns, `least` or more; None where one has nothing."""
     known = tuple(one for one in tallies if one is not None)
-    return Cell(mean, known) if known and len(known) == len(tallies) else None
+    whole = known and len(known) == len(tallies)
+    return Cell(mean, known, within=(least, 100.0)) if whole else None
 
 
 def ratings_cell(tallies: Sequence[Tally]) -> Cell:
     """Return the cell of ratings from 1 to 3."""
-    return Cell(rating, tuple(tallies), digits=2)
+    return Cell(rating, tuple(tallies), digits=2, within=(1.0, 3.0))
 
 
 def _share(part: Values, whole: Values) -> Values:

@@ -44,11 +44,13 @@ class Cell:
     """A figure to be had: what each seed tallies, and the rule that makes a number of totals.
 
     `rule` takes (..., parts) and returns (...,); `digits` behind the point are worth telling.
+    Whatever is measured lies `within` these numbers, and so does its interval.
     """
 
     rule: Rule
     seeds: tuple[Tally, ...]
     digits: int = 1
+    within: tuple[float, float] = (0.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
