@@ -5,6 +5,7 @@ that shows nearly the same ("near"), and a text like its question with the right
 Memory holds the codes and texts of the items, and one shard of examples.
 """
 
+import functools
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -116,12 +117,13 @@ class _Findings:
         """Hold one shard of examples against all items; return how many pictures were new."""
         self.examples += len(examples)
         new: dict[str, Example] = {}
+        near = functools.cache(self.texts.near)  # many examples of a shard may say the same
         for example in examples:
             self._offer(self.by_image.get(example.image_id, ()), "copy", 0.0, example)
             if example.image_id not in self.looked_at:
                 new.setdefault(example.image_id, example)
             for text in said_in(example):
-                for number, distance in self.texts.near(text).items():
+                for number, distance in near(text).items():
                     self._offer(self.by_text[self.said[number]], "text", distance, example)
         self.looked_at |= new.keys()
         paths = {name: example.path for name, example in new.items()}

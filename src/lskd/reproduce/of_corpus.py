@@ -1,8 +1,11 @@
 """Table 2, Figure 3, and what the leak audit finds: what the corpus is made from and is worth."""
 
+from collections.abc import Sequence
+
 from lskd.audit import leak
 from lskd.evaluate import trial
 from lskd.evaluate.stage import Settings
+from lskd.evaluate.trial import Trial
 from lskd.lab.annotators import Annotators
 from lskd.reproduce import evidence
 from lskd.reproduce.bench import Bench
@@ -111,9 +114,13 @@ def audited(bench: Bench, experiment: Experiment) -> Measured:
     settings = first.settings["evaluate"]
     assert isinstance(settings, Settings)
     sources = {name: one for name, one in settings.benchmarks.items() if name in AUDITED}
+    trials = trial.read(sources, settings.faults, ())
+    # Of all benchmarks at once: each picture of a corpus is read one time.
+    every = [item for one in trials for item in one.items]
+    leaks = [_leaks(every, run) for run in bench.runs.values()]
     lines = []
-    for one in trial.read(sources, settings.faults, ()):
-        found = [_touched(one.items, run, kinds) for run in bench.runs.values()]
+    for one in trials:
+        found = [_touched(one, some, kinds) for some in leaks]
         cells = [Cell(mean, tuple(of[kind] for of in found)) for kind in (*kinds, "any")]
         none = (None,) * len(cells)
         lines.append(Line(one.name, none, tuple(figure(cell) for cell in cells)))
@@ -130,13 +137,21 @@ def audited(bench: Bench, experiment: Experiment) -> Measured:
     )
 
 
-def _touched(items: tuple[Item, ...], run: Run, kinds: tuple[leak.Kind, ...]) -> dict[str, Tally]:
-    """Return the items that a run's examples touch in each way, and in any, image by image."""
+def _leaks(items: Sequence[Item], run: Run) -> Sequence[leak.Leak]:
+    """Return how the examples of a run touch items."""
     tables = run.tables
-    found = leak.audit(items, (tables.read(Example, shard) for shard in tables.shards(Example)))
-    images = [item.image_id for item in items]
+    shards = (tables.read(Example, shard) for shard in tables.shards(Example))
+    return leak.audit(items, shards).leaks
+
+
+def _touched(
+    one: Trial, leaks: Sequence[leak.Leak], kinds: tuple[leak.Kind, ...]
+) -> dict[str, Tally]:
+    """Return the items of a benchmark that are touched in each way, and in any, by image."""
+    own = [each for each in leaks if each.benchmark == one.name]
+    images = [item.image_id for item in one.items]
     of: dict[str, Tally] = {}
     for name, some in [*((kind, (kind,)) for kind in kinds), ("any", kinds)]:
-        hit = leak.touched(found.leaks, some)
-        of[name] = tallied(images, [float(trial.key(item) in hit) for item in items])
+        hit = leak.touched(own, some)
+        of[name] = tallied(images, [float(trial.key(item) in hit) for item in one.items])
     return of
