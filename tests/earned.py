@@ -61,10 +61,23 @@ def trial(name: str, items: tuple[Item, ...]) -> Trial:
 
 
 def made(name: str, task: str, number: int) -> Item:
-    rated = name == "sherlock"
+    if name == "sherlock":
+        return item(name, number, task=task, right=(), ratings=((3.0, 1.0, 1.0, 1.0),) * 2)
+    return item(name, number, task=task)
+
+
+def item(
+    benchmark: str,
+    number: int = 0,
+    task: str = "",
+    choices: tuple[str, ...] = ("a", "b", "c", "d"),
+    right: tuple[int, ...] = (0,),
+    ratings: tuple[tuple[float, ...], ...] = (),
+) -> Item:
+    """Return a question about one of the images, each of which has two."""
     return Item(
         id=str(number),
-        benchmark=name,
+        benchmark=benchmark,
         task=task,
         split="val",
         image_id=str(number // 2),
@@ -75,8 +88,8 @@ def made(name: str, task: str, number: int) -> Item:
         pointed=(),
         question="?",
         given=None,
-        choices=("a", "b", "c", "d"),
-        right=() if rated else (0,),
-        ratings=((3.0, 1.0, 1.0, 1.0),) * 2 if rated else (),
+        choices=choices,
+        right=right,
+        ratings=ratings,
         kind="",
     )

@@ -8,7 +8,6 @@ import contextlib
 import multiprocessing
 import os
 import runpy
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from ports import free_port
 
 TESTS = Path(__file__).parent
 SECONDS = 600
@@ -74,10 +75,7 @@ def at_work(
 
 def lskd_twice(folder: Path, *words: str) -> str:
     """Run a command by two processes that know of each other; return what both printed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     common |= {"LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
 
     def run(rank: str) -> Ended:

@@ -14,7 +14,7 @@ from lskd.cluster import Cluster
 from lskd.fingerprint import all_models
 from lskd.pace import Pace
 from lskd.rates import Rate
-from lskd.resources import Resources
+from lskd.resources import Resources, given_by
 from lskd.run import Run
 from lskd.stage import Stage, named
 
@@ -59,7 +59,7 @@ def crew(
         return Crew(0, NO_GPU)
     if stage.is_whole(settings) and not stage.together:
         return Crew(1)
-    given: Resources | None = getattr(settings, "resources", None)
+    given = given_by(settings)
     if given is None and stage.together:
         return unsaid(cluster, gpu)
     takes = given or Resources()

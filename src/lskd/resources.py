@@ -62,7 +62,12 @@ Spread = Annotated[Resources, WITHOUT_EFFECT]
 TrainingSpread = Annotated[Resources | None, WITHOUT_EFFECT]
 
 
+def given_by(settings: BaseModel) -> Resources | None:
+    """Return what a worker of a stage takes by its settings, or None where they say nothing."""
+    found = getattr(settings, "resources", None)
+    return found if isinstance(found, Resources) else None
+
+
 def resources_of(settings: BaseModel) -> Resources:
     """Return what a worker of a stage takes by its settings; the default where they say nothing."""
-    found = getattr(settings, "resources", None)
-    return found if isinstance(found, Resources) else Resources()
+    return given_by(settings) or Resources()

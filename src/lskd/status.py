@@ -123,8 +123,9 @@ def status(run: Run) -> Status:
 
 def paid(journal: Path, here: Holder | None) -> Spent | None:
     """Return what a run has paid for, on whichever machine; no other works beside one `here`."""
-    elsewhere = None if here else spent_in(journal.with_name(lock.SEGMENTS), journal)
-    return elsewhere or (spent_so_far(journal) if journal.exists() else None)
+    if here:
+        return spent_so_far(journal) if journal.exists() else None
+    return spent_in(journal.with_name(lock.SEGMENTS), journal)
 
 
 def of(

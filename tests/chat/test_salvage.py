@@ -77,6 +77,14 @@ def leaves(path: Path) -> list[int]:
     return [page for page in pages if content[page * PAGE] == 13 and b"reply" in at(content, page)]
 
 
+def break_page(path: Path, page: int) -> bytes:
+    """Fill a page of a journal with what is none, and return what the file holds then."""
+    content = path.read_bytes()
+    content = content[: page * PAGE] + b"\xff" * PAGE + content[(page + 1) * PAGE :]
+    path.write_bytes(content)
+    return content
+
+
 def at(content: bytes | bytearray, page: int) -> bytes | bytearray:
     return content[page * PAGE : (page + 1) * PAGE]
 
@@ -88,14 +96,12 @@ def test_of_a_journal_with_a_broken_page_all_but_its_replies_are_saved(
     path = copied(whole, tmp_path)
     pages = leaves(path)
     page = {"first": pages[0], "middle": pages[len(pages) // 2], "last": pages[-1]}[part]
-    content = bytearray(path.read_bytes())
-    content[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
-    path.write_bytes(content)
+    content = break_page(path, page)
     found = salvage(path)
     assert len(pages) > 20 and REPLIES - 8 <= found.replies < REPLIES
     assert found.lost == REPLIES - found.replies
     assert found.aside == tmp_path / "journal.sqlite.damaged-1"
-    assert found.aside.read_bytes() == bytes(content)
+    assert found.aside.read_bytes() == content
     replies = saved(path)
     assert len(replies) == found.replies and set(replies) <= set(PAID)
     with Journal(path) as journal:
@@ -140,10 +146,8 @@ def test_the_last_replies_are_saved_from_the_log(tmp_path: Path) -> None:
         for paid in PAID[60:]:
             keep(journal, paid)
         killed = path.read_bytes(), log.read_bytes()
-    content = bytearray(killed[0])
-    page = leaves(path)[3]
-    content[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
-    path.write_bytes(content)
+    path.write_bytes(killed[0])
+    break_page(path, leaves(path)[3])
     log.write_bytes(killed[1])
     assert salvage(path).replies >= REPLIES - 8
     assert set(PAID[60:]) <= set(saved(path))
@@ -169,10 +173,7 @@ def test_a_salvage_that_was_killed_is_taken_to_its_end_before_anything_is_bought
 ) -> None:
     """Nobody opens a journal while it is exchanged, so that no newer one can be lost."""
     first = copied(whole, tmp_path / "first")
-    content = bytearray(first.read_bytes())
-    page = leaves(first)[5]
-    content[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
-    first.write_bytes(content)
+    content = break_page(first, leaves(first)[5])
     wanted = salvage(first)
     for number, gone in enumerate((False, True)):  # before and after the damaged one is set aside
         path = tmp_path / f"{number}" / "journal.sqlite"
@@ -187,17 +188,14 @@ def test_a_salvage_that_was_killed_is_taken_to_its_end_before_anything_is_bought
             Journal(tmp_path / "child.sqlite", [path])
         found = salvage(path)
         assert (found.replies, found.lost) == (wanted.replies, wanted.lost)
-        assert found.aside.read_bytes() == bytes(content) and not made.exists()
+        assert found.aside.read_bytes() == content and not made.exists()
         assert path.with_name("journal.sqlite.damaged-1-wal").read_bytes() == b"of the damaged one"
         assert len(saved(path)) == found.replies
 
 
 def test_a_damaged_journal_is_refused_as_often_as_it_is_opened(whole: Path, tmp_path: Path) -> None:
     path = copied(whole, tmp_path)
-    content = bytearray(path.read_bytes())
-    page = leaves(path)[5]
-    content[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
-    path.write_bytes(content)
+    break_page(path, leaves(path)[5])
     path.with_name("journal.sqlite-wal").touch()
     for _ in range(3):
         with pytest.raises(UserError, match="is damaged"):
@@ -220,10 +218,7 @@ def test_what_cannot_be_salvaged_is_left_as_it_is(whole: Path, tmp_path: Path) -
 
 def test_the_command_that_a_damaged_journal_names_saves_it(whole: Path, tmp_path: Path) -> None:
     path = copied(whole, tmp_path / "out")
-    content = bytearray(path.read_bytes())
-    page = leaves(path)[5]
-    content[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
-    path.write_bytes(content)
+    break_page(path, leaves(path)[5])
     path.with_name(path.name + "-wal").touch()
     with pytest.raises(UserError, match=f"`lskd salvage {path}` keeps what can be read of it"):
         Journal(path)
@@ -240,10 +235,8 @@ def test_a_reply_whose_request_was_changed_is_none(whole: Path, tmp_path: Path) 
     content = path.read_bytes()
     changed = content.replace(b"a question 7", b"a question 9")
     assert changed != content
-    # So that it is damaged at all.
-    page = leaves(path)[0]
-    broken = changed[: page * PAGE] + b"\xff" * PAGE + changed[(page + 1) * PAGE :]
-    path.write_bytes(broken)
+    path.write_bytes(changed)
+    break_page(path, leaves(path)[0])  # so that it is damaged at all
     found: Salvaged = salvage(path)
     assert set(saved(path)) <= {one for one in PAID if "question 7" not in one.request}
     assert found.replies < REPLIES - 8

@@ -1,8 +1,10 @@
 """Which choices count as right, and what is told of confidence and of people."""
 
+from dataclasses import replace
+
 import pytest
 
-from lskd.evaluate.benchmarks import named
+import earned
 from lskd.evaluate.figures import calibrations, figures, people, right_of
 from lskd.evaluate.trial import Trial, key
 from lskd.types import Item
@@ -17,28 +19,12 @@ def item(
     task: str = "",
     number: int = 0,
 ) -> Item:
-    return Item(
-        id=f"q{number}",
-        benchmark=benchmark,
-        task=task,
-        split="val",
-        image_id=f"i{number}",
-        path="",
-        width=10,
-        height=10,
-        regions=(),
-        pointed=(),
-        question="?",
-        given=None,
-        choices=CHOICES,
-        right=right,
-        ratings=ratings,
-        kind="",
-    )
+    made = earned.item(benchmark, number, task, CHOICES, right, ratings)
+    return replace(made, id=f"q{number}", image_id=f"i{number}")
 
 
 def trial(*items: Item) -> Trial:
-    return Trial(named(items[0].benchmark), "val", items, (), (), "", None)
+    return earned.trial(items[0].benchmark, items)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ A machine is lost between two publications where its journal has more than was p
 
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,3 +201,14 @@ def test_what_was_paid_is_told_on_a_machine_that_paid_for_some_of_it_or_nothing(
     with machine(disk(first)):
         told = paid(located(place) / JOURNAL, None)
         assert told is not None and (told.calls, told.price) == (5, 1.5)
+
+
+def test_what_a_journal_of_an_older_version_has_paid_is_told(tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL
+    with Journal(path) as journal:
+        buy(journal, "a0", "a1")
+    with sqlite3.connect(path) as file:
+        file.execute("DROP TABLE published")  # which that did not have
+    file.close()
+    told = paid(path, None)
+    assert told is not None and (told.calls, told.price) == (2, 0.5)

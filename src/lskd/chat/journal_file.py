@@ -89,7 +89,7 @@ def open_journal(path: Path) -> sqlite3.Connection:
         make(path)
     if path.with_name(path.name + "-wal").exists():
         # By a reader, since a writer would play the log into a broken file as it closes that.
-        with contextlib.closing(_opened(path, "mode=ro")) as file:
+        with contextlib.closing(reader(path)) as file:
             check_whole(path, file)
     file = sqlite3.connect(
         path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
@@ -144,9 +144,14 @@ def open_to_read(path: Path) -> sqlite3.Connection:
             return _opened(path, "immutable=1")
 
 
-def _opened(path: Path, how: str) -> sqlite3.Connection:
+def reader(path: Path, how: str = "mode=ro") -> sqlite3.Connection:
+    """Open a file, whatever it is, so that its log is read and neither is changed."""
     address = f"{path.resolve().as_uri()}?{how}"
-    file = sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False)
+    return sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False)
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    file = reader(path, how)
     try:
         check_kind(path, file)
     except BaseException:

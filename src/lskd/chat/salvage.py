@@ -25,6 +25,7 @@ from lskd.chat.journal_file import (
     add_later_tables,
     check_kind,
     keep_others_out,
+    reader,
     told,
 )
 from lskd.chat.merge import REPLY
@@ -89,16 +90,11 @@ def salvage(path: Path) -> Salvaged:
 def is_sound(path: Path) -> bool:
     """Return whether a journal is one, and all of it fits together; nothing is changed."""
     try:
-        with contextlib.closing(_opened(path)) as file:
+        with contextlib.closing(reader(path)) as file:
             check_kind(path, file)
             return bool(file.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
     except (*UNREADABLE, UserError):
         return False
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open a journal so that its log is read, and neither is changed."""
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def _make(path: Path, made: Path) -> None:
@@ -121,7 +117,7 @@ def _written(path: Path, unfinished: Path) -> int:
     log = path.with_name(path.name + LOG)
     size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
     with (
-        contextlib.closing(_opened(path)) as source,
+        contextlib.closing(reader(path)) as source,
         contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as file,
     ):
         file.executescript(TABLES)

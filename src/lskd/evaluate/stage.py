@@ -28,7 +28,7 @@ from lskd.evaluate.presets import Figures, preset
 from lskd.evaluate.protocol import Protocol
 from lskd.presence import absent
 from lskd.protocols import Scorer
-from lskd.stage import ORDERED, Context, Model, Names, Parts, Section, Stage
+from lskd.stage import ORDERED, Context, Model, Names, Parts, Section, Stage, several
 from lskd.table import Tables
 from lskd.types import GenerativeStudent, Image, Outcome, Reject, Student
 
@@ -119,8 +119,7 @@ class Settings(Section):
         """Leave out the models that do not take part; raises ValueError for an unknown one."""
         if not isinstance(value, Mapping) or not isinstance(value.get("models"), Mapping):
             return value
-        only, models = value.get("only"), value["models"]
-        only = [only] if isinstance(only, str) else only
+        only, models = several(value.get("only")), value["models"]
         if not only or not isinstance(only, list | tuple):
             return value
         if unknown := [str(name) for name in only if str(name) not in models]:

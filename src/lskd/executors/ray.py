@@ -25,7 +25,7 @@ from lskd.executors.pool import Pool
 from lskd.executors.trainer import Trainer
 from lskd.fingerprint import all_models
 from lskd.journal.service import Service, serving
-from lskd.resources import Resources
+from lskd.resources import given_by
 from lskd.run import Run
 from lskd.shards import Finished
 from lskd.stage import Stage, named
@@ -73,7 +73,7 @@ def connected(address: str | None) -> Iterator[Executor]:
                 pool.close()
 
     def whole(job: Job) -> Iterator[Finished]:
-        given = training_spread(job.settings)
+        given = given_by(job.settings)
         if given is None:
             yield from local.make_whole(job)
             return
@@ -87,12 +87,6 @@ def connected(address: str | None) -> Iterator[Executor]:
         ray.shutdown()
 
 
-def training_spread(settings: BaseModel) -> Resources | None:
-    """Return what a worker of a stage on whole tables takes; without that, it is made here."""
-    found = getattr(settings, "resources", None)
-    return found if isinstance(found, Resources) else None
-
-
 def check_shared(run: Run, stages: Sequence[Stage[Any]]) -> None:
     """Raise UserError if some stages would train on workers, whose folder they cannot share."""
     if url_of(run.own) is None:
@@ -101,7 +95,7 @@ def check_shared(run: Run, stages: Sequence[Stage[Any]]) -> None:
     spread = [
         f"[{stage.name}]"
         for stage, given in settings
-        if stage.is_whole(given) and training_spread(given) is not None
+        if stage.is_whole(given) and given_by(given) is not None
     ]
     if spread:
         raise UserError(

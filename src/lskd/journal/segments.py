@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,31 +128,30 @@ class Segments:
 
 
 def spent_in(folder: Path, journal: Path) -> Spent | None:
-    """Return what the replies in a folder and a journal cost, or None if the journal has them all.
+    """Return what the replies in a folder and a journal cost, each once; None if neither has any.
 
-    It need not be there. Raises UserError if the folder or the journal cannot be read.
+    Raises UserError if the folder or the journal cannot be read.
     """
     with readable(folder):
         names = names_in(folder)
         if not journal.exists():
             return summed(folder, names) if names else None
         with told(journal), contextlib.closing(open_to_read(journal)) as file:
-            names -= {name for (name,) in file.execute("SELECT segment FROM published")}
+            own = read_spent(file)
+            if names:  # an older version's journal, which has none, does not note them
+                names -= {name for (name,) in file.execute("SELECT segment FROM published")}
             if not names:
-                return None
-            own, others = read_spent(file), summed(folder, names, file)
-        return Spent(
-            calls=own.calls + others.calls,
-            input_tokens=own.input_tokens + others.input_tokens,
-            output_tokens=own.output_tokens + others.output_tokens,
-            price=None if None in (own.price, others.price) else _sum(own.price, others.price),
-            uncounted=own.uncounted + others.uncounted,
-            unanswered=own.unanswered,
-        )
-
-
-def _sum(*prices: float | None) -> float:
-    return sum(price for price in prices if price is not None)
+                return own
+            others = summed(folder, names, file)
+    unpriced = own.price is None or others.price is None
+    return replace(
+        own,
+        calls=own.calls + others.calls,
+        input_tokens=own.input_tokens + others.input_tokens,
+        output_tokens=own.output_tokens + others.output_tokens,
+        price=None if unpriced else (own.price or 0.0) + (others.price or 0.0),
+        uncounted=own.uncounted + others.uncounted,
+    )
 
 
 def summed(folder: Path, names: Set[str], beside: sqlite3.Connection | None = None) -> Spent:
