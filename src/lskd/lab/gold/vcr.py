@@ -13,10 +13,10 @@ combinations these are. One that is fitted on anything else has nothing to learn
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from lskd.lab.gold.files import chance, put_lines
+from lskd.lab.gold.files import chance, put_lines, rounds
 from lskd.lab.gold.regions import FILM, Numbered, apart, asked, numbered, put_image
 from lskd.lab.knowledge import ASKS, Ask
 from lskd.lab.words import answer, question, rationale
@@ -32,14 +32,20 @@ def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int
 
     `answer_sources` are the regions for which each choice is the right answer.
     """
-    rows: list[dict[str, object]] = []
+    every: list[list[list[dict[str, object]]]] = []
     for staged in scenes:
         one = numbered(staged, seed)
-        fresh = list(_rows(one, seed, len(rows)))
-        if fresh:
+        every.append(_sets(one, seed))
+        if every[-1]:
             put_image(folder, world, one)
-            rows += fresh
-    put_lines(folder / f"{SPLIT}.jsonl", rows)
+    rows = [row for together in rounds(every) for row in together]
+    put_lines(
+        folder / f"{SPLIT}.jsonl",
+        (
+            {"annot_id": f"{SPLIT}-{number}", "match_index": number, **row}
+            for number, row in enumerate(rows)
+        ),
+    )
     return len(rows)
 
 
@@ -50,22 +56,31 @@ def tokens(text: str) -> list[str | list[int]]:
     ]
 
 
-def _rows(one: Numbered, seed: int, first: int) -> Iterator[dict[str, object]]:
-    """Yield the questions about a scene; `first` is the number of the first in the file."""
-    number = first
-    for ask in ASKS:
+def _sets(one: Numbered, seed: int) -> list[list[dict[str, object]]]:
+    """Return the questions about a scene, those with the same answers together.
+
+    What is asked first is by chance: the first questions of a file are of all kinds.
+    """
+    sets: list[list[dict[str, object]]] = []
+    number = 0
+    for ask in chance(seed, one.staged, "vcr").sample(ASKS, len(ASKS)):
         rng = chance(seed, one.staged, f"vcr/{ask}")
-        offered = apart(one.staged, (ask,), CHOICES, rng)
-        for entity in offered or ():
-            if offered and asked(one.staged, entity):
-                yield _row(one, ask, entity, offered, rng) | {
-                    "annot_id": f"{SPLIT}-{number}",
-                    "img_id": f"{SPLIT}-{one.staged.file}",
-                    "match_fold": f"{SPLIT}-0",
-                    "match_index": number,
-                    "question_number": number - first,
-                }
+        offered = apart(one.staged, (ask,), CHOICES, rng) or ()
+        rows = []
+        for entity in offered:
+            if asked(one.staged, entity):
+                rows.append(
+                    _row(one, ask, entity, offered, rng)
+                    | {
+                        "img_id": f"{SPLIT}-{one.staged.file}",
+                        "match_fold": f"{SPLIT}-0",
+                        "question_number": number,
+                    }
+                )
                 number += 1
+        if rows:
+            sets.append(rows)
+    return sets
 
 
 def _row(

@@ -10,11 +10,11 @@ In "held" there are events of people of held-out combinations alone, so candidat
 picture are few there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lskd.lab.gold.files import chance, put_json
+from lskd.lab.gold.files import chance, put_json, rounds
 from lskd.lab.gold.regions import Numbered, asked, numbered, put_image
 from lskd.lab.knowledge import Ask
 from lskd.lab.words import an, answer
@@ -51,23 +51,28 @@ class Event:
 
 def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int:
     """Write annotations, lists of candidates and vcr1images; return the number of questions."""
-    events: list[Event] = []
+    by_scene: list[list[Event]] = []
     for staged in scenes:
         one = numbered(staged, seed)
         fresh = events_of(one)
+        chance(seed, staged, "visualcomet").shuffle(fresh)
+        by_scene.append(fresh)
         if fresh:
             put_image(folder, world, one)
-            events += fresh
+    events = rounds(by_scene)
     put_json(folder / f"{SPLIT}_annots.json", [row(event) for event in events])
     every = [text for event in events for text in event.inferences]
+    beside = _beside(events)
     results: list[dict[str, object]] = [
         {
             "img_fn": event.one.image,
             "event": event.text,
             "inference_relation": relation,
-            "inference_candidate_indices": _candidates(events, every, number, place, seed),
+            "inference_candidate_indices": _candidates(
+                event, place, every, beside[event.one.image], seed
+            ),
         }
-        for number, event in enumerate(events)
+        for event in events
         for place, (relation, _, _) in enumerate(RELATIONS)
     ]
     put_json(folder / f"{SPLIT}_rank_random_50.json", {"results": results})
@@ -104,15 +109,17 @@ def row(event: Event) -> dict[str, object]:
 
 
 def _candidates(
-    events: Sequence[Event], every: Sequence[str], number: int, place: int, seed: int
+    event: Event, place: int, every: Sequence[str], beside: Mapping[int, int], seed: int
 ) -> list[int]:
-    """Return the places of a question's candidates among `every` inference, its own first."""
-    event, each = events[number], len(RELATIONS)
+    """Return the places of a question's candidates among `every` inference, its own first.
+
+    `beside` has the place of the first inference of each person of the picture.
+    """
     near = [
-        other * each + relation
-        for other in _beside(events, number)
-        for relation in range(each)
-        if other != number
+        first + relation
+        for entity, first in beside.items()
+        for relation in range(len(RELATIONS))
+        if entity != event.entity
     ]
     rng = chance(seed, event.one.staged, f"visualcomet/{event.entity}/{place}")
     rng.shuffle(near)
@@ -121,15 +128,12 @@ def _candidates(
     for one in (*near, *far):
         if every[one] not in event.inferences:
             wrong.setdefault(every[one], one)
-    return [number * each + place, *list(wrong.values())[: CANDIDATES - 1]]
+    return [beside[event.entity] + place, *list(wrong.values())[: CANDIDATES - 1]]
 
 
-def _beside(events: Sequence[Event], number: int) -> range:
-    """Return the events of the same picture, which stand beside each other."""
-    image = events[number].one.image
-    first, last = number, number + 1
-    while first > 0 and events[first - 1].one.image == image:
-        first -= 1
-    while last < len(events) and events[last].one.image == image:
-        last += 1
-    return range(first, last)
+def _beside(events: Sequence[Event]) -> dict[str, dict[int, int]]:
+    """Return, by picture and person, the place of the first inference among those of all events."""
+    found: dict[str, dict[int, int]] = {}
+    for number, event in enumerate(events):
+        found.setdefault(event.one.image, {})[event.entity] = number * len(RELATIONS)
+    return found
