@@ -8,12 +8,13 @@ INSTALL = $(PIP) install --no-compile
 # uv unpacks side by side: half the time of pip or less. It reads no pip.conf: where it finds no
 # index, pip does it.
 UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 EDITABLE = --constraint constraints.txt --editable '.[$(EXTRAS)]'
 
 # Where this is set, every process would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-light test packages lint check mutants bench docs clean
+.PHONY: demo demo-light test packages lint check coverage mutants bench docs clean
 
 # First eight photographs become a corpus, then a student is trained and evaluated in the lab.
 demo: demo-light $(VENV)/.lab
@@ -24,10 +25,11 @@ demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
 # A file of tests each, torch on one thread: its own would get in each other's way. On two cores
-# four processes, since many tests wait for a server, a browser or a process of their own.
+# four processes, since many tests wait for a server, a browser or a process of their own. Files
+# that take long begin first (tests/conftest.py).
 test: packages
 	@$(MAKE) --no-print-directory --jobs 2 lint $(VENV)/.compiled
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(PYTEST)
 
 # PostgreSQL and Chromium, where they are missing and may be installed; never fails.
 packages:
@@ -41,6 +43,11 @@ lint: $(VENV)/.dev
 # The long rest: what `make test` leaves out for the sake of time.
 check: $(VENV)/.dev
 	$(BIN)/python -m pytest -m check
+
+# Which lines and branches the tests of `make test` reach, also in the processes that they start.
+coverage: $(VENV)/.dev
+	$(UV) --constraint constraints.txt pytest-cov || $(INSTALL) --constraint constraints.txt pytest-cov
+	$(PYTEST) --timeout 900 --cov --cov-report term:skip-covered
 
 # Mistakes made on purpose in parser, metrics, marking and objectives: do the tests find them?
 mutants: $(VENV)/.dev

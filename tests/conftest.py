@@ -19,7 +19,28 @@ gc.set_threshold(ALLOCATIONS)
 settings.register_profile("lskd", deadline=None, max_examples=50)
 settings.load_profile("lskd")
 
-SHARED = Path(__file__).parents[2] / "shared"
+TESTS = Path(__file__).parent
+SHARED = TESTS.parents[1] / "shared"
+# Files that take long, begun first: for what begins last all others wait.
+LONG = (
+    "lab/test_lab_course.py",
+    "storage/test_storage_ray.py",
+    "storage/test_storage_run.py",
+    "docs/test_docs_commands.py",
+    "docs/test_docs_site.py",
+    "test_paid.py",
+    "faults/test_fault_process.py",
+    "training/test_training_ranks.py",
+    "test_gen_gaps_run.py",
+    "reproduce/test_reproduce_jobs.py",
+    "lab/test_lab_tints.py",
+    "distil/test_distil_pointing.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long before all others, which keep their order."""
+    items.sort(key=lambda item: item.path.relative_to(TESTS).as_posix() not in LONG)
 
 
 @pytest.fixture(scope="session")

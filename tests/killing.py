@@ -7,9 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import house
 from lskd.errors import UserError
 
 
@@ -32,3 +34,8 @@ def kill_a_job() -> None:
         assert time.monotonic() < end
         time.sleep(0.01)
     os.kill(jobs[0].pid or 0, signal.SIGKILL)
+
+
+def run_whole(file: Path) -> None:
+    """Run a run file, as a job of its own."""
+    house.run(file)

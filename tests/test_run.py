@@ -1,9 +1,12 @@
 """The whole house on six pictures: resume, ablations, fingerprints, mistakes."""
 
 import ast
+import contextlib
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from lskd.fingerprint import WEIGHTS, effective, file_digests, same_rows
 from lskd.hold import locked
 from lskd.plan import plan
 from lskd.progress import LineBar, Lines
-from lskd.run import load
+from lskd.run import Run, load
 from lskd.runfile import RUN_FILE
 from lskd.stages import STAGES
 from lskd.types import (
@@ -34,6 +37,10 @@ from lskd.types import (
 SOURCE = Path(__file__).parents[1] / "src" / "lskd"
 
 
+SMALL = Path("small.toml")
+CORPUS = Selection(until="corpus")  # the last stage whose rows others read
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -41,11 +48,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SMALL = Path("small.toml")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a house in which the small run is made."""
+    folder = tmp_path_factory.mktemp("whole")
+    with contextlib.chdir(folder):
+        house.build(folder)
+        house.run(SMALL)
+    return folder
 
 
-def test_a_folder_becomes_a_corpus(home: Path) -> None:
-    run = house.run(SMALL)
+@pytest.fixture
+def done(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Be in a house in which the small run is made; it is as before for the next test."""
+    shutil.copytree(whole, tmp_path / "kept")
+    monkeypatch.chdir(whole)
+    yield load(SMALL)
+    shutil.rmtree(whole)
+    (tmp_path / "kept").rename(whole)
+
+
+def test_a_folder_becomes_a_corpus(done: Run) -> None:
+    run = done
     assert run.tables.shards(Image) == ["00000", "00001"]
     assert len(house.rows(run, Image)) == 6
     triples = house.rows(run, Triple)
@@ -58,8 +82,8 @@ def test_a_folder_becomes_a_corpus(home: Path) -> None:
     assert (run.own / "dataset" / "hf" / "README.md").exists()
 
 
-def test_nothing_is_dropped_in_silence(home: Path) -> None:
-    run = house.run(SMALL)
+def test_nothing_is_dropped_in_silence(done: Run) -> None:
+    run = done
     replies = house.rows(run, Reply)
     parsed = house.rows(run, Reject, "parse")
     assert len(replies) * 3 == len(house.rows(run, Triple)) + len(parsed)
@@ -70,39 +94,39 @@ def test_nothing_is_dropped_in_silence(home: Path) -> None:
     assert {r.reason for r in house.rows(run, Reject, "dialogue")} == {"no answer"}
 
 
-def test_the_dialogue_asks_no_question_twice(home: Path) -> None:
-    run = house.run(SMALL, selection=Selection(until="dialogue"))
-    for row in house.rows(run, Dialogue):
+def test_the_dialogue_asks_no_question_twice(done: Run) -> None:
+    dialogues = house.rows(done, Dialogue)
+    assert len(dialogues) == 6
+    for row in dialogues:
         assert [e.question for e in row.exchanges] == ["Is it day?"]
 
 
-def test_a_second_run_makes_nothing(home: Path) -> None:
+def test_a_second_run_makes_nothing(done: Run) -> None:
+    before = house.files(Path("out"))
     house.run(SMALL)
-    before = house.files(home / "out")
-    house.run(SMALL)
-    assert house.files(home / "out") == before
+    assert house.files(Path("out")) == before
 
 
-def test_a_missing_shard_is_made_again_and_is_the_same(home: Path) -> None:
-    run = house.run(SMALL)
+def test_a_missing_shard_is_made_again_and_is_the_same(done: Run) -> None:
+    run = done
     score = run.tables.file(Score, "00001")
     rows = run.tables.read(Score, "00001")
-    before = dict(house.files(home / "out"))
+    before = dict(house.files(Path("out")))
     score.unlink()
     house.run(SMALL)
-    after = dict(house.files(home / "out"))
+    after = dict(house.files(Path("out")))
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {str(Path("small", "score", "score", "00001.parquet"))}
     assert run.tables.read(Score, "00001") == rows
 
 
-def test_new_pictures_make_new_shards_and_old_shards_never_change(home: Path) -> None:
-    run = house.run(SMALL)
-    before = dict(house.files(home / "out"))
-    house.picture(home / "pictures" / "0005.png", 99)
-    shutil.copy(home / "pictures" / "000.png", home / "pictures" / "copy.png")
+def test_new_pictures_make_new_shards_and_old_shards_never_change(done: Run) -> None:
+    run = done
+    before = dict(house.files(Path("out")))
+    house.picture(Path("pictures", "0005.png"), 99)
+    shutil.copy(Path("pictures", "000.png"), Path("pictures", "copy.png"))
     house.run(SMALL)
-    after = dict(house.files(home / "out"))
+    after = dict(house.files(Path("out")))
     assert {name for name in after if name not in before} == {
         str(Path("small", stage.name, record.__name__.lower(), "00002.parquet"))
         for stage in run.stages()
@@ -113,30 +137,28 @@ def test_new_pictures_make_new_shards_and_old_shards_never_change(home: Path) ->
 
 
 def test_a_limit_takes_the_first_images_and_the_rest_comes_later(home: Path) -> None:
-    run = house.run(SMALL, selection=Selection(limit=2))
+    run = house.run(SMALL, selection=replace(CORPUS, limit=2))
     assert len(house.rows(run, Image)) == 2
-    run = house.run(SMALL)
+    run = house.run(SMALL, selection=CORPUS)
     assert len(house.rows(run, Image)) == 6
     assert len(house.rows(run, Example)) == 18
 
 
-def test_a_changed_threshold_scores_nothing_again(home: Path) -> None:
-    house.run(SMALL)
+def test_a_changed_threshold_scores_nothing_again(done: Run) -> None:
     Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
     run = house.run(Path("lenient.toml"))
     assert len(house.rows(run, Example)) == 36
-    made = {path.name for path in (home / "out" / "lenient").iterdir() if path.is_dir()}
+    made = {path.name for path in Path("out", "lenient").iterdir() if path.is_dir()}
     assert made == {"corpus", "dataset", "report"}
 
 
-def test_a_dropped_descriptor_looks_at_no_image_again(home: Path) -> None:
-    house.run(SMALL)
+def test_a_dropped_descriptor_looks_at_no_image_again(done: Run) -> None:
     Path("fewer.toml").write_text(
         'extends = "small.toml"\n[generate]\ndescriptors = ["narratives", "regions", "dialogue"]\n'
     )
-    run = house.run(Path("fewer.toml"))
-    made = {path.name for path in (home / "out" / "fewer").iterdir() if path.is_dir()}
-    assert made == {"generate", "parse", "score", "corpus", "dataset", "report"}
+    run = house.run(Path("fewer.toml"), selection=CORPUS)
+    made = {path.name for path in Path("out", "fewer").iterdir() if path.is_dir()}
+    assert made == {"generate", "parse", "score", "corpus"}
     sent = house.rows(run, Reply)[0].messages[-1].text
     assert "Places:" not in sent and "Narratives:" in sent
 
@@ -145,13 +167,12 @@ def test_a_child_of_an_unmade_parent_makes_the_parents_stages_in_the_parents_fol
     home: Path,
 ) -> None:
     Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
-    house.run(Path("lenient.toml"))
+    house.run(Path("lenient.toml"), selection=CORPUS)
     assert (home / "out" / "small" / "score").is_dir()
     assert not (home / "out" / "small" / "corpus").exists()
 
 
-def test_settings_are_not_mixed_in_one_folder(home: Path) -> None:
-    house.run(SMALL)
+def test_settings_are_not_mixed_in_one_folder(done: Run) -> None:
     with pytest.raises(UserError, match=r"threshold: 0\.8, now 0\.1.*extends this one"):
         house.run(SMALL, "corpus.threshold=0.1")
     with pytest.raises(UserError, match=r"small/regions was made with other settings"):
@@ -194,6 +215,7 @@ def test_a_setting_that_changes_no_row_may_change(home: Path) -> None:
         "regions.batch=1",
         "concepts.batch=2",
         'models.eyes={use="models:Eyes",boxes=2,patience=9}',
+        selection=CORPUS,
     )
     assert len(house.rows(run, Example)) == 18
 
@@ -237,15 +259,15 @@ def test_a_threshold_takes_the_place_of_an_inherited_share(home: Path) -> None:
     text = (home / "small.toml").read_text().replace("threshold = 0.8", "keep = 0.5")
     (home / "small.toml").write_text(text)
     Path("strict.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.8\n')
-    assert len(house.rows(house.run(Path("strict.toml")), Example)) == 18
+    assert len(house.rows(house.run(Path("strict.toml"), selection=CORPUS), Example)) == 18
     run = load(SMALL, ["corpus.threshold=0.3"])
     assert run.settings["corpus"].model_dump()["keep"] is None
 
 
 def test_a_child_reads_from_its_parent_as_that_was_run(home: Path) -> None:
-    house.run(SMALL, "regions.most=1")
+    house.run(SMALL, "regions.most=1", selection=CORPUS)
     Path("child.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
-    run = house.run(Path("child.toml"), "regions.most=1")
+    run = house.run(Path("child.toml"), "regions.most=1", selection=CORPUS)
     assert run.folders["score"] == Path("out/small/score")
     assert run.folders["corpus"] == Path("out/child/corpus")
     other = load(Path("child.toml"))
@@ -254,15 +276,15 @@ def test_a_child_reads_from_its_parent_as_that_was_run(home: Path) -> None:
 
 def test_a_run_can_extend_the_folder_of_another(home: Path) -> None:
     loaded = load(SMALL, ["regions.most=1"], Path("elsewhere"))
-    execute(loaded, Selection(), Lines("plain"))
+    execute(loaded, CORPUS, Lines("plain"))
     Path("child.toml").write_text('extends = "elsewhere"\n[corpus]\nthreshold = 0.3\n')
-    run = house.run(Path("child.toml"))
+    run = house.run(Path("child.toml"), selection=CORPUS)
     assert run.folders["score"] == Path("elsewhere/score")
     assert len(house.rows(run, Example)) == 36
 
 
-def test_a_run_that_is_refused_leaves_the_record_of_the_last_one(home: Path) -> None:
-    run = house.run(SMALL)
+def test_a_run_that_is_refused_leaves_the_record_of_the_last_one(done: Run) -> None:
+    run = done
     before = (run.own / "run.toml").read_text()
     with pytest.raises(UserError, match="other settings"):
         house.run(SMALL, "regions.most=1")
@@ -273,12 +295,11 @@ def test_a_setting_that_made_nothing_can_be_mended(home: Path) -> None:
     Path("gone.txt").write_text("$observations $nothing")
     with pytest.raises(UserError, match="it can use"):
         house.run(SMALL, "generate.id_prompt=gone.txt")
-    assert len(house.rows(house.run(SMALL), Example)) == 18
+    assert len(house.rows(house.run(SMALL, selection=CORPUS), Example)) == 18
 
 
-def test_a_changed_report_is_just_made_again(home: Path) -> None:
-    run = house.run(SMALL)
-    page = run.own / "report" / "report.html"
+def test_a_changed_report_is_just_made_again(done: Run) -> None:
+    page = done.own / "report" / "report.html"
     before = page.stat().st_mtime_ns
     house.run(SMALL, "report.kept=1")
     assert page.stat().st_mtime_ns > before
@@ -287,10 +308,10 @@ def test_a_changed_report_is_just_made_again(home: Path) -> None:
 def test_the_best_share_is_kept_over_all_shards_and_follows_new_ones(home: Path) -> None:
     text = (home / "small.toml").read_text().replace("threshold = 0.8", "keep = 0.5")
     Path("best.toml").write_text(text)
-    run = house.run(Path("best.toml"))
+    run = house.run(Path("best.toml"), selection=CORPUS)
     assert len(house.rows(run, Example)) == 18
     house.picture(home / "pictures" / "more.png", 77)
-    house.run(Path("best.toml"))
+    house.run(Path("best.toml"), selection=CORPUS)
     assert len(house.rows(run, Example)) == 21
 
 
@@ -298,7 +319,7 @@ def test_an_edited_prompt_counts_as_another_setting(home: Path) -> None:
     own = home / "own.txt"
     own.write_text("$observations Write exactly $count triples.")
     change = f"generate.id_prompt={own}"
-    house.run(SMALL, change)
+    house.run(SMALL, change, selection=Selection(until="generate"))
     own.write_text("$observations Please write exactly $count triples.")
     with pytest.raises(UserError, match=r"own\.txt"):
         house.run(SMALL, change)
@@ -362,9 +383,9 @@ def test_a_run_file_that_cannot_be_read_says_why(home: Path, text: str, message:
     assert message in str(error.value)
 
 
-def test_the_folder_of_a_run_can_stand_for_its_file(home: Path) -> None:
+def test_the_folder_of_a_run_can_stand_for_its_file(done: Run) -> None:
     Path("lenient.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
-    run = house.run(Path("lenient.toml"))
+    run = house.run(Path("lenient.toml"), selection=CORPUS)
     again = load(Path("out/lenient"))
     assert house.rows(again, Example) == house.rows(run, Example)
     assert again.fingerprints == run.fingerprints
@@ -407,26 +428,24 @@ def test_stages_import_no_other_stage() -> None:
                 assert own or other not in closed, f"{file}: {home} imports {other}"
 
 
-def test_a_child_goes_on_by_its_folder_as_by_its_file_and_has_the_same_parents(home: Path) -> None:
-    house.run(SMALL)
-    (home / "child.toml").write_text('extends = "small.toml"\n[generate]\nstyles = ["id"]\n')
-    by_file = house.run(Path("child.toml"))
+def test_a_child_goes_on_by_its_folder_as_by_its_file_and_has_the_same_parents(done: Run) -> None:
+    Path("child.toml").write_text('extends = "small.toml"\n[generate]\nstyles = ["id"]\n')
+    by_file = house.run(Path("child.toml"), selection=CORPUS)
     by_folder = load(by_file.own)
     assert by_folder.parents == by_file.parents == (Path("out/small"),)
     assert by_folder.folders == by_file.folders
     generate = next(stage for stage in STAGES if stage.name == "generate")
     assert by_folder.context(generate).parent_journals == by_file.context(generate).parent_journals
-    (home / "grandchild.toml").write_text('extends = "out/child"\n[corpus]\nthreshold = 0.5\n')
+    Path("grandchild.toml").write_text('extends = "out/child"\n[corpus]\nthreshold = 0.5\n')
     assert load(Path("grandchild.toml")).parents == (Path("out/child"), Path("out/small"))
 
 
-def test_a_child_of_a_childs_folder_makes_in_its_own_folder_what_it_changes(home: Path) -> None:
-    house.run(SMALL)
-    (home / "child.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
-    child = house.run(Path("child.toml"))
+def test_a_child_of_a_childs_folder_makes_in_its_own_folder_what_it_changes(done: Run) -> None:
+    Path("child.toml").write_text('extends = "small.toml"\n[corpus]\nthreshold = 0.3\n')
+    child = house.run(Path("child.toml"), selection=CORPUS)
     assert child.folders["parse"] == Path("out/small/parse")
     for parent in ("child.toml", "out/child"):
-        file = home / "grandchild.toml"
+        file = Path("grandchild.toml")
         file.write_text(f'extends = "{parent}"\n[parse]\nmax_words = 50\n')
         run = load(file)
         assert run.folders["parse"] == Path("out/grandchild/parse")

@@ -2,12 +2,9 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import pytest
 
 import house
 from chat.server import Server
-from forked import TESTS
+from forked import Started, at_work
 from lskd.chat.paid import Spent
 from lskd.cli.tables import print_status
 from lskd.errors import UserError
@@ -38,26 +35,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@contextmanager
-def at_work(folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """Run lskd in a process of its own that is killed at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "lskd", *args],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def told(folder: Path) -> dict[str, Any]:
     """Return what `lskd status --json` says of the small run."""
     result = lskd("status", "small.toml", "--json", folder=folder)
@@ -71,23 +48,23 @@ def stage(found: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(one)
 
 
-def until(folder: Path, name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
+def until(folder: Path, name: str, run: Started) -> dict[str, Any]:
     """Return the status as soon as a stage has shards in work."""
     end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and run.process.is_alive():
         found = told(folder)
         if stage(found, name)["running"]:
             return found
-        time.sleep(0.1)  # to look takes a processor from what is looked at
-    raise AssertionError(f"{name} never ran: {process.stderr and process.stderr.read()}")
+        time.sleep(0.3)  # to look takes a processor from what is looked at
+    raise AssertionError(f"{name} never ran: {run.streams[1].read_text()}")
 
 
 def test_a_run_at_work_then_killed_then_done_is_told_apart(tmp_path: Path) -> None:
     house.build(tmp_path)
     with Server(latency=20.0) as server:
         change = ("--set", teacher(server), "--set", "dialogue.questions=0")
-        with at_work(tmp_path, "run", "small.toml", *change) as process:
-            running = until(tmp_path, "generate", process)
+        with at_work("run", "small.toml", *change, folder=tmp_path) as run:  # which kills it
+            running = until(tmp_path, "generate", run)
             shown = lskd("status", "small.toml", folder=tmp_path).stdout
         dead = told(tmp_path)
         dead_shown = lskd("status", "small.toml", folder=tmp_path).stdout
@@ -95,7 +72,7 @@ def test_a_run_at_work_then_killed_then_done_is_told_apart(tmp_path: Path) -> No
         assert lskd("run", "small.toml", *change, folder=tmp_path).returncode == 0
     done = told(tmp_path)
 
-    assert running["state"] == "running" and running["holder"]["process"] == process.pid
+    assert running["state"] == "running" and running["holder"]["process"] == run.process.pid
     generate = stage(running, "generate")
     assert generate["state"] == "running" and (generate["running"], generate["missing"]) == (2, 0)
     assert stage(running, "regions")["state"] == "done"
@@ -103,7 +80,7 @@ def test_a_run_at_work_then_killed_then_done_is_told_apart(tmp_path: Path) -> No
     assert stage(running, "parse")["missing"] == 2
     assert {"generate", "parse", "report"} <= set(running["unknown"])
     assert running["ends"] is not None
-    assert f"running: process {process.pid}" in shown and "0 of 2, 2 running" in shown
+    assert f"running: process {run.process.pid}" in shown and "0 of 2, 2 running" in shown
 
     assert dead["state"] == "stopped" and dead["holder"] is None and dead["ends"] is None
     generate = stage(dead, "generate")

@@ -27,18 +27,23 @@ from lskd.storage.address import shown, url_of
 from lskd.trace import measured
 
 R = TypeVar("R")
+PLAIN = frozenset({str, int, float, bool, type(None)})  # values that are stored as they are
 FOOTER_BYTES = 1 << 18  # at the end of a shard, which has one row group: more than it ever takes
 
 
 def plain(value: Any) -> Any:
     """Turn a record into the dicts and lists that Arrow and JSON store."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, type):
         raise TypeError(f"{value!r} is a class, not a record")
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if hasattr(value, "_asdict"):
         return value._asdict()
-    return [plain(v) for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):  # of hundreds of numbers, if it is an outline
+        return [v if type(v) in PLAIN else plain(v) for v in value]
+    return value
 
 
 Convert = Callable[[Any], Any]

@@ -1,7 +1,9 @@
 """Pictures in which a region's colour decides what is true of it, and people who see that."""
 
 import random
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,15 @@ SIDE = 28
 
 def write_base(folder: Path) -> Path:
     """Write the smallest stage-1 model, with random weights, and its vocabulary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in _base().items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@cache
+def _base() -> dict[str, bytes]:
+    """Return the files of that model: it is made once, for many tests."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"[]0123.?:"]
     words = [*special, *WORDS]
     size = Size(
@@ -47,9 +58,10 @@ def write_base(folder: Path) -> Path:
             # What is drawn for loading over it is too small to learn from in a hundred steps.
             if weight.ndim >= 2:
                 torch.nn.init.normal_(weight, std=0.2 if "query" in name else 0.15)
-    weights.save(student, folder)
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    return folder
+    with tempfile.TemporaryDirectory() as made:
+        weights.save(student, Path(made))
+        (Path(made) / "vocab.txt").write_text("\n".join(words) + "\n")
+        return {file.name: file.read_bytes() for file in Path(made).iterdir()}
 
 
 def paint(file: Path, colour: str, rng: np.random.Generator) -> Image:

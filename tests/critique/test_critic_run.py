@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -30,18 +32,16 @@ workers = 2
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    house.build(tmp_path)
-    write_base(tmp_path / "base")
+def prepared(home: Path) -> None:
+    """Write pictures, a base and a run file with people in it into the working directory."""
+    house.build(home)
+    write_base(home / "base")
     line = 'critic = { use = "lskd.critique.trained:TrainedCritic", folder = '
     text = SMALL.read_text().replace(
         'critic = { use = "models:Judge" }', f'{line}"out/small/critic/model" }}'
     )
     text = text.replace("threshold = 0.8", "keep = 0.5")
     SMALL.write_text(text + STAGES_OF_PEOPLE.format(side=SIDE))
-    return tmp_path
 
 
 def judge(run: Run, word: str) -> None:
@@ -55,19 +55,45 @@ def judge(run: Run, word: str) -> None:
                 writer.writerow([sample.triple_id, person, 3 if good else 1, 2 if good else ""])
 
 
-def test_a_run_stops_for_people_and_goes_on_with_what_they_think(home: Path) -> None:
-    with pytest.raises(JudgmentsNeeded, match=r"36 triples in .* wait for 2 people each"):
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the copy of a folder `home` beside it, with a run that stopped for people."""
+    home = tmp_path_factory.mktemp("once") / "home"
+    home.mkdir()
+    with chdir(home):
+        prepared(home)
+        with pytest.raises(JudgmentsNeeded, match=r"36 triples in .* wait for 2 people each"):
+            house.run(SMALL)
+        waiting = load(SMALL)
+        assert len(house.rows(waiting, Sample)) == 36 and house.rows(waiting, Score) == []
+        judge(waiting, "first")
         house.run(SMALL)
-    waiting = load(SMALL)
-    assert len(house.rows(waiting, Sample)) == 36 and house.rows(waiting, Score) == []
-    judge(waiting, "first")
-    run = house.run(SMALL)
+    return Path(shutil.copytree(home, home.with_name("kept"), symlinks=True))
+
+
+@pytest.fixture
+def home(once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return that folder as it was, in its place: elsewhere its pictures would be copies."""
+    home = once.with_name("home")
+    shutil.rmtree(home)
+    shutil.copytree(once, home, symlinks=True)
+    monkeypatch.chdir(home)
+    return home
+
+
+def test_a_run_stops_for_people_and_goes_on_with_what_they_think(home: Path) -> None:
+    run = load(SMALL)
     (found,) = house.rows(run, Fit)
     assert found.judged == 36 and found.folder == "out/small/critic/model"
     assert len(house.rows(run, Score)) == 36 and len(house.rows(run, Example)) >= 18
 
 
-def test_a_base_that_is_not_there_is_missed_at_once_when_people_have_judged(home: Path) -> None:
+def test_a_base_that_is_not_there_is_missed_at_once_when_people_have_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path
+    monkeypatch.chdir(home)
+    prepared(home)
     (home / "base").rename(home / "elsewhere")
     with pytest.raises(JudgmentsNeeded):
         house.run(SMALL)
@@ -82,10 +108,7 @@ def test_a_base_that_is_not_there_is_missed_at_once_when_people_have_judged(home
 def test_new_judgments_make_a_new_critic_and_new_scores_and_the_same_ones_nothing(
     home: Path,
 ) -> None:
-    with pytest.raises(JudgmentsNeeded):
-        house.run(SMALL)
-    judge(load(SMALL), "first")
-    first = house.run(SMALL)
+    first = load(SMALL)
     fits, scores = house.rows(first, Fit), house.rows(first, Score)
     before = house.files(home / "out")
     house.run(SMALL)
@@ -99,11 +122,7 @@ def test_new_judgments_make_a_new_critic_and_new_scores_and_the_same_ones_nothin
 def test_a_new_picture_that_moves_no_image_to_the_other_side_trains_nothing_again(
     home: Path,
 ) -> None:
-    with pytest.raises(JudgmentsNeeded):
-        house.run(SMALL)
-    judge(load(SMALL), "first")
-    first = house.run(SMALL)
-    fits = house.rows(first, Fit)
+    fits = house.rows(load(SMALL), Fit)
     made = (home / "out/small/critic/model/model.safetensors").stat().st_mtime_ns
     house.picture(home / "pictures" / "0005.png", 99)
     second = house.run(SMALL)
@@ -112,10 +131,7 @@ def test_a_new_picture_that_moves_no_image_to_the_other_side_trains_nothing_agai
 
 
 def test_a_critic_of_permuted_pictures_is_another_and_says_so(home: Path) -> None:
-    with pytest.raises(JudgmentsNeeded):
-        house.run(SMALL)
-    judge(load(SMALL), "first")
-    own = house.rows(house.run(SMALL), Fit)
+    own = house.rows(load(SMALL), Fit)
     text = SMALL.read_text().replace("[critic]\n", '[critic]\npictures = "permuted"\n')
     SMALL.write_text(text.replace("out/small/", "out/permuted/"))
     blind = house.run(SMALL.rename("permuted.toml"))

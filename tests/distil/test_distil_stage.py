@@ -37,8 +37,8 @@ def losses(root: Path) -> list[dict[str, float]]:
 def test_a_student_is_made_and_needs_nothing_of_its_run(tmp_path: Path) -> None:
     house = toys.house(tmp_path / "run")
     said: list[str] = []
-    assert house.distil(said, swaps=0.5) == []
-    assert any(line.startswith("step 6 of 6: loss") for line in said)
+    assert house.distil(said, swaps=0.5, steps=3) == []
+    assert any(line.startswith("step 3 of 3: loss") for line in said)
     moved = (house.folder / "student").rename(tmp_path / "student")
     (house.root / "base").rename(tmp_path / "elsewhere")
     about = read(moved)
@@ -53,11 +53,11 @@ def test_a_student_is_made_and_needs_nothing_of_its_run(tmp_path: Path) -> None:
 def test_the_tower_is_frozen_and_the_rest_is_trained(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
     before = files.read(tmp_path / "base")
-    house.distil(train_ln_vision=False)
+    house.distil(train_ln_vision=False, steps=2)
     after = tensors(tmp_path)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and not [name for name in changed if name.startswith("vision_model.")]
-    house.distil(train_ln_vision=True)
+    house.distil(train_ln_vision=True, steps=2)
     assert not torch.equal(
         before["vision_model.post_layernorm.weight"],
         tensors(tmp_path)["vision_model.post_layernorm.weight"],
@@ -66,7 +66,7 @@ def test_the_tower_is_frozen_and_the_rest_is_trained(tmp_path: Path) -> None:
 
 def test_a_tower_that_is_trained_changes(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
-    house.distil(train_vision=True, recompute=True)
+    house.distil(train_vision=True, recompute=True, steps=2)
     name = "vision_model.embeddings.patch_embedding.weight"
     assert not torch.equal(files.read(tmp_path / "base")[name], tensors(tmp_path)[name])
 
@@ -86,10 +86,11 @@ def test_names_of_the_release_are_read(tmp_path: Path) -> None:
         frozen=str(tmp_path / "tower.pth"),
         size=str(tmp_path / "base"),
         vocabulary=str(tmp_path / "base" / "vocab.txt"),
+        steps=2,
     )
     from_file = tensors(tmp_path)
     assert read(tmp_path / "distil" / "student").base.endswith("release.pth")
-    house.distil()  # the base folder holds the same weights
+    house.distil(steps=2)  # the base folder holds the same weights
     assert equal(tensors(tmp_path), from_file)
 
 
@@ -112,7 +113,7 @@ def test_a_picture_that_is_gone_is_a_reject_and_the_rest_goes_on(tmp_path: Path)
     )
     house.fill([*rows[:6], strange, hidden], rows[6:])
     said: list[str] = []
-    rejects = house.distil(said)
+    rejects = house.distil(said, steps=2)
     reasons = {reject.source: reject.reason for reject in rejects}
     assert len(reasons) == 8
     assert reasons[rows[0].id] == "its image cannot be read: No such file or directory"
@@ -120,7 +121,7 @@ def test_a_picture_that_is_gone_is_a_reject_and_the_rest_goes_on(tmp_path: Path)
     assert reasons["strange"] == "names region [7], which it has not got"
     assert reasons["hidden"] == "names region [0], which lies outside of the picture"
     assert "8 examples cannot be trained on: see the stage's rejects" in said
-    assert losses(tmp_path)[-1]["step"] == 6
+    assert losses(tmp_path)[-1]["step"] == 2
 
 
 def test_no_example_is_one_clear_line(tmp_path: Path) -> None:
@@ -141,16 +142,16 @@ def test_if_every_picture_is_gone_the_first_reason_is_told(tmp_path: Path) -> No
 
 
 def test_one_row_at_a_time_works(tmp_path: Path) -> None:
-    toys.house(tmp_path, pictures=1).distil(batch=1, swaps=1.0)
-    assert len(losses(tmp_path)) == 6
+    toys.house(tmp_path, pictures=1).distil(batch=1, swaps=1.0, steps=3)
+    assert len(losses(tmp_path)) == 3
     assert all(row["itm"] > 0 and row["itc"] == 0 for row in losses(tmp_path))
 
 
 def test_swapped_texts_change_what_is_learnt(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
-    house.distil()
+    house.distil(steps=2)
     without = tensors(tmp_path)
-    house.distil(swaps=1.0)
+    house.distil(swaps=1.0, steps=2)
     assert not equal(tensors(tmp_path), without)
 
 
@@ -158,20 +159,20 @@ def test_a_finished_student_is_not_trained_again_and_new_examples_train_a_new_on
     tmp_path: Path,
 ) -> None:
     house = toys.house(tmp_path)
-    house.distil()
+    house.distil(steps=2)
     note = house.folder / "student" / "student.toml"
     before = note.stat().st_mtime_ns
-    house.distil(log_every=1, workers=2)
+    house.distil(log_every=1, workers=2, steps=2)
     assert note.stat().st_mtime_ns == before
     house.fill(toys.examples(tmp_path / "pictures", 3))
-    house.distil()
+    house.distil(steps=2)
     assert note.stat().st_mtime_ns != before
     assert len(list((house.folder / "training").iterdir())) == 2
 
 
 def test_long_texts_are_counted(tmp_path: Path) -> None:
     said: list[str] = []
-    toys.house(tmp_path).distil(said, tokens=20)
+    toys.house(tmp_path).distil(said, tokens=20, steps=1)
     assert any("examples are longer than `tokens`" in line for line in said)
 
 
@@ -190,7 +191,7 @@ def test_a_rationale_that_is_never_said_makes_no_text_too_long(tmp_path: Path) -
     house = toys.house(tmp_path)
     for rationales, longer in ((0.5, 12), (0.0, 0)):
         said: list[str] = []
-        house.distil(said, tokens=24, rationales=rationales)
+        house.distil(said, tokens=24, rationales=rationales, steps=1)
         told = [line.split()[0] for line in said if "are longer than `tokens`" in line]
         assert told == ([str(longer)] if longer else [])
 
@@ -198,14 +199,14 @@ def test_a_rationale_that_is_never_said_makes_no_text_too_long(tmp_path: Path) -
 def test_a_fixed_set_of_views_is_seen_once(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
     said: list[str] = []
-    house.distil(said, views=2, steps=3)
+    house.distil(said, views=2, steps=1)
     (told,) = [line for line in said if line.startswith("features of")]
     told_of = re.fullmatch(r"features of (\d+) views take .+ GB in (.+); \1 views are .+", told)
     assert told_of is not None
     # Plain views are shared: 4 pictures have one each, and 8 examples by id at most two.
     assert 8 < int(told_of[1]) <= 20
     assert (Path(told_of[2]) / "keys").stat().st_size == 16 * int(told_of[1])
-    house.distil(said, views=2, steps=4)
+    house.distil(said, views=2, steps=2)
     assert said[-1] != told and [x for x in said if x.endswith("; 0 views are to be seen")]
 
 
@@ -257,9 +258,9 @@ def test_a_vocabulary_of_another_model_is_refused(tmp_path: Path) -> None:
 def test_bfloat16_trains_with_and_without_the_cache(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
     for views in ("fresh", 2):
-        house.distil(precision="bf16", views=views, swaps=0.5)
+        house.distil(precision="bf16", views=views, swaps=0.5, steps=2)
     made = [file.read_text().splitlines() for file in house.folder.glob("training/*/losses.jsonl")]
-    assert [len(lines) for lines in made] == [6, 6]
+    assert [len(lines) for lines in made] == [2, 2]
     assert {tensor.dtype for tensor in tensors(tmp_path).values()} == {torch.float32}
 
 

@@ -29,6 +29,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generative_students.write_base(tmp_path_factory.mktemp("bases") / "base")
 
 
+@pytest.fixture(scope="module")
+def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a base that reads 128 tokens."""
+    return generative_students.write_base(tmp_path_factory.mktemp("bases") / "opt", "opt")
+
+
 def trained(hall: Hall) -> dict[str, Tensor]:
     (file,) = hall.student.glob("writer/*.safetensors")
     tensors: dict[str, Tensor] = load_file(file)
@@ -67,13 +73,13 @@ def toys_picture(path: str) -> Any:
 
 def test_the_same_settings_train_nothing_again_and_others_do(base: Path, tmp_path: Path) -> None:
     hall = generative_house.hall(tmp_path, base)
-    hall.train()
+    hall.train(steps=2)
     before = trained(hall)
     said: list[str] = []
-    hall.train(said, workers=2, log_every=1)
+    hall.train(said, steps=2, workers=2, log_every=1)
     assert said == [] and equal(before, trained(hall))
     assert not note.read(hall.student).whole
-    hall.train(said, prefixes=1.0)
+    hall.train(said, steps=2, prefixes=1.0)
     assert not equal(before, trained(hall))
     assert note.read(hall.student).whole
     assert len(list((hall.folder / "training").iterdir())) == 2
@@ -82,12 +88,12 @@ def test_the_same_settings_train_nothing_again_and_others_do(base: Path, tmp_pat
 def test_fixed_views_are_kept_and_looked_at_once(base: Path, tmp_path: Path) -> None:
     hall = generative_house.hall(tmp_path, base)
     said: list[str] = []
-    hall.train(said, views=1)
+    hall.train(said, views=1, steps=1)
     # A view for the two examples by id of each picture, and an empty one for that by phrase.
     assert any("of 6 views will take about" in line for line in said)
-    hall.train(said, views=1, steps=5)
+    hall.train(said, views=1, steps=2)
     assert any(line.startswith("all 6 views were seen before") for line in said)
-    hall.train(said, views=1, steps=5, marking="release")
+    hall.train(said, views=1, steps=1, marking="release")
     assert len(list((hall.folder / "sights").iterdir())) == 2
 
 
@@ -97,59 +103,90 @@ def test_what_was_kept_trains_to_the_same_bits_as_what_is_kept_elsewhere(
     one = generative_house.hall(tmp_path / "one", base)
     other = Hall(tmp_path / "other", base)
     other.fill(toys.examples(tmp_path / "one" / "pictures", 3))
-    one.train(views=2)
-    other.train(views=2, cache=str(tmp_path / "cache"), cache_batch=1)
+    one.train(views=2, steps=2)
+    other.train(views=2, steps=2, cache=str(tmp_path / "cache"), cache_batch=1)
     assert equal(trained(one), trained(other))
     assert not (other.folder / "sights").exists()
 
 
-def train(root: Path, base: Path, changes: dict[str, Any]) -> None:
-    Hall(root, base).train(toys.Fatal("step 10 of 12"), **changes)
+LAST = "step 5 of 6"
+SIX: dict[str, Any] = {"steps": 6, "log_every": 1, "prefixes": 0.3, "accumulate": 2}
 
 
+class Stop(Exception):
+    """Ends a training where a kill would."""
+
+
+class Stopping(list[str]):
+    """Lines, of which one ends the training."""
+
+    def append(self, line: str) -> None:
+        if line.startswith(LAST):
+            raise Stop
+        super().append(line)
+
+
+def test_a_stopped_training_ends_in_the_same_bits(base: Path, tmp_path: Path) -> None:
+    hall = generative_house.hall(tmp_path / "stopped", base)
+    with pytest.raises(Stop):
+        hall.train(Stopping(), **SIX)
+    ends_as_one_that_nobody_disturbed(hall, tmp_path / "whole")
+
+
+def train(root: Path, base: Path) -> None:
+    Hall(root, base).train(toys.Fatal(LAST), **SIX)
+
+
+# It loads transformers in a process of its own.
+@pytest.mark.check
 def test_a_killed_training_ends_in_the_same_bits(base: Path, tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"steps": 12, "save_every": 4, "prefixes": 0.3, "accumulate": 2}
     hall = generative_house.hall(tmp_path / "killed", base)
-    process = begun(train, hall.root, base, changes)
+    process = begun(train, hall.root, base)
     process.join()
     assert process.exitcode == -signal.SIGKILL
+    ends_as_one_that_nobody_disturbed(hall, tmp_path / "whole")
+
+
+def ends_as_one_that_nobody_disturbed(hall: Hall, place: Path) -> None:
+    """Check that a training goes on from its checkpoint to the weights of one in another place."""
     assert not hall.student.exists()
     said: list[str] = []
-    hall.train(said, **changes)
-    assert "going on after step 8 of 12" in said
+    hall.train(said, **SIX)
+    assert "going on after step 4 of 6" in said
 
-    whole = Hall(tmp_path / "whole", base)
+    whole = Hall(place, hall.base)
     whole.fill(toys.examples(hall.root / "pictures", 3))
-    whole.train(**changes)
+    whole.train(**SIX)
     assert equal(trained(hall), trained(whole))
 
 
-def test_what_cannot_be_learnt_is_left_out_with_its_reason(base: Path, tmp_path: Path) -> None:
-    opt = generative_students.write_base(tmp_path / "opt", "opt")  # it reads 128 tokens
+def test_what_cannot_be_learnt_is_left_out_with_its_reason(opt: Path, tmp_path: Path) -> None:
     hall = Hall(tmp_path / "run", opt)
     examples = toys.examples(tmp_path / "pictures", 2)
     long = generative_house.longer(examples[0], 200)
     empty = replace(examples[1], id="empty", answer=" ")
     gone = replace(examples[2], id="gone", path=str(tmp_path / "gone.png"))
     hall.fill([*examples, long, empty, gone])
-    rejects = {row.source: row.reason for row in hall.train() if isinstance(row, Reject)}
+    rejects = {row.source: row.reason for row in hall.train(steps=1) if isinstance(row, Reject)}
     assert "is too long for the student" in rejects[long.id]
     assert rejects["empty"] == "its answer is empty, so there is nothing to learn to write"
     assert "its image cannot be read" in rejects["gone"] and len(rejects) == 3
 
 
-def test_a_whole_text_that_is_too_long_to_be_cut_at_random_is_left_out(tmp_path: Path) -> None:
-    opt = generative_students.write_base(tmp_path / "opt", "opt")
+def test_a_whole_text_that_is_too_long_to_be_cut_at_random_is_left_out(
+    opt: Path, tmp_path: Path
+) -> None:
     hall = Hall(tmp_path / "run", opt)
     examples = toys.examples(tmp_path / "pictures", 2)
     wordy = replace(examples[0], id="wordy", question="why " * 150 + examples[0].question)
     hall.fill([*examples, wordy])
-    left_out = [row.source for row in hall.train(prefixes=0.1) if isinstance(row, Reject)]
+    left_out = [row.source for row in hall.train(steps=1, prefixes=0.1) if isinstance(row, Reject)]
     assert left_out == ["wordy"]
 
 
-def test_a_rationale_that_is_never_asked_for_is_held_against_no_room(tmp_path: Path) -> None:
-    opt = generative_students.write_base(tmp_path / "opt", "opt")
+def test_a_rationale_that_is_never_asked_for_is_held_against_no_room(
+    opt: Path, tmp_path: Path
+) -> None:
     hall = Hall(tmp_path / "run", opt)
     examples = toys.examples(tmp_path / "pictures", 2)
     wordy = replace(examples[0], id="wordy", rationale="so " * 200)
@@ -157,22 +194,21 @@ def test_a_rationale_that_is_never_asked_for_is_held_against_no_room(tmp_path: P
     near = replace(examples[1], id="near", answer="red " * 40, rationale="so " * 30)
     hall.fill([*examples, wordy, near])
     said: list[str] = []
-    rows = hall.train(said, rationales=1.0)
+    rows = hall.train(said, steps=1, rationales=1.0)
     assert [row.source for row in rows if isinstance(row, Reject)] == ["wordy"]
     assert any("their prompts lose their beginning" in line for line in said)
     said.clear()
-    assert not [row for row in hall.train(said, rationales=0.0) if isinstance(row, Reject)]
+    assert not [row for row in hall.train(said, steps=1, rationales=0.0) if isinstance(row, Reject)]
     assert not any("their prompts lose their beginning" in line for line in said)
 
 
-def test_prompts_that_lose_their_beginning_are_counted_and_told(tmp_path: Path) -> None:
-    opt = generative_students.write_base(tmp_path / "opt", "opt")
+def test_prompts_that_lose_their_beginning_are_counted_and_told(opt: Path, tmp_path: Path) -> None:
     hall = Hall(tmp_path / "run", opt)
     examples = toys.examples(tmp_path / "pictures", 2)
     wordy = replace(examples[0], id="wordy", question="why " * 150 + examples[0].question)
     hall.fill([*examples, wordy])
     said: list[str] = []
-    assert not [row for row in hall.train(said) if isinstance(row, Reject)]
+    assert not [row for row in hall.train(said, steps=1) if isinstance(row, Reject)]
     assert (
         "1 examples are longer than the student reads: their prompts lose their beginning" in said
     )
@@ -180,7 +216,7 @@ def test_prompts_that_lose_their_beginning_are_counted_and_told(tmp_path: Path) 
 
 def test_coordinates_are_told_in_the_way_that_the_note_keeps(base: Path, tmp_path: Path) -> None:
     hall = generative_house.hall(tmp_path, base)
-    hall.train(coordinates="thousand")
+    hall.train(steps=1, coordinates="thousand")
     student = GenerativeStudent(hall.student)
     assert student.pointing.codec is not None and student.pointing.codec.name == "thousand"
     example = toys.examples(tmp_path / "new", 1, seed=9)[0]

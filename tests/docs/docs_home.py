@@ -128,13 +128,13 @@ class Home:
         return launched.lskd(self.folder, *words, launcher=launcher)
 
 
-SMALL_WORLD = ("--scenes", "24", "--tests", "8")
+SMALL_WORLD = ("--scenes", "12", "--tests", "6")
 # Everything of runs/lab.toml at its smallest: nothing is learnt in so few steps.
 SMALL_LAB = tuple(
     word
     for change in (
-        "sample.train=60",
-        "sample.evaluate=20",
+        "sample.train=40",
+        "sample.evaluate=12",
         "critic.epochs=1",
         "distil.steps=2",
         "distil.batch=8",

@@ -73,21 +73,21 @@ def slow(command: str, *more: str, code: int = 0) -> Way:
     return replace(as_it_is(command, *more, code=code), long=True)
 
 
-def at_s3(command: str, after: Step | None = None) -> Way:
-    """Run a command with the S3 server of this machine in the place of Amazon's."""
+def at_s3(command: str) -> Way:
+    """Run a command with the S3 server of this machine in the place of Amazon's, after the run."""
 
     def run(home: Home) -> None:
         with home.s3():
-            if after is not None:
-                after(home)
-            home.lskd(*words_of(command))
+            s3_run(home)
+            if command != RUN_S3:
+                home.lskd(*words_of(command))
 
     return Way(run)
 
 
 def s3_run(home: Home) -> None:
-    """Have the run at the place."""
-    home.once("s3", lambda: home.lskd(*words_of(RUN_S3)))
+    """Have the run at the place up to its corpus: `tests/storage` has one to its end."""
+    home.once("s3", lambda: home.lskd(*words_of(RUN_S3), "--until", "corpus"))
 
 
 def keyed(command: str) -> Way:
@@ -291,10 +291,10 @@ def asked_of_movies(home: Home) -> None:
     """Have the teacher and a student answer a benchmark's questions; the rules' teacher cannot."""
     benchmark(home)
     home.writer()
-    home.lskd("run", "runs/movies.toml", "--until", "dialogue")
     url = home.server.base_url
     teacher = f'models.teacher={{use="lskd.chat.teacher:ChatTeacher",model="m",base_url="{url}"}}'
-    home.lskd("run", "runs/movies.toml", "--until", "dialogue", *MOVED, "--set", teacher)
+    words = ("run", "runs/movies.toml", "--until", "dialogue", "--limit", "2")
+    home.lskd(*words, *MOVED, "--set", teacher)
     home.lskd(*words_of(MOVIES), *MOVED, "--set", teacher, "--limit", "3")
 
 
@@ -418,10 +418,13 @@ WAYS: Mapping[str, Way] = {
     "pip install 'lskd[s3]'": extras("s3"),
     EXPORT: keyed(EXPORT),
     RUN_S3: at_s3(RUN_S3),
-    "lskd status s3://bucket/run": at_s3("lskd status s3://bucket/run", after=s3_run),
-    "lskd export s3://bucket/run --to hf --out s3://bucket/corpus": at_s3(
-        "lskd export s3://bucket/run --to hf --out s3://bucket/corpus", after=s3_run
-    ),
+    **{
+        command: at_s3(command)
+        for command in (
+            "lskd status s3://bucket/run",
+            "lskd export s3://bucket/run --to hf --out s3://bucket/corpus",
+        )
+    },
     # A critic, and people.
     f"lskd run runs/critic.toml --set {SOURCE}": Way(people),
     f"lskd studio runs/critic.toml --set {SOURCE}": serves(
@@ -485,7 +488,7 @@ WAYS: Mapping[str, Way] = {
         "lskd studio runs/others.toml --student out/photos/generative/student", foreign
     ),
     "lskd run runs/movies.toml --until dialogue": as_it_is(
-        "lskd run runs/movies.toml --until dialogue", after=Home.world
+        "lskd run runs/movies.toml --until dialogue", "--limit", "2", after=Home.world
     ),
     MOVIES: Way(asked_of_movies),
     # Verbalizers: the recipe at this place is a small one of the same form.

@@ -48,6 +48,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> list[Panel]:
 
 
 @cache
+def by_one(folder: Path) -> WriterScorer:
+    """Return a model's scorer that reads one text at a time; to load it takes a while."""
+    return WriterScorer(str(folder), device="cpu", batch_texts=1)
+
+
+@cache
 def loaded(folder: Path) -> tuple[Any, Any]:
     library = tiny_models.transformers
     processor = library.AutoProcessor.from_pretrained(folder)
@@ -99,9 +105,9 @@ def encoded(model: Any, processor: Any, asked: Any, target: str) -> float:
 def test_each_target_is_as_likely_as_the_model_finds_it_alone(
     kind: str, folders: dict[str, Path], shown: list[Panel]
 ) -> None:
-    scorer = WriterScorer(str(folders[kind]), device="cpu", batch_texts=3)
+    scorer = by_one(folders[kind])
     assert isinstance(scorer, Scorer)
-    visible = [*shown[:5], Panel(shown[5].image, shown[5].regions[:1], shown[5].texts)]
+    visible = [*shown[:3], Panel(shown[5].image, shown[5].regions[:1], shown[5].texts[:2])]
     for panel, fits in zip(visible, scorer.fits(visible), strict=True):
         close(fits.likelihood, [plain(folders[kind], panel, text) for text in panel.texts], 1e-4)
         assert fits.itm is None and fits.itc is None
@@ -111,7 +117,7 @@ def test_each_target_is_as_likely_as_the_model_finds_it_alone(
 def test_each_distinct_view_passes_the_vision_tower_once(
     kind: str, folders: dict[str, Path], shown: list[Panel]
 ) -> None:
-    scorer = WriterScorer(str(folders[kind]), device="cpu", batch_texts=2)
+    scorer = by_one(folders[kind])
     tower = scorer.model.get_submodule(TOWERS.get(kind, "vision_model"))
     with counted(tower) as looks:
         scorer.fits(shown)
@@ -123,9 +129,8 @@ def test_each_distinct_view_passes_the_vision_tower_once(
 def test_what_is_beside_a_text_changes_nothing(
     kind: str, folders: dict[str, Path], shown: list[Panel]
 ) -> None:
-    one = WriterScorer(str(folders[kind]), device="cpu", batch_texts=1)
     many = WriterScorer(str(folders[kind]), device="cpu", batch_texts=9)
-    alike(one.fits(shown), many.fits(shown), 1e-4)
+    alike(by_one(folders[kind]).fits(shown), many.fits(shown), 1e-4)
     assert many.fits([]) == []
 
 
@@ -160,13 +165,13 @@ def test_a_prompt_file_of_the_users_surrounds_the_question(
     mine = WriterScorer(str(folders["llava"]), device="cpu", prompt=str(file))
     panel = Panel(shown[0].image, shown[0].regions, (Text("Look well. who? Be short.", "a dog"),))
     asked = Panel(shown[0].image, shown[0].regions, (Text("who?", "a dog"),))
-    alike(mine.fits([asked]), WriterScorer(str(folders["llava"]), device="cpu").fits([panel]))
+    alike(mine.fits([asked]), by_one(folders["llava"]).fits([panel]))
 
 
 def test_control_tokens_in_a_benchmark_stay_text(
     folders: dict[str, Path], shown: list[Panel]
 ) -> None:
-    scorer = WriterScorer(str(folders["idefics3"]), device="cpu")
+    scorer = by_one(folders["idefics3"])
     panel = Panel(shown[0].image, (), (Text("see <image> ?", "a <image> dog"), Text("a", "b")))
     fits = scorer.fits([panel])[0].likelihood
     assert fits is not None and all(math.isfinite(value) for value in fits)
@@ -174,7 +179,7 @@ def test_control_tokens_in_a_benchmark_stay_text(
 
 def test_an_empty_target_has_no_likelihood(folders: dict[str, Path], shown: list[Panel]) -> None:
     for kind in ("blip2", "blip2_t5"):
-        scorer = WriterScorer(str(folders[kind]), device="cpu")
+        scorer = by_one(folders[kind])
         panel = Panel(shown[0].image, (), (Text("a:", ""), Text("a:", "dog")))
         fits = scorer.fits([panel])[0].likelihood
         assert fits is not None and math.isnan(fits[0]) and math.isfinite(fits[1])

@@ -20,7 +20,7 @@ import pytest
 
 import house
 import typed
-from forked import TESTS
+from forked import TESTS, Started, at_work
 from lskd.execute import Selection, execute
 from lskd.progress import Lines
 from lskd.run import load
@@ -56,6 +56,11 @@ class House:
         with self.started(*args, limits=limits, out=out) as process:
             _, said = process.communicate(timeout=600)
         return Result(process.returncode, said)
+
+    def forked(self, *args: str, out: str = "broken") -> contextlib.AbstractContextManager[Started]:
+        """Start a run in a process of its own, which loads nothing; it is killed at the end."""
+        words = ("run", "small.toml", "--out", out, "--log", "plain", *args)
+        return at_work(*words, folder=self.folder, COLUMNS="400")
 
     def started(
         self,

@@ -297,7 +297,7 @@ S3_KILLED = Fault(
     "nothing: no reader sees half a table",
     "the same command",
     "storage/test_storage_run.py"
-    "::test_a_kill_while_a_table_is_published_leaves_no_half_of_it_and_the_next_run_ends_well",
+    "::test_a_second_run_is_refused_and_a_kill_while_a_table_is_published_leaves_no_half_of_it",
 )
 S3_TWO = Fault(
     "Two runs at one place on S3, on two machines",
@@ -306,7 +306,7 @@ S3_TWO = Fault(
     "nothing: the second is refused",
     "the same command, after the first; at once where that has died in this folder",
     "storage/test_storage_run.py"
-    "::test_a_second_run_at_a_place_is_refused_whichever_machine_it_is_on",
+    "::test_a_second_run_is_refused_and_a_kill_while_a_table_is_published_leaves_no_half_of_it",
 )
 FAULTS = (
     *(DISK_FULL, TRAINED_FULL, SIGHTS_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY),

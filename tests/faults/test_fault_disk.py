@@ -14,6 +14,7 @@ from lskd.run import load
 from test_paid import teacher
 
 ROOM = 3000  # pages: enough for everything, the journal's reserve included
+CORPUS = ("--until", "corpus")  # the last stage whose tables are compared
 AT_THE_START = 3  # pages that are left when a stage begins
 
 
@@ -67,26 +68,27 @@ def test_a_full_disk_is_told_at_every_single_write(home: House, disk: Path) -> N
 
 
 def test_a_limit_on_the_size_of_files_is_told_and_the_run_goes_on(home: House) -> None:
-    result = home.apart(limits="-f 8", out="short")  # 8 KB: less than some tables
+    result = home.apart(*CORPUS, limits="-f 8", out="short")  # 8 KB: less than some tables
     heard(FILE_SIZE, result)
     assert "File too large" in result.said
-    went_on = home.run(out="short")
+    went_on = home.run(*CORPUS, out="short")
     assert went_on.exit_code == 0, went_on.said
     assert home.is_as_undisturbed("short")
 
 
-def test_a_full_disk_makes_no_reply_be_bought_twice(home: House, disk: Path) -> None:
-    with Server() as server:
-        paid = teacher(server, concurrency=4)
-        # The journal's reserve of 1024 pages is made, and some replies are kept.
-        with machine.filled(disk, 1100):
-            result = home.run("--set", paid)
-        # Which of the two is told depends on which write comes first.
-        heard(PAID_FULL if "journal" in result.said.splitlines()[-1] else DISK_FULL, result)
-        bought = server.tally()
-        went_on = home.run("--set", paid)
-        assert went_on.exit_code == 0, went_on.said
-        tally = server.tally()
+def test_a_full_disk_makes_no_reply_be_bought_twice(
+    home: House, disk: Path, server: Server
+) -> None:
+    paid = ("--set", teacher(server, concurrency=4), "--until", "generate")
+    # The journal's reserve of 1024 pages is made, and some replies are kept.
+    with machine.filled(disk, 1100):
+        result = home.run(*paid)
+    # Which of the two is told depends on which write comes first.
+    heard(PAID_FULL if "journal" in result.said.splitlines()[-1] else DISK_FULL, result)
+    bought = server.tally()
+    went_on = home.run(*paid)
+    assert went_on.exit_code == 0, went_on.said
+    tally = server.tally()
     assert 0 < bought.calls < tally.calls
     assert tally.calls == len(tally.requests)
 
@@ -100,10 +102,10 @@ def test_a_read_only_folder_is_told_and_can_still_be_read(home: House, disk: Pat
     picture = next((home.folder / "pictures").iterdir()).name
     assert home.lskd("show", "broken", picture).exit_code == 0
     (home.folder / "child.toml").write_text('extends = "broken"\n[corpus]\nthreshold = 0.3\n')
-    child = home.lskd("run", "child.toml", "--out", "child")
+    child = home.lskd("run", "child.toml", "--out", "child", *CORPUS)
     assert child.exit_code == 0, child.said
     machine.remount(disk, "rw")
-    assert home.run().exit_code == 0
+    assert home.run(*CORPUS).exit_code == 0
     assert home.is_as_undisturbed()
 
 
@@ -128,5 +130,5 @@ def test_a_disk_that_is_full_from_the_start_is_told(home: House, disk: Path) -> 
         result = home.run()
     heard(DISK_FULL, result)
     assert ".lock: No space left on device" in result.said
-    assert home.run().exit_code == 0
+    assert home.run(*CORPUS).exit_code == 0
     assert home.is_as_undisturbed()

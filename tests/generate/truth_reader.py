@@ -108,35 +108,48 @@ class Reader:
             self.ids = {f"[{region.description}]": region.id for region in photo.regions}
         self.nouns = {noun_of(label): label for label in NAMES}
         self.statements = self.grammar()
+        self.nouns_before = {f" {noun.lower()} ": label for noun, label in self.nouns.items()}
+        self.judged: dict[str, tuple[str, ...]] = {}  # seeds repeat most parts and sentences
 
     def problems(self, triple: Triple) -> list[str]:
         """Return a line for each thing that is wrong."""
         found: list[str] = []
         for part in (triple.question, triple.answer, triple.rationale):
-            unknown = [tag for tag in re.findall(r"\[[^\[\]]*\]", part) if tag not in self.ids]
-            found += [f"no region {tag}" for tag in unknown]
-            if not unknown:
-                found += self.misnamed(part)
-                found += [p for sentence in sentences(part) for p in self.wrong(sentence)]
+            found += self.once(self.of_part, part)
         return found
+
+    def once(self, read: Callable[[str], Iterator[str]], text: str) -> tuple[str, ...]:
+        """Return what is wrong with a text, which is read at most once."""
+        key = f"{read.__name__}: {text}"
+        if key not in self.judged:
+            self.judged[key] = tuple(read(text))
+        return self.judged[key]
+
+    def of_part(self, part: str) -> Iterator[str]:
+        """Yield what is wrong with a question, an answer or a rationale."""
+        unknown = [tag for tag in re.findall(r"\[[^\[\]]*\]", part) if tag not in self.ids]
+        yield from (f"no region {tag}" for tag in unknown)
+        if not unknown:
+            yield from self.misnamed(part)
+            for sentence in sentences(part):
+                yield from self.once(self.wrong, sentence)
 
     def misnamed(self, text: str) -> Iterator[str]:
         """Yield the words before a tag that are not those of its category."""
         for tag in re.finditer(r"\[[^\[\]]+\]", text):
             before = text[: tag.start()].lower()
-            fitting = [noun for noun in self.nouns if before.endswith(f" {noun.lower()} ")]
+            fitting = [noun for noun in self.nouns_before if before.endswith(noun)]
             label = self.photo.labels[self.ids[tag[0]]]
-            if fitting and self.nouns[max(fitting, key=len)] != label:
+            if fitting and self.nouns_before[max(fitting, key=len)] != label:
                 yield f"{tag[0]} is a {label}: {text}"
 
     def wrong(self, sentence: str) -> Iterator[str]:
         """Yield what does not hold in a sentence, and the sentence if it states anything else."""
         rest = re.sub(r"^(?:Here|Yes|No), ", "", sentence)
         for pattern, holds in self.statements:
-            for found in pattern.finditer(rest):
-                if not holds(found):
-                    yield f"not so: {found[0]}"
-            rest = pattern.sub("§", rest)
+            stated = list(pattern.finditer(rest))
+            yield from (f"not so: {found[0]}" for found in stated if not holds(found))
+            rest = pattern.sub("§", rest) if stated else rest
         words = set(re.findall(r"[a-z]+|\[", rest.lower())) - {"and", "but"}
         if words and not HEDGES & words and not sentence.endswith("?"):
             yield f"stated as a fact: {sentence}"

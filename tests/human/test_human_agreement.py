@@ -19,6 +19,7 @@ from lskd.human.agreement import (
     Table,
     Weights,
     alpha,
+    alpha_with_interval,
     arranged,
     cohen,
     fleiss,
@@ -209,6 +210,19 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     reach = 1.96 * values.std() / 30
     assert found.low == pytest.approx(values.mean() - reach, abs=0.02)
     assert found.high == pytest.approx(values.mean() + reach, abs=0.02)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@given(UNITS)
+def test_many_drawings_at_once_are_those_of_one_after_another(
+    level: Level, units: list[list[float | None]]
+) -> None:
+    how = Bootstrap(120)  # more than are taken at once
+    found = alpha_with_interval(units, level, how)
+    plain = with_interval(lambda rows: alpha(rows, level), units, how)
+    assert (found.units, found.undefined) == (plain.units, plain.undefined)
+    for name in ("value", "low", "high"):
+        assert getattr(found, name) == pytest.approx(getattr(plain, name), abs=1e-9)
 
 
 def test_intervals_of_alpha_cover_the_truth_as_often_as_they_say() -> None:

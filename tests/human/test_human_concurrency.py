@@ -37,8 +37,8 @@ def assert_whole(store: Store, campaign: str, overlap: int) -> list[Entry]:
 
 
 def test_fifty_people_at_once_lose_nothing_and_double_nothing(store: Store) -> None:
-    people, turns, overlap = 50, 6, 3
-    campaign = judging(store, 200, overlap, gold=5)
+    people, turns, overlap = 50, 3, 3
+    campaign = judging(store, 100, overlap, gold=5)
     who = [store.enrol(f"p{n}") for n in range(people)]
     acknowledged: list[Entry] = []
     begun, begin = threading.Lock(), threading.Barrier(people)
@@ -153,6 +153,10 @@ def heard_one(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().rstrip("\n")
 
 
+# Over PostgreSQL the fifty people above have a connection each, as processes do.
+@pytest.mark.parametrize(
+    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.check)], indirect=True
+)
 def test_processes_share_the_work(store: Store, url: str) -> None:
     judging(store, 40, overlap=2)
     both = [started(url, name, 2) for name in ("a", "b")]
@@ -162,10 +166,10 @@ def test_processes_share_the_work(store: Store, url: str) -> None:
     assert len(labels) == 80
 
 
-def kills(store: Store, url: str, times: int, seed: int) -> None:
+def kills(store: Store, url: str, times: int, seed: int, items: int = 1000) -> None:
     """Kill labelling processes in the middle; nothing that was acknowledged is lost."""
     rng = random.Random(seed)
-    judging(store, 1000 * (2 + times), overlap=2)  # more than they get through
+    judging(store, items * (2 + times), overlap=2)  # more than they get through
     acknowledged: list[str] = []
     for turn in range(times):
         processes = [started(url, f"{turn} {name}", 4) for name in ("a", "b")]
@@ -189,7 +193,7 @@ def kills(store: Store, url: str, times: int, seed: int) -> None:
 
 def test_a_kill_loses_no_acknowledged_label(sqlite_url: str) -> None:
     with contextlib.closing(Store(sqlite_url)) as store:
-        kills(store, sqlite_url, times=2, seed=1)
+        kills(store, sqlite_url, times=1, seed=1, items=250)
 
 
 @pytest.mark.check

@@ -11,8 +11,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from chat.talks import talks
+from lskd.chat.journal import Journal
+from lskd.chat.ledger import Ledger
 from lskd.chat.teacher import ChatTeacher
 from lskd.errors import UserError
 from lskd.journal.address import service_address
@@ -27,15 +30,25 @@ def main() -> None:
     address = service_address()
     assert address is not None
     try:
-        ledger = RemoteLedger(address, patience=30.0)
-        teacher = ChatTeacher(
-            ledger, model="m", base_url=base_url, concurrency=CONCURRENCY, backoff=0.05
+        rows = hold(
+            RemoteLedger(address, patience=30.0), base_url, int(count), int(start), int(step)
         )
-        held = teacher.converse(talks(int(count), TURNS)[int(start) :: int(step)])
     except UserError as error:
         sys.exit(f"error: {error}")
-    rows = [[asdict(reply) | {"seconds": None} for reply in replies] for replies in held]
     Path(file).write_text(json.dumps(rows))
+
+
+def hold(
+    ledger: Journal | Ledger, base_url: str, count: int, start: int = 0, step: int = 1
+) -> list[list[dict[str, Any]]]:
+    """Hold a worker's conversations, and return the replies but for their times."""
+    teacher = ChatTeacher(
+        ledger, model="m", base_url=base_url, concurrency=CONCURRENCY, backoff=0.05
+    )
+    held = teacher.converse(talks(count, TURNS)[start::step])
+    teacher.close()
+    rows = [[asdict(reply) | {"seconds": None} for reply in replies] for replies in held]
+    return list(json.loads(json.dumps(rows)))
 
 
 if __name__ == "__main__":

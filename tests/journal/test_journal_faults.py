@@ -20,37 +20,28 @@ import house
 from chat.server import Misbehaviour, Server
 from chat.talks import talks
 from faults.matrix import NETWORK, pattern
+from forked import Ended, at_work
 from lskd.chat.faults import fault_of_status
 from lskd.chat.journal import Journal
 from lskd.chat.paid import spent_so_far
 from lskd.chat.teacher import ChatTeacher
 from lskd.run import load
 from test_paid import tables, teacher
+from typed import lskd
 
 HERE = Path(__file__).parent
-IMAGES = 8
+IMAGES = 5
 
 
-def start(folder: Path, change: str) -> subprocess.Popen[str]:
-    """Start a run up to its paid replies, in a process that gets signals as a shell's does."""
-    command = [sys.executable, "-m", "lskd", "run", "small.toml", "--until", "generate"]
-    paths = os.pathsep.join([str(HERE.parent), str(HERE)])
-    return subprocess.Popen(
-        [*command, "--set", change],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": paths, "COLUMNS": "200"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def words(change: str) -> tuple[str, ...]:
+    """Return the command of a run up to its paid replies."""
+    return ("run", "small.toml", "--until", "generate", "--set", change)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the exit code of a run, and its last line."""
-    _, said = process.communicate(timeout=200)
-    assert "Traceback" not in said, said
-    return process.returncode, said.strip().splitlines()[-1]
+def last_of(done: Ended) -> str:
+    """Return the last line of what a run has said."""
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stderr.strip().splitlines()[-1]
 
 
 def made(folder: Path) -> Mapping[str, Any]:
@@ -63,7 +54,7 @@ def smooth(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> M
     folder = tmp_path_factory.mktemp("smooth")
     house.build(folder, IMAGES)
     shared_server.reset()
-    assert ended(start(folder, teacher(shared_server)))[0] == 0
+    assert lskd(*words(teacher(shared_server)), folder=folder).returncode == 0
     return made(folder)
 
 
@@ -84,19 +75,20 @@ def test_a_signal_lets_paid_calls_in_flight_finish_and_asks_nothing_more(
 ) -> None:
     house.build(tmp_path, IMAGES)
     server.reset(latency=1.0)
-    process = start(tmp_path, teacher(server, concurrency=3))
-    while server.calls() < 5:
-        time.sleep(0.02)
-    process.send_signal(number)
-    returncode, last = ended(process)
-    assert returncode == code, last
+    with at_work(*words(teacher(server, concurrency=3)), folder=tmp_path) as run:
+        while server.calls() < 5:
+            time.sleep(0.02)
+        run.signal(number)
+        done = run.ended(200)
+    last = last_of(done)
+    assert done.returncode == code, last
     assert last == f"{line}; the same command goes on where this one stopped"
     spent = spent_so_far(tmp_path / "out" / "small" / "journal.sqlite")
     # All that was asked was waited for, and is kept.
     assert (spent.unanswered, spent.calls) == (0, server.calls())
     assert spent.calls <= 5 + 3
     server.reset(latency=0.0)
-    assert ended(start(tmp_path, teacher(server)))[0] == 0
+    assert lskd(*words(teacher(server)), folder=tmp_path).returncode == 0
     assert server.calls() == IMAGES * (1 + 2 * 3) - spent.calls
     assert made(tmp_path) == smooth
 
@@ -117,17 +109,18 @@ def test_a_network_that_is_cut_is_told_in_one_line_and_loses_nothing(
     keys = {"concurrency": 3, "timeout": 2.0, "retries": 1, "patience": 1.0}
     with Network(server.port) as network:
         change = teacher(server, **keys).replace(server.base_url, network.base_url)
-        process = start(tmp_path, change)
-        while server.calls() < 15:
-            time.sleep(0.02)
-        network.become(mode)
-        returncode, last = ended(process)
-        assert returncode == NETWORK.exit_code, last
+        with at_work(*words(change), folder=tmp_path) as run:
+            while server.calls() < 15:
+                time.sleep(0.02)
+            network.become(mode)
+            done = run.ended(200)
+        last = last_of(done)
+        assert done.returncode == NETWORK.exit_code, last
         assert re.fullmatch(f"error: {pattern(NETWORK)}", last) and network.base_url in last
         before = server.tally()
         spent = spent_so_far(tmp_path / "out" / "small" / "journal.sqlite")
         network.become("open")
-        assert ended(start(tmp_path, change))[0] == 0
+        assert lskd(*words(change), folder=tmp_path).returncode == 0
         tally = server.tally()
     assert made(tmp_path) == smooth  # no reply became an error on the way
     assert tally.calls - len(tally.requests) <= spent.unanswered

@@ -1,12 +1,10 @@
 """A run of the lab with scores and a corpus by the truth, and a studio about it that is served."""
 
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import tomli_w
-from lab_house import RUN
+from lab_house import RUN, run_file
 
 import studio_server
 from lskd import execute, progress, table
@@ -23,28 +21,12 @@ from lskd.types import Example, Image, Regions, Sample, Score, Triple
 STUDY = RUN.parent / "lab" / "study.toml"
 
 
-def run_file(made: World, folder: Path) -> Path:
-    """Write the lab's run file as far as nothing in it needs torch, and return it."""
-    content = tomllib.loads(RUN.read_text())
-    content |= tomllib.loads(STUDY.read_text())
-    del content["extends"]
-    for section in ("critic", "distil", "dataset", "evaluate"):
-        del content[section]
-    content["images"]["source"] = f"{made.folder}/train"
-    content["models"]["scene"]["world"] = str(made.folder)
-    content["models"]["critic"] = {"use": "lskd.lab.controls:RandomCritic"}
-    content["sample"] = {"train": 60, "evaluate": 20}
-    file = folder / "truth.toml"
-    file.write_text(tomli_w.dumps(content))
-    return file
-
-
 def judged_by_truth(made: World, folder: Path, items: int) -> Run:
     """Return a run whose critic knows the truth: it keeps what is acceptable, and nothing else.
 
     Of its sample `items` triples are left in it, those first that a critic is evaluated on.
     """
-    run = load(run_file(made, folder), [], folder / "out")
+    run = load(run_file(made, folder, STUDY), [], folder / "out")
     execute.execute(run, execute.Selection(until="sample"), progress.display("plain"))
     left = items
     for shard in run.tables.shards(Triple):

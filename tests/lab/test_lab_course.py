@@ -19,24 +19,25 @@ from lskd.run import Run
 from lskd.types import Example, Fit, Outcome, Student, Triple
 
 BASE = Path(__file__).parents[2] / "src" / "lskd" / "lab" / "base"
-# A minute or two on a core: a twentieth of the scenes and few steps of runs/lab.toml.
+# Half a minute on a core: few scenes and few steps of runs/lab.toml.
 SHORT = (
     f"critic.weights={BASE}",
     f"distil.weights={BASE}",
     f"evaluate.models.base.weights={BASE}",
-    "sample.train=500",
-    "sample.evaluate=160",
-    "critic.epochs=2",
-    "images.shard_size=20",  # so that two shards, which is all that Table 2 reads, are few
+    "sample.train=360",
+    "sample.evaluate=100",
+    "critic.epochs=1",
+    "critic.batch=24",
+    "images.shard_size=8",  # so that two shards, which is all that Table 2 reads, are few
     "distil.steps=4",  # it learns to point in hundreds: distil/test_distil_pointing.py
     "distil.save_every=2",
-    "distil.batch=16",
-    "evaluate.benchmarks.vcr.limit=80",
-    "evaluate.benchmarks.sherlock.limit=30",
-    "evaluate.benchmarks.visualcomet.limit=8",
-    "evaluate.benchmarks.aokvqa.limit=60",
-    "evaluate.benchmarks.snli_ve.limit=60",
-    "evaluate.benchmarks.visual7w.limit=60",
+    "distil.batch=8",
+    "evaluate.benchmarks.vcr.limit=40",
+    "evaluate.benchmarks.sherlock.limit=10",
+    "evaluate.benchmarks.visualcomet.limit=2",
+    "evaluate.benchmarks.aokvqa.limit=16",
+    "evaluate.benchmarks.snli_ve.limit=18",
+    "evaluate.benchmarks.visual7w.limit=16",
     "evaluate.resamples=200",
 )
 
@@ -48,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scenes(home: Path) -> World:
-    return make_world(home / "world", Numbers(120, 24, 16), 0, progress.display("plain"))
+    return make_world(home / "world", Numbers(48, 10, 6), 0, progress.display("plain"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def done(course: Course, scenes: World) -> Run:
 @pytest.mark.timeout(600)
 def test_a_course_ends_in_a_critic_a_student_and_a_table(done: Run) -> None:
     tables = done.tables
-    assert sum(tables.count(Triple, shard) for shard in tables.shards(Triple)) > 1300
+    assert sum(tables.count(Triple, shard) for shard in tables.shards(Triple)) > 520
     assert sum(tables.count(Fit, shard) for shard in tables.shards(Fit)) == 1
     (student,) = [row for shard in tables.shards(Student) for row in tables.read(Student, shard)]
     assert Path(student.folder, "student.toml").is_file()
@@ -85,7 +86,7 @@ def test_the_critic_of_a_short_course_ranks_what_people_accept_above_the_rest(do
 
 def test_about_45_percent_of_a_short_course_is_acceptable(done: Run, scenes: World) -> None:
     found = measures.filtering(done, scenes)
-    assert 37 < found.every.value < 53
+    assert 35 < found.every.value < 55  # a full one: 45 +/- 5
     assert found.every.low < found.every.value < found.every.high
     # A few dozen triples: their 95 % interval is left once in twenty courses, by so much hardly.
     width = found.random.high - found.random.low

@@ -27,10 +27,12 @@ from lskd.protocols import Conversation
 from lskd.run import Run
 from lskd.types import Image, Region, Regions, Reject, Reply, Triple
 
+SCENES = 50
+
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return small_world(tmp_path_factory.mktemp("world"), train=80, test=4)
+    return small_world(tmp_path_factory.mktemp("world"), train=SCENES, test=1)
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +99,20 @@ def test_without_mistakes_every_triple_of_the_pipeline_is_acceptable(
     changes = [f"models.scene.{name}={rate}" for name, rate in rates.items()]
     changes.append("models.teacher.hallucinations=0.0")
     share, count = accepted(scenes, begun(scenes, tmp_path / "out", *changes))
-    assert count > 80 * 12 - 10  # a phrase that fits two regions is a reject
+    assert count > SCENES * 12 - 10  # a phrase that fits two regions is a reject
     assert share > 0.99  # two things alike in every word cannot be told apart by phrase
 
 
 def test_by_default_about_45_percent_of_triples_are_acceptable(scenes: World, run: Run) -> None:
     share, _ = accepted(scenes, run)
-    assert 0.38 < share < 0.52  # 45 +/- 5 on a full world; this one is small
+    assert 0.35 < share < 0.55  # 45 +/- 5 on a full world; this one is small
+
+
+@pytest.mark.check
+def test_of_many_scenes_it_is_nearer_to_45_percent(tmp_path: Path) -> None:
+    made = small_world(tmp_path / "world", train=320, test=1)
+    share, _ = accepted(made, begun(made, tmp_path / "out"))
+    assert 0.40 < share < 0.50
 
 
 def test_without_phrases_the_teacher_guesses_and_is_mostly_wrong(
@@ -112,7 +121,7 @@ def test_without_phrases_the_teacher_guesses_and_is_mostly_wrong(
     few = 'generate.descriptors=["concepts", "narratives", "dialogue"]'
     less = begun(scenes, tmp_path / "out", few, 'generate.styles=["id"]')
     share, count = accepted(scenes, less)
-    assert count > 200
+    assert count > 2 * SCENES
     assert share < 0.25
 
 

@@ -21,7 +21,7 @@ from lskd.lab.pretrain.work import Plan, changed, pretrain
 BASE = Path(lskd.lab.__file__).parent / "base"
 # The Q-Former alone: captions, then statements.
 SHORT = Plan(
-    scenes=4,
+    scenes=2,
     held_back=0,
     patch_steps=0,
     tint_steps=0,

@@ -35,7 +35,7 @@ from lskd.lab.pretrain.statements import (
 from lskd.lab.pretrain.statements import PLACED as PLACED_FORMS
 from lskd.lab.scene import Scene
 
-SCENES = 40
+SCENES = 24
 
 
 @pytest.fixture(scope="module")

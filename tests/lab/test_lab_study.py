@@ -34,7 +34,7 @@ TOKEN = "a token that is long enough"
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return small_world(tmp_path_factory.mktemp("world"), train=30, test=4)
+    return small_world(tmp_path_factory.mktemp("world"), train=20, test=1)
 
 
 @pytest.fixture(scope="module")

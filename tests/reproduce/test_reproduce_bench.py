@@ -19,7 +19,7 @@ from lskd.run import Run
 from lskd.types import Dialogue, Image, Score, Triple
 
 RUNS = Path(__file__).parents[2] / "runs"
-EACH = 8  # images of a shard
+EACH = 4  # images of a shard
 LOCAL = Arm("without local ones", "table2-no-local", "score")
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from killing import tells_which_run_was_made
+import house
+from killing import run_whole, tells_which_run_was_made
 from lskd.lab import world
 from lskd.lab.course import Course
+from lskd.lab.jobs import Job, make
 from lskd.lab.world import Numbers
 from lskd.reproduce.answers import BASE
 from lskd.reproduce.bench import FOLDER
@@ -81,23 +83,28 @@ def test_which_run_was_made_is_told_in_one_line_when_its_process_is_killed(tmp_p
     tells_which_run_was_made(lambda: ahead(courses, [], 2))
 
 
-def test_an_interrupt_ends_what_is_under_way_and_begins_nothing(tmp_path: Path) -> None:
-    world.make(tmp_path / "world", Numbers(EACH, 2, 2), 0, lambda count: None)
-    courses = course(tmp_path, f"images.shard_size={EACH}").of_seeds([0, 1, 2, 3])
-    interrupter = threading.Thread(target=_interrupt_once_a_job_is_under_way, args=(courses[0],))
+def test_an_interrupt_ends_what_is_under_way_and_begins_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    house.build(tmp_path, 24)
+    small = (tmp_path / "small.toml").read_text().replace("shard_size = 4", "shard_size = 1")
+    for name in "abcd":
+        (tmp_path / f"{name}.toml").write_text(small)
+    interrupter = threading.Thread(target=_interrupt_once_there_is, args=(Path("out/a/images"),))
     interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        ahead(courses, [], 1)
+        make({name: Job(run_whole, (Path(f"{name}.toml"),)) for name in "abcd"}, 1)
     interrupter.join()
     assert multiprocessing.active_children() == []
-    assert not (courses[0].out / "score").exists()
-    assert not any((one.out / "images").exists() for one in courses[1:])
+    assert [folder.name for folder in Path("out").iterdir()] == ["a"]
+    assert not Path("out/a/score").exists()
 
 
-def _interrupt_once_a_job_is_under_way(first: Course) -> None:
+def _interrupt_once_there_is(folder: Path) -> None:
     """Interrupt this process alone, as `kill` does, and not those that it began."""
     end = time.monotonic() + 120
-    while not (first.out / "images").exists():
+    while not folder.exists():
         assert time.monotonic() < end
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)

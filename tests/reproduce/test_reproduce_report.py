@@ -291,7 +291,7 @@ def test_llavas_form_asks_about_whole_pictures_and_names_no_region(
 
 
 def test_columns_that_texts_alone_can_do_are_named(tmp_path: Path) -> None:
-    scenes = [stage(tmp_path, 7, "test", number) for number in range(40)]
+    scenes = [stage(tmp_path, 7, "test", number) for number in range(24)]
     gold.vcr.write(tmp_path / "vcr", tmp_path, scenes, 7)
     asked = trial.read({"vcr": Source(folder=str(tmp_path / "vcr"))}, "error", ())
     columns = reported()["table3"].columns

@@ -102,8 +102,9 @@ def served(desk: Desk) -> Iterator[str]:
         try:
             yield address
         finally:
-            while VISITORS:
-                VISITORS.pop().close()
+            for one in [one for one in VISITORS if str(one.base_url).rstrip("/") == address]:
+                VISITORS.remove(one)
+                one.close()
 
 
 def visitor(address: str, entrance: str = "/api/csrf") -> httpx.Client:
@@ -141,6 +142,9 @@ def agreed(judge: httpx.Client, campaign: str = "comparison") -> httpx.Client:
     return judge
 
 
-def judges(address: str, owner: httpx.Client, names: Sequence[str]) -> list[httpx.Client]:
+def judges(
+    address: str, owner: httpx.Client, names: Sequence[str], campaign: str = "comparison"
+) -> list[httpx.Client]:
     """Return judges who agreed."""
-    return [agreed(visitor(address, invited(owner, name))) for name in names]
+    links = [invited(owner, name, campaign) for name in names]
+    return [agreed(visitor(address, link), campaign) for link in links]

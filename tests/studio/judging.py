@@ -91,11 +91,13 @@ def visitor(address: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def person(desk: Desk, address: str, name: str, agrees: bool = True) -> Iterator[httpx.Client]:
+def person(
+    desk: Desk, address: str, name: str, agrees: bool = True, campaign: str = "judge"
+) -> Iterator[httpx.Client]:
     """Give the client of an annotator who came by their link and agreed to the text."""
     with visitor(address) as client:
         assert client.get(f"/a/{desk.store.enrol(name).token}").status_code == 200
         if agrees:
             body = {"digest": desk.terms.consent.digest}
-            assert client.post("/api/annotate/judge/consent", json=body).status_code == 204
+            assert client.post(f"/api/annotate/{campaign}/consent", json=body).status_code == 204
         yield client

@@ -22,9 +22,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """Give a page on which nothing may go wrong unseen, and which may reach no other host."""
+@pytest.fixture(scope="module")
+def opened(browser: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
+    """Give a page that all tests share, and what it says went wrong or was asked of other hosts."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     told: list[str] = []
     one = context.new_page()
@@ -44,9 +44,18 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
             None if asked.url.startswith((address, "data:", "blob:")) else told.append(asked.url)
         ),
     )
+    yield one, told
+    context.close()
+
+
+@pytest.fixture
+def page(opened: tuple[Page, list[str]], address: str) -> Iterator[Page]:
+    """Give a page on which nothing may go wrong unseen, and which may reach no other host."""
+    one, told = opened
+    told.clear()
+    one.goto("about:blank")  # else a link to the page that is open already loads nothing
     one.goto(f"{address}/ask")
     yield one
-    context.close()
     assert told == []
 
 

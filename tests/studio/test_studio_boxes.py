@@ -25,18 +25,45 @@ MOUNT = """async ([image, options]) => {
 }"""
 
 
-def mounted(page: Page, studio: Served, **options: object) -> Page:
-    """Open a page of the studio and put boxes on it."""
+@pytest.fixture(scope="module")
+def image(studio: Served) -> str:
+    """Return the id of a picture."""
     with studio.client(signed=False) as client:
-        image = client.get("/api/explore/images?size=1").json()["rows"][0]["id"]
-    page.goto(f"{studio.url}/explore/{image}")
+        found: str = client.get("/api/explore/images?size=1").json()["rows"][0]["id"]
+    return found
+
+
+def mounted(page: Page, image: str, **options: object) -> Page:
+    """Put boxes on a page of the studio, in place of what was there."""
     page.evaluate(MOUNT, [image, {"editable": True, **options}])
     return page
 
 
+@pytest.fixture(scope="module")
+def opened(browser: Browser, studio: Served, image: str) -> Iterator[tuple[Page, list[str]]]:
+    """Give a page of the studio, which all tests share, and what goes wrong in it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    page.goto(f"{studio.url}/explore/{image}")
+    yield page, wrong
+    context.close()
+
+
 @pytest.fixture
-def pad(studio: Served, tab: Page) -> Page:
-    return mounted(tab, studio)
+def sheet(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    """Give that page; whatever goes wrong in it fails the test."""
+    page, wrong = opened
+    wrong.clear()
+    yield page
+    assert not wrong
+
+
+@pytest.fixture
+def pad(sheet: Page, image: str) -> Page:
+    return mounted(sheet, image)
 
 
 def regions(page: Page) -> list[tuple[int, Box]]:
@@ -178,15 +205,15 @@ def test_all_can_be_done_without_a_pointer(pad: Page) -> None:
     assert "drawn" in (pad.locator("#holder [aria-live]").text_content() or "")
 
 
-def test_no_more_boxes_than_allowed(studio: Served, tab: Page) -> None:
-    pad = mounted(tab, studio, most=2)
+def test_no_more_boxes_than_allowed(sheet: Page, image: str) -> None:
+    pad = mounted(sheet, image, most=2)
     for left in (10, 60, 110):
         drag(pad, (left, 10), (left + 30, 40))
     assert len(regions(pad)) == 2
 
 
-def test_shown_regions_keep_their_ids_and_cannot_be_changed(studio: Served, tab: Page) -> None:
-    page = mounted(tab, studio, editable=False)
+def test_shown_regions_keep_their_ids_and_cannot_be_changed(sheet: Page, image: str) -> None:
+    page = mounted(sheet, image, editable=False)
     page.evaluate(
         """() => boxes.show(boxes.image.src, 160, 120, [
           { id: 7, box: [10, 10, 60, 60], label: "a", description: "<b>x</b>" },
@@ -217,11 +244,13 @@ def test_colours_are_those_of_marked_pictures(pad: Page) -> None:
 
 
 @pytest.fixture
-def phone(browser: Browser, studio: Served) -> Iterator[Page]:
+def phone(browser: Browser, studio: Served, image: str) -> Iterator[Page]:
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
-    yield mounted(context.new_page(), studio)
+    page = context.new_page()
+    page.goto(f"{studio.url}/explore/{image}")
+    yield mounted(page, image)
     context.close()
 
 

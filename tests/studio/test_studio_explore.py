@@ -61,7 +61,11 @@ def test_the_summary_counts_what_the_tables_hold(run: Run, catalogue: Catalogue)
     assert summary.styles == ("id", "description")
 
 
-def judged(run: Run) -> list[tuple[Triple, float, bool, int]]:
+Judged = list[tuple[Triple, float, bool, int]]
+
+
+@pytest.fixture(scope="module")
+def judged(run: Run) -> Judged:
     """Return each triple with its score, whether it was kept, and its image's regions."""
     kept = {row.id for row in rows(run, Example)}
     score = {row.triple_id: row.accept for row in rows(run, Score)}
@@ -100,10 +104,10 @@ def test_an_index_is_found_under_a_path_that_begins_here(run: Run, tmp_path: Pat
 @pytest.mark.parametrize("order", ["corpus", "best", "worst"])
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_filters_find_each_triple_that_fits_once_in_order(
-    run: Run, catalogue: Catalogue, case: int, order: str
+    judged: Judged, catalogue: Catalogue, case: int, order: str
 ) -> None:
     wanted, holds = CASES[case]
-    expected = [row for row in judged(run) if holds(*row)]
+    expected = [row for row in judged if holds(*row)]
     found: list[Card] = []
     turn = Turn(size=7, order=order)  # type: ignore[arg-type]
     while True:
@@ -124,7 +128,7 @@ def test_filters_find_each_triple_that_fits_once_in_order(
 
 
 def test_an_image_is_found_by_its_descriptors_triples_and_rejects(
-    run: Run, catalogue: Catalogue
+    judged: Judged, catalogue: Catalogue
 ) -> None:
     every = Turn(size=60)
     kites = {n for n in range(30) if THINGS[n % 6] == "kite"}
@@ -136,7 +140,7 @@ def test_an_image_is_found_by_its_descriptors_triples_and_rejects(
     assert [one.name for one in parsed] == [f"{n:03d}.png" for n in range(0, 30, 3)]
     assert catalogue.images(Wanted(stage="parse", reason="names region #"), every).count == 10
     assert catalogue.images(Wanted(most=1), every).count == 6
-    accepted = {row[0].image_id for row in judged(run) if row[2]}
+    accepted = {row[0].image_id for row in judged if row[2]}
     assert {one.id for one in catalogue.images(Wanted(accepted="yes"), every).rows} == accepted
     tile = catalogue.images(Wanted(), Turn(size=1)).rows[0]
     assert (tile.triples, tile.rejects, tile.best) == (3, 4, 0.1)
@@ -166,18 +170,24 @@ def told(texts: list[str], wanted: str, full_text: bool) -> bool:
 OPERATORS = ['"', "'", "*", "AND", "NOT x", "a OR", "(", "^", "-x", "col:x", "%", "_", "\\", "{}"]
 
 
+@pytest.fixture(scope="module")
+def rejects(run: Run) -> list[Reject]:
+    return [row for stage in ("parse", "corpus") for row in rows(run, Reject, stage)]
+
+
 @pytest.mark.parametrize("text", [*OPERATORS, 'near "', 'near " [1]', "\0"])
-def test_no_text_is_taken_for_an_operator(run: Run, catalogue: Catalogue, text: str) -> None:
+def test_no_text_is_taken_for_an_operator(
+    judged: Judged, rejects: list[Reject], catalogue: Catalogue, text: str
+) -> None:
     held = [
         row
-        for row in rows(run, Triple)
+        for row, *_ in judged
         if told([row.question, row.answer, row.rationale], text, catalogue.full_text)
     ]
     assert catalogue.triples(Wanted(text=text), Turn()).count == len(held)
     # What descriptors say holds none of these, or where triples do.
     of_images = {row.image_id for row in held}
     assert catalogue.images(Wanted(text=text), Turn()).count == len(of_images)
-    rejects = [row for stage in ("parse", "corpus") for row in rows(run, Reject, stage)]
     whole = text.replace("\0", "").lower()
     places = [f"{one.text}\n{one.reason}\n{one.source}".lower() for one in rejects]
     assert catalogue.rejects(Wanted(text=text), Turn()).count == sum(whole in p for p in places)
@@ -400,7 +410,7 @@ def test_what_people_say_in_the_studio_stands_with_what_the_critic_was_given(
     desk.store.close()
 
 
-def test_explore_with_a_filter_in_a_browser(run: Run, studio: Served, tab: Tab) -> None:
+def test_explore_with_a_filter_in_a_browser(judged: Judged, studio: Served, tab: Tab) -> None:
     tab.goto(f"{studio.url}/explore")
     tab.wait_for_selector(".tile")
     assert "30 images" in (tab.text_content("#count") or "")
@@ -413,7 +423,7 @@ def test_explore_with_a_filter_in_a_browser(run: Run, studio: Served, tab: Tab) 
     tab.wait_for_selector(".card")
     tab.select_option("[name=accepted]", "yes")
     tab.select_option("[name=style]", "description")
-    kept = [row for row in judged(run) if row[2] and row[0].style == "description"]
+    kept = [row for row in judged if row[2] and row[0].style == "description"]
     expect(tab.locator(".card .question", has_text="Why is")).to_have_count(len(kept))
     tab.fill("[name=low]", "0.9")
     expect(tab.locator("#count")).to_have_text(re.compile("^[0-9] triples?$"))

@@ -1,7 +1,9 @@
 """BLIP-2 with FlanT5, and Mini-GPT4, as captioner and as narrator: from a recipe to a run."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from lskd.verbalize.training.settings import Kind
 from lskd.writing.note import opened
 
 KINDS: tuple[Kind, ...] = ("captioner", "narrator")
-WRITERS = ("flan-t5", "minigpt4")
+STEPS = 24
 CLASSES = {"captioner": "TrainedCaptioner", "narrator": "TrainedNarrator"}
 
 
@@ -83,27 +85,34 @@ def train(place: Path, name: str, kind: Kind, root: Path, **changes: Any) -> Mad
 
 
 @pytest.fixture(scope="module")
-def made(place: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Made]:
-    """Return what the commands make of a recipe for each writer and each kind."""
-    found: dict[tuple[str, str], Made] = {}
-    for name in WRITERS:
-        root = tmp_path_factory.mktemp(name)
-        for kind in KINDS:
-            changes: dict[str, Any] = {"steps": 40, "learning_rate": 2e-2}
-            found[name, kind] = train(place, name, kind, root, **changes)
-    return found
+def made(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Kind], Made]:
+    """Return what gives what a command makes of a recipe for a writer and a kind, once."""
+
+    @cache
+    def trained(name: str, kind: Kind) -> Made:
+        changes: dict[str, Any] = {"steps": STEPS, "learning_rate": 5e-2}
+        return train(place, name, kind, tmp_path_factory.mktemp(f"{name}-{kind}"), **changes)
+
+    return trained
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("flan-t5", "captioner"),
+        ("flan-t5", "narrator"),
+        ("minigpt4", "captioner"),
+        pytest.param("minigpt4", "narrator", marks=pytest.mark.check),
+    ],
+)
 def test_it_learns_and_keeps_no_more_than_what_was_trained(
-    made: dict[tuple[str, str], Made], name: str, kind: Kind
+    made: Callable[[str, Kind], Made], name: str, kind: Kind
 ) -> None:
-    one = made[name, kind]
+    one = made(name, kind)
     losses = one.losses()
     assert sum(losses[-5:]) < sum(losses[:5])
     folder = one.out / kind
-    assert note.read(folder, kind).steps == 40
+    assert note.read(folder, kind).steps == STEPS
     kept = load_file(folder / "trained.safetensors")
     assert kept and not [part for part in kept if part.startswith(("vision", "language_model"))]
     loaded = dict(opened(folder, "cpu").module.named_parameters())
@@ -111,15 +120,15 @@ def test_it_learns_and_keeps_no_more_than_what_was_trained(
         assert torch.equal(loaded[f"model.{weight}"], value)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", ["flan-t5", pytest.param("minigpt4", marks=pytest.mark.check)])
 def test_a_run_takes_both_by_one_line_each(
-    made: dict[tuple[str, str], Made], name: str, tmp_path: Path
+    made: Callable[[str, Kind], Made], name: str, tmp_path: Path
 ) -> None:
     file = house.build(tmp_path, count=2)
     changes = [f"images.source={tmp_path / 'pictures'}"]
     for kind in KINDS:
         use = f"lskd.verbalize.training.trained:{CLASSES[kind]}"
-        folder = made[name, kind].out / kind
+        folder = made(name, kind).out / kind
         changes.append(f'models.{kind}={{use = "{use}", folder = "{folder}", device = "cpu"}}')
     run = load(file, changes, tmp_path / "out", with_models=True)
     for stage in ("images", "narratives", "regions"):

@@ -170,15 +170,15 @@ def test_training_changes_the_q_former_alone_and_lowers_the_loss(
     place: Path, blip2: Path, tmp_path: Path
 ) -> None:
     settings = read(
-        place, "captioner", blip2, steps=40, learning_rate=0.02, evaluation={"places": 0}
+        place, "captioner", blip2, steps=20, learning_rate=0.02, evaluation={"places": 0}
     )
     said: list[str] = []
     made = work.make(settings, "captioner", tmp_path, said.append)
     assert made.figures == () and "not evaluated: evaluation.places is 0" in said
     (file,) = tmp_path.glob("training/*/losses.jsonl")
     losses = [measured.loss for measured in losses_of(file)]
-    assert len(losses) == 40
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert len(losses) == 20
+    assert sum(losses[-5:]) < 0.96 * sum(losses[:5])  # 0.87 to 0.92 for five seeds
     trained = load_file(made.folder / "trained.safetensors")
     assert all(
         name.startswith(("query_tokens", "qformer.", "language_projection.")) for name in trained
@@ -191,7 +191,7 @@ CHATS: dict[str, Any] = {"use": "lskd.writing.chat:ChatWriter", "rank": 2}
 @pytest.mark.parametrize(
     ("write", "more"),
     [
-        (checkpoints.write_blip2, {}),
+        pytest.param(checkpoints.write_blip2, {}, marks=pytest.mark.check),
         # What this one sees of a picture depends in its last bits on how many are beside it, and of
         # batches of 5 out of 12 places some were seen before: it may not remember them.
         (
@@ -204,7 +204,7 @@ def test_an_interrupted_training_ends_as_one_that_nobody_disturbed(
     place: Path, tmp_path: Path, write: Callable[[Path], Path], more: dict[str, Any]
 ) -> None:
     changes: dict[str, Any] = {
-        "steps": 6,
+        "steps": 4,
         "save_every": 2,
         "log_every": 1,
         "accumulate": 2,
@@ -216,7 +216,7 @@ def test_an_interrupted_training_ends_as_one_that_nobody_disturbed(
         pass
 
     def stop(text: str) -> None:
-        if text.startswith("step 5"):
+        if text.startswith("step 3"):
             raise Stop
 
     with pytest.raises(Stop):
@@ -224,7 +224,7 @@ def test_an_interrupted_training_ends_as_one_that_nobody_disturbed(
     assert not (tmp_path / "one" / "captioner" / note.FILE).exists()
     said: list[str] = []
     work.make(settings, "captioner", tmp_path / "one", said.append)
-    assert "going on after step 4 of 6" in said
+    assert "going on after step 2 of 4" in said
     work.make(settings, "captioner", tmp_path / "two", SAY)
     one, two = (
         load_file(file)
@@ -435,7 +435,7 @@ def test_what_is_kept_in_memory_changes_no_loss(place: Path, blip2: Path, tmp_pa
 def test_a_control_never_sees_which_region_is_meant(
     place: Path, blip2: Path, tmp_path: Path
 ) -> None:
-    settings = read(place, "captioner", blip2, drawn=False, evaluation={"places": 0})
+    settings = read(place, "captioner", blip2, steps=1, drawn=False, evaluation={"places": 0})
     blind = task_of(settings, tmp_path, drawn=False)
     left, right = blind.places[0][0], blind.places[0][1]
     assert left.box != right.box and left.image == right.image
@@ -482,7 +482,14 @@ def test_texts_without_room_are_left_out_and_prompts_that_are_cut_are_told(
         made(12)
 
 
-@pytest.mark.parametrize("write", [checkpoints.write_idefics3, checkpoints.write_gemma3])
+# An Idefics3 with adapters is trained above, where it is interrupted.
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(checkpoints.write_idefics3, marks=pytest.mark.check),
+        checkpoints.write_gemma3,
+    ],
+)
 def test_a_model_that_chats_becomes_a_captioner_by_adapters(
     place: Path, tmp_path: Path, write: Callable[[Path], Path]
 ) -> None:

@@ -39,6 +39,19 @@ ENDS = {
 }
 
 
+# Writing and learning have nothing of a family's own but what the other tests see of all: most
+# families are left to `make check` there.
+TELLING = ("smolvlm", "llava", "gemma3", "qwen3_vl")
+telling = pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(name, marks=[] if name in TELLING else pytest.mark.check)
+        for name in sorted(FAMILIES)
+    ],
+    indirect=True,
+)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A family's checkpoint, and what it is held against."""
@@ -150,23 +163,25 @@ def test_likelihoods_are_those_of_each_text_alone(subject: Subject) -> None:
     assert alone == pytest.approx(expected, abs=1e-4)
 
 
+@telling
 def test_what_is_written_is_what_the_model_writes_when_shown_the_picture(subject: Subject) -> None:
     model, processor = loaded(subject.folder)
     lines = [Line(line.view, line.prompt) for line in LINES]
+    asked = {line: shown(subject, line.view, spoken(subject, line.prompt)) for line in lines}
     for beams in (1, 2):
-        texts = subject.writer.write(subject.sights, lines, Decoding(beams=beams, tokens=6))
-        for line, text in zip(lines, texts, strict=True):
-            inputs = shown(subject, line.view, spoken(subject, line.prompt))
+        expected = {}
+        for line, inputs in asked.items():
             own = model.generate(
                 **inputs,
-                max_new_tokens=6,
+                max_new_tokens=5,
                 num_beams=beams,
                 do_sample=False,
                 eos_token_id=list(subject.writer.module.model.generation_config.eos_token_id),
             )[0, inputs["input_ids"].shape[1] :]
-            words = processor.tokenizer.decode(own, skip_special_tokens=True)
-            assert text.text == words.strip()
-            assert text.confidence < 0
+            expected[line] = processor.tokenizer.decode(own, skip_special_tokens=True).strip()
+        texts = subject.writer.write(subject.sights, lines, Decoding(beams=beams, tokens=5))
+        assert [text.text for text in texts] == [expected[line] for line in lines]
+        assert all(text.confidence < 0 for text in texts)
 
 
 def test_a_sight_that_was_kept_says_the_same(subject: Subject) -> None:
@@ -176,10 +191,11 @@ def test_a_sight_that_was_kept_says_the_same(subject: Subject) -> None:
     assert all(not one.features.requires_grad for one in subject.sights)
 
 
+@telling
 def test_it_learns_is_kept_and_comes_back(subject: Subject, tmp_path: Path) -> None:
     writer = ChatWriter(str(subject.folder), device="cpu", rank=4)
     before = {name: weight.clone() for name, weight in writer.module.named_parameters()}
-    losses = trained(writer, subject.sights, LINES[:3], steps=8)
+    losses = trained(writer, subject.sights, LINES[:3], steps=5)
     assert losses[-1] < 0.9 * losses[0]
     changed = {
         name
@@ -195,8 +211,8 @@ def test_it_learns_is_kept_and_comes_back(subject: Subject, tmp_path: Path) -> N
     assert isinstance(again, ChatWriter)
     expected = writer.likelihoods(subject.sights, LINES)
     assert again.likelihoods(subject.sights, LINES) == pytest.approx(expected, abs=1e-5)
-    lines = [Line(line.view, line.prompt) for line in LINES]
-    decoding = Decoding(tokens=5)
+    lines = [Line(line.view, line.prompt) for line in LINES[:2]]
+    decoding = Decoding(tokens=4)
     assert again.write(subject.sights, lines, decoding) == writer.write(
         subject.sights, lines, decoding
     )

@@ -1,4 +1,7 @@
-"""Two processes that keep half of a writer each learn what one learns that has all of it."""
+"""Two processes that keep half of a writer each learn what one learns that has all of it.
+
+What accelerate has to launch is tested by `make check`.
+"""
 
 import json
 import os
@@ -77,6 +80,7 @@ def two(request: pytest.FixtureRequest, together: dict[str, Together]) -> Togeth
     return together[request.param]
 
 
+@pytest.mark.check
 @pytest.mark.timeout(900)
 def test_two_processes_learn_on_halves_of_a_batch_what_one_learns_on_all(two: Together) -> None:
     alone = Blip2Writer(str(two.folder))
@@ -98,6 +102,7 @@ def test_two_processes_learn_on_halves_of_a_batch_what_one_learns_on_all(two: To
     assert two.written == written
 
 
+@pytest.mark.check
 @pytest.mark.timeout(900)
 def test_each_keeps_half_of_the_layers_and_of_what_is_trained_and_the_eyes_whole(
     two: Together,
@@ -112,6 +117,7 @@ def test_each_keeps_half_of_the_layers_and_of_what_is_trained_and_the_eyes_whole
         assert own == rows * (weight.numel() // weight.shape[0]), name
 
 
+@pytest.mark.check
 @pytest.mark.timeout(900)
 def test_the_estimate_is_what_a_process_kept(two: Together) -> None:
     found = needed(USE, {"checkpoint": str(two.folder), "dtype": "float32"}, LOAD, ranks=2)
@@ -123,8 +129,8 @@ def test_a_model_without_layers_cannot_be_spread() -> None:
         sharding.spread(Accelerator(cpu=True), nn.Linear(2, 2))
 
 
-def test_one_process_alone_cannot_be_spread(together: dict[str, Together]) -> None:
-    writer = Blip2Writer(str(together["t5"].folder))
+def test_one_process_alone_cannot_be_spread(tmp_path: Path) -> None:
+    writer = Blip2Writer(str(write_blip2_writer(tmp_path / "t5")))
     with pytest.raises(UserError, match="FSDP needs more processes than this one: start it with"):
         sharding.spread(Accelerator(cpu=True), writer.module)
     assert writer.look([blocks(0)])

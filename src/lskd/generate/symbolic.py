@@ -10,13 +10,14 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import islice
 
 from lskd.generate.commonsense import groups, layout, pairs, single
 from lskd.generate.commonsense.observations import Observations, split
 from lskd.generate.commonsense.questions import questions
 from lskd.generate.commonsense.view import View, view
-from lskd.generate.commonsense.wording import Draft, Idea, Writer
+from lskd.generate.commonsense.wording import Draft, Writer
 from lskd.protocols import Conversation
 from lskd.types import Message, Reply
 
@@ -124,12 +125,21 @@ def triples(seen: View, rng: random.Random) -> Iterator[Draft]:
     regions: Counter[int] = Counter()
     asked: set[str] = set()
 
-    def weight(idea: Idea) -> tuple[bool, float]:
+    def weight(place: int) -> tuple[bool, float, int]:
+        idea = pool[place]
         met = sum(regions[entity.index] for entity in idea.entities) / len(idea.entities)
-        return idea.kind in PLAIN, COST.get(idea.kind, USUAL) * (1 + kinds[idea.kind]) + met
+        cost = COST.get(idea.kind, USUAL) * (1 + kinds[idea.kind]) + met
+        return idea.kind in PLAIN, cost, place
 
-    while pool:
-        idea = pool.pop(min(range(len(pool)), key=lambda k: weight(pool[k])))
+    # A weight only grows, so one that was told long ago is at least no larger than it is now.
+    heap = [weight(place) for place in range(len(pool))]
+    heapify(heap)
+    while heap:
+        now = weight(heap[0][-1])
+        if now != heap[0]:
+            heapreplace(heap, now)
+            continue
+        idea = pool[heappop(heap)[-1]]
         draft = idea.write(writer)
         if draft and draft.question not in asked:
             asked.add(draft.question)

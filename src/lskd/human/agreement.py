@@ -33,6 +33,7 @@ class Given(NamedTuple):
 
 
 USUAL = Bootstrap(resamples=1000)
+TOGETHER = 100  # drawings, so that those of many units fit into memory
 NOTHING = "–"
 
 
@@ -165,11 +166,54 @@ def with_interval(measure: Measure, units: Ratings, how: Bootstrap = USUAL) -> I
         return Interval(value, None, None, number)
     source = np.random.default_rng(how.seed)
     drawn = (measure(rows[source.integers(0, number, number)]) for _ in range(how.resamples))
-    known = [one for one in drawn if one is not None]
+    return _between(value, [one for one in drawn if one is not None], number, how)
+
+
+def alpha_with_interval(ratings: Ratings, level: Level, how: Bootstrap = USUAL) -> Interval:
+    """Return `alpha` as `with_interval` does, in a tenth of the time: many drawings at once.
+
+    It takes memory for all pairs of values: it is for scales of few.
+    """
+    bootstrap.check(how)
+    rows = table(ratings)
+    number = len(rows)
+    value = alpha(rows, level)
+    if value is None or number < 2:
+        return Interval(value, None, None, number)
+    source = np.random.default_rng(how.seed)
+    sizes = (min(TOGETHER, how.resamples - done) for done in range(0, how.resamples, TOGETHER))
+    drawn = (source.integers(0, number, (size, number)) for size in sizes)
+    found = np.concatenate([_alphas(rows, level, units) for units in drawn])
+    return _between(value, found[~np.isnan(found)].tolist(), number, how)
+
+
+def _between(value: float, known: Sequence[float], units: int, how: Bootstrap) -> Interval:
     if not known:
-        return Interval(value, None, None, number, how.resamples)
+        return Interval(value, None, None, units, how.resamples)
     low, high = bootstrap.ends(value, known, how.confidence)
-    return Interval(value, low, high, number, how.resamples - len(known))
+    return Interval(value, low, high, units, how.resamples - len(known))
+
+
+def _alphas(rows: Table, level: Level, drawn: NDArray[np.int64]) -> Table:
+    """Return the alpha of each drawing, (drawings,), NaN where it is undefined.
+
+    `drawn`, (drawings, units), are places of units. A value that nobody gave in a drawing adds
+    nothing to it.
+    """
+    first = len(rows) * np.arange(len(drawn))[:, None]
+    often = np.bincount((drawn + first).ravel(), minlength=drawn.size)
+    times = often.reshape(drawn.shape).astype(np.float64)
+    counts, values = _counts(rows)
+    each = counts.sum(axis=1)
+    counts, times, each = counts[each >= 2], times[:, each >= 2], each[each >= 2]
+    marginal = times @ counts  # (drawings, values)
+    pairs = counts[:, :, None] * counts[:, None, :] / (each - 1)[:, None, None]
+    coincidences = np.tensordot(times, pairs, axes=1)  # (drawings, values, values)
+    apart = np.stack([_distances(level, values, one) for one in marginal])
+    expected = np.einsum("dv,dvw,dw->d", marginal, apart, marginal)
+    observed = (coincidences * apart).sum(axis=(1, 2)) * (marginal.sum(axis=1) - 1)
+    found: Table = 1 - observed / np.where(expected > 0, expected, np.nan)
+    return found
 
 
 def said(one: Interval, digits: int = 2, scale: int = 1, signed: bool = False) -> str:

@@ -20,7 +20,16 @@ import numpy as np
 
 from lskd import table
 from lskd.bootstrap import Bootstrap
-from lskd.human.agreement import USUAL, Given, Interval, Table, alpha, arranged, said, with_interval
+from lskd.human.agreement import (
+    USUAL,
+    Given,
+    Interval,
+    Table,
+    alpha_with_interval,
+    arranged,
+    said,
+    with_interval,
+)
 from lskd.human.once import once
 from lskd.human.work import HIGHEST, LOWEST
 from lskd.markdown import grid
@@ -182,7 +191,7 @@ def _question(
         without=with_interval(_without, sums, how),
         kept=with_interval(_kept, sums, how),
         gain=with_interval(_gain, sums, how),
-        agreement=with_interval(_alpha, units, how),
+        agreement=alpha_with_interval(units, "ordinal", how),
     )
 
 
@@ -204,10 +213,6 @@ def _kept(sums: Table) -> float | None:
 def _gain(sums: Table) -> float | None:
     every, some = _without(sums), _kept(sums)
     return None if every is None or some is None else some - every
-
-
-def _alpha(ratings: Table) -> float | None:
-    return alpha(ratings, "ordinal")
 
 
 def _y(rating: float) -> float:

@@ -26,7 +26,7 @@ from lskd.human.agreement import (
     Interval,
     Measure,
     Table,
-    alpha,
+    alpha_with_interval,
     arranged,
     said,
     with_interval,
@@ -196,7 +196,7 @@ def _row(
         votes=len(given),
         judges=len({one.annotator for one in given}),
         p=sign_test(tally["first"], tally["second"]),
-        agreement=with_interval(_alpha, arranged(ranks), how),
+        agreement=alpha_with_interval(arranged(ranks), "ordinal", how),
     )
 
 
@@ -214,10 +214,6 @@ def _share(outcome: int) -> Measure:
         return float(counts[:, outcome].sum() / counts.sum()) if len(counts) else None
 
     return measure
-
-
-def _alpha(ranks: Table) -> float | None:
-    return alpha(ranks, "ordinal")
 
 
 def _verdict(one: Comparison) -> tuple[Preference, ...]:

@@ -46,15 +46,25 @@ def render(scene: Scene) -> Rendered:
     top: NDArray[np.uint8] = np.zeros((scene.height, scene.width), dtype=np.uint8)
     masks: dict[int, NDArray[np.bool_]] = {}
     for number in sorted(range(len(scene.entities)), key=lambda n: _depth(scene, n)):
-        layer, left, up = _layer(scene, number)
+        pen, left, up = _drawn(scene, number)
+        layer = pen.done()
         _shadow(picture, scene.entities[number])
         picture.paste(layer, (left, up), layer)
-        mask = _mask(layer, left, up, scene)
+        mask = _mask(layer.getchannel("A"), left, up, scene)
         masks[number] = mask
         top[mask] = number + 1
     light = PIL.ImageEnhance.Brightness(picture).enhance(0.88 + 0.2 * scene.shade)
     boxes = tuple(_box(masks[number]) for number in range(len(scene.entities)))
     return Rendered(light, boxes, top, tuple(masks[n] for n in range(len(scene.entities))))
+
+
+def masks(scene: Scene) -> tuple[NDArray[np.bool_], ...]:
+    """Return all of each entity, as `render` does, without drawing the picture."""
+    found = []
+    for number in range(len(scene.entities)):
+        pen, left, up = _drawn(scene, number)
+        found.append(_mask(pen.solid(), left, up, scene))
+    return tuple(found)
 
 
 def staged(seed: int, allowed: Allowed = anything) -> tuple[Scene, Rendered]:
@@ -87,8 +97,8 @@ def _depth(scene: Scene, number: int) -> tuple[float, int]:
     return entity.placing.y, 0
 
 
-def _layer(scene: Scene, number: int) -> tuple[PIL.Image.Image, int, int]:
-    """Return an entity's layer, RGBA, and where its upper left corner lies."""
+def _drawn(scene: Scene, number: int) -> tuple[Pen, int, int]:
+    """Return the pen that drew an entity, and where the upper left corner of its layer lies."""
     entity = scene.entities[number]
     x, y, high = entity.placing
     if entity.is_person:
@@ -106,7 +116,7 @@ def _layer(scene: Scene, number: int) -> tuple[PIL.Image.Image, int, int]:
         pen = Pen(wide, high, entity.facing)
         figures.FIGURES[entity.kind](pen, figures.PAINT[entity.colour])
     margin = pen.margin / 3
-    return pen.done(), round(x - wide / 2 - margin), round(y - high - margin)
+    return pen, round(x - wide / 2 - margin), round(y - high - margin)
 
 
 def _shadow(picture: PIL.Image.Image, entity: Entity) -> None:
@@ -123,11 +133,11 @@ def _shadow(picture: PIL.Image.Image, entity: Entity) -> None:
     pen.ellipse((x - wide / 2, y - flat, x + wide / 2, y + flat), fill=(20, 20, 30, 60))
 
 
-def _mask(layer: PIL.Image.Image, left: int, up: int, scene: Scene) -> NDArray[np.bool_]:
+def _mask(solid: PIL.Image.Image, left: int, up: int, scene: Scene) -> NDArray[np.bool_]:
     whole = PIL.Image.new("L", (scene.width, scene.height))
-    whole.paste(layer.getchannel("A"), (left, up))
-    solid: NDArray[np.bool_] = np.asarray(whole) >= SOLID
-    return solid
+    whole.paste(solid, (left, up))
+    mask: NDArray[np.bool_] = np.asarray(whole) >= SOLID
+    return mask
 
 
 def _box(mask: NDArray[np.bool_]) -> Box:

@@ -112,9 +112,8 @@ def _raised(name: str, heard: Connection, process: SpawnProcess, jobs: int) -> B
 
 def _done(told: Connection, job: Job, jobs: int) -> None:
     """Do a job, and tell what it raised, or None; paid calls come to their end if it is stopped."""
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    # torch reads it when a job first needs it; to load it takes seconds of a processor.
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     Thread(target=_end_with_parent, daemon=True).start()
     raised: BaseException | None = None
     try:

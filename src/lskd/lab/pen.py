@@ -79,13 +79,15 @@ class Pen:
         """Return the layer in its wanted size, RGBA."""
         return self.layer.reduce(SMOOTH)
 
+    def solid(self) -> PIL.Image.Image:
+        """Return how solid the layer is where, in its wanted size, L."""
+        return self.layer.getchannel("A").reduce(SMOOTH)
+
 
 @lru_cache(maxsize=64)
 def gradient(height: int, top: Colour, bottom: Colour) -> PIL.Image.Image:
     """Return a column of pixels, (1, height), that goes from one colour to another."""
-    column = PIL.Image.new("RGB", (1, height))
-    for y in range(height):
-        part = y / max(1, height - 1)
-        mixed = [round(a + (b - a) * part) for a, b in zip(top, bottom, strict=True)]
-        column.putpixel((0, y), (mixed[0], mixed[1], mixed[2]))
-    return column
+    parts = [y / max(1, height - 1) for y in range(height)]
+    pairs = list(zip(top, bottom, strict=True))
+    mixed = bytes(round(a + (b - a) * part) for part in parts for a, b in pairs)
+    return PIL.Image.frombytes("RGB", (1, height), mixed)

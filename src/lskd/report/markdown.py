@@ -1,5 +1,6 @@
 """Records become cards: Markdown in which a text from outside stays text."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -31,6 +32,11 @@ def fenced(text: str, language: str = "toml") -> str:
 
 def rendered(template: str, **values: object) -> str:
     """Return what a template of this package makes of some values."""
+    return _environment().get_template(template).render(**values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         undefined=jinja2.StrictUndefined,
@@ -48,4 +54,4 @@ def rendered(template: str, **values: object) -> str:
         "moment": moment,
     }
     environment.globals |= {"tokens": tokens, "money": money}
-    return environment.get_template(template).render(**values)
+    return environment

@@ -97,14 +97,15 @@ class Bench:
 
         What was asked is not asked again; a run that was evaluated by itself keeps its answers.
         """
-        known = self._evaluated.get((run.own, model))
+        key = run.own, "" if self.quick else model  # a quick run's own has those of all models
+        known = self._evaluated.get(key)
         if known is not None:
             return known
         if self.quick:
             found = measures.evaluated(run, self.world.folder, "test")
         else:
             found = alone(run, model)
-        self._evaluated[run.own, model] = found
+        self._evaluated[key] = found
         return found
 
     def _changes(self, arm: Arm, own: Mapping[str, Any], parent: Run, out: Path) -> list[str]:

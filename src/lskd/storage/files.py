@@ -18,6 +18,11 @@ from lskd.storage.address import on, told, url_of, written
 WHOLE: Final = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf"))
 # They give the end of a file without being asked for its size first.
 SUFFIXES: Final = frozenset(("s3", "s3a", "gs", "gcs"))
+# Else s3fs asks for the size of a file first, so as to read what is above 50 MB in several parts.
+IN_ONE: Final[Mapping[str, Mapping[str, int]]] = {
+    "s3": {"max_concurrency": 1},
+    "s3a": {"max_concurrency": 1},
+}
 STAMPS: Final = ("ETag", "md5Hash", "etag", "blob_id", "mtime", "created")
 
 
@@ -31,7 +36,7 @@ def read_url(url: str) -> bytes:
     """Return the content of a file at a place."""
     system, name = on(url, seen=True)
     with told(url):
-        return cast("bytes", system.cat_file(name))
+        return cast("bytes", system.cat_file(name, **IN_ONE.get(url.partition(":")[0], {})))
 
 
 def tail(file: Path, most: int) -> bytes:

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -18,7 +17,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from lskd.bootstrap import Bootstrap
-from lskd.human.agreement import Interval, alpha, with_interval
+from lskd.human.agreement import Interval, alpha_with_interval
 from lskd.human.store import Store
 from lskd.human.work import PREFIX, Campaign
 from lskd.studio import exports
@@ -158,7 +157,7 @@ def agreement(given: Iterable[Judgment]) -> tuple[Interval, Interval]:
 def _alpha(ratings: Iterable[Sequence[float]]) -> Interval:
     # Who gave which rating is nothing to alpha, and an item with one rating tells it nothing.
     pairs = [row for row in ratings if len(row) > 1]
-    return with_interval(partial(alpha, level="ordinal"), pairs, Bootstrap(RESAMPLES))
+    return alpha_with_interval(pairs, "ordinal", Bootstrap(RESAMPLES))
 
 
 def shown(request: Request, desk: Desk) -> Response:

@@ -6,8 +6,10 @@ the reverse, and 0 chance. The authors print a hundred times the mean.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lskd.errors import UserError
 from lskd.evaluate.metrics.marks import (
@@ -50,7 +52,7 @@ def pairwise(scores: Sequence[float] | Values, ratings: Sequence[float] | Values
         )
     broken = np.asarray(scores, dtype=np.float64) + TIE_NOISE[: len(scores)]
     rated = np.asarray(ratings, dtype=np.float64)
-    first, second = np.triu_indices(len(rated), 1)
+    first, second = _pairs(len(rated))
     apart = rated[first] != rated[second]
     if not apart.any():
         return 0.0
@@ -66,12 +68,19 @@ def fair_pairwise(scores: Sequence[float] | Values, ratings: Sequence[float] | V
     """
     even(scores=len(scores), ratings=len(ratings))
     scored, rated = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
-    first, second = np.triu_indices(len(rated), 1)
+    first, second = _pairs(len(rated))
     wanted = np.sign(rated[first] - rated[second])
     # Comparisons rather than a difference: two infinite scores have none.
     given = (scored[first] > scored[second]).astype(np.float64) - (scored[first] < scored[second])
     pairs = np.count_nonzero(wanted)
     return float((wanted * given).sum() / pairs) if pairs else 0.0
+
+
+@lru_cache(maxsize=16)
+def _pairs(number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of each pair of so many candidates: nearly all items have as many."""
+    first, second = np.triu_indices(number, 1)
+    return first, second
 
 
 def compare(

@@ -197,6 +197,8 @@ class WriterScorer:
         read = self.processor.tokenizer(list(targets), return_special_tokens_mask=True)
         pad = self.processor.tokenizer.pad_token_id or 0
         wanted = padded(read["input_ids"], pad).to(self.model.device)
+        if not wanted.shape[1]:  # all are empty, and a model reads no row without tokens
+            return [math.nan] * len(targets)
         special = padded(read["special_tokens_mask"], 1).to(self.model.device)
         starts = self.model.config.get_text_config().decoder_start_token_id
         begun = torch.cat([torch.full_like(wanted[:, :1], starts), wanted[:, :-1]], dim=1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from lskd.lab.drawing import render
+from lskd.lab.drawing import masks
 from lskd.lab.gold.files import number_of, put_json
 from lskd.lab.gold.outline import Mask, polygons, runs
 from lskd.lab.scene import KINDS, PEOPLE
@@ -25,8 +25,8 @@ def write(file: Path, scenes: Sequence[Staged], form: Form = "polygons") -> int:
     """
     instances: list[dict[str, object]] = []
     for staged in scenes:
-        masks = render(staged.scene).masks
-        for entity, box, mask in zip(staged.scene.entities, staged.boxes, masks, strict=True):
+        shapes = masks(staged.scene)
+        for entity, box, mask in zip(staged.scene.entities, staged.boxes, shapes, strict=True):
             instances.append(
                 {
                     "id": len(instances) + 1,

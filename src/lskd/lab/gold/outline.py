@@ -48,39 +48,47 @@ def _rings(mask: Mask) -> Iterator[list[Corner]]:
 
     Where two pixels touch at a corner alone, the line stays with its own.
     """
-    edges = _edges(mask)
-    for start in [corner for corner, ways in edges.items() if 0 in ways]:
-        if 0 not in edges[start]:  # on a line that was followed already
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return
+    up, left = int(rows[0]), int(columns[0])
+    leaving = _leaving(mask[up : rows[-1] + 1, left : columns[-1] + 1])
+    ways_out = leaving.reshape(4, -1)
+    wide, corners = leaving.shape[2], ways_out.shape[1]
+    edges = np.flatnonzero(ways_out)  # those to the right first, row by row
+    ways, starts = np.divmod(edges, corners)
+    ends = starts + np.array([x + y * wide for x, y in STEPS])[ways]
+    # To the right hand if a line leaves that way, else straight on, else to the left.
+    turns = [(ways + turn) % 4 for turn in (1, 0, 3)]
+    taken = np.select([ways_out[way, ends] for way in turns], turns)
+    following = np.searchsorted(edges, taken * corners + ends).tolist()
+    bends = (taken != ways).tolist()
+    begins, reached = (
+        list(zip((at % wide + left).tolist(), (at // wide + up).tolist(), strict=True))
+        for at in (starts, ends)
+    )
+    followed = bytearray(len(edges))
+    for first in range(np.count_nonzero(ways_out[0])):
+        if followed[first]:
             continue
-        ring, corner, way = [start], start, 0
-        while True:
-            corner = (corner[0] + STEPS[way][0], corner[1] + STEPS[way][1])
-            turned = next(t % 4 for t in (way + 1, way, way + 3) if t % 4 in edges[corner])
-            edges[corner].remove(turned)
-            if corner == start and turned == 0:
-                break
-            if turned != way:
-                ring.append(corner)
-            way = turned
+        ring, edge = [begins[first]], first
+        while following[edge] != first:
+            followed[edge] = True
+            if bends[edge]:
+                ring.append(reached[edge])
+            edge = following[edge]
         yield ring
 
 
-def _edges(mask: Mask) -> dict[Corner, list[int]]:
-    """Return which ways lines leave each corner, row by row; ways are places in `STEPS`."""
+def _leaving(mask: Mask) -> Mask:
+    """Return which ways lines leave each corner, (4, height + 1, width + 1), as in `STEPS`."""
     wide = np.pad(mask, 1)
-    inner = wide[1:-1, 1:-1]
-    # The neighbour across an edge, and where the edge starts from the pixel's upper left corner.
-    sides = (
-        (wide[:-2, 1:-1], (0, 0)),
-        (wide[1:-1, 2:], (1, 0)),
-        (wide[2:, 1:-1], (1, 1)),
-        (wide[1:-1, :-2], (0, 1)),
-    )
-    edges: dict[Corner, list[int]] = {}
-    for way, (across, (right, down)) in enumerate(sides):
-        for y, x in np.argwhere(inner & ~across).tolist():
-            edges.setdefault((x + right, y + down), []).append(way)
-    return edges
+    leaving: Mask = np.zeros((4, mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.bool_)
+    leaving[0, :-1, :-1] = mask & ~wide[:-2, 1:-1]
+    leaving[1, :-1, 1:] = mask & ~wide[1:-1, 2:]
+    leaving[2, 1:, 1:] = mask & ~wide[2:, 1:-1]
+    leaving[3, 1:, :-1] = mask & ~wide[1:-1, :-2]
+    return leaving
 
 
 def _turns_left(ring: list[Corner]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd.lab.combinations import is_held_out
-from lskd.lab.drawing import render
+from lskd.lab.drawing import masks
 from lskd.lab.gold.files import chance, number_of, put_json, put_picture
 from lskd.lab.gold.outline import polygons
 from lskd.lab.knowledge import Ask
@@ -93,11 +93,11 @@ def apart(
 
 def put_image(folder: Path, world: Path, one: Numbered) -> None:
     """Write a picture and its metadata below a benchmark's folder."""
-    masks = render(one.scene).masks
+    whole = masks(one.scene)
     boxes = [[*one.staged.boxes[number], 1.0] for number in one.order]
     outlines = [
         [list(map(list, zip(polygon[::2], polygon[1::2], strict=True))) for polygon in shapes]
-        for shapes in (polygons(masks[number]) for number in one.order)
+        for shapes in (polygons(whole[number]) for number in one.order)
     ]
     metadata = {
         "boxes": boxes,

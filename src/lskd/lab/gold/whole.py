@@ -90,20 +90,21 @@ def _colours(scene: Scene, rng: random.Random) -> Iterator[Question]:
 
 
 def _sides(scene: Scene, rng: random.Random) -> Iterator[Question]:
+    standing = [
+        (entity, sides(scene, number), entity.is_person)
+        for number, entity in enumerate(scene.entities)
+    ]
     for side in THIRDS:
         for person in (True, False):
             there = [
-                number
-                for number, entity in enumerate(scene.entities)
-                if entity.is_person == person and side in sides(scene, number)
+                (entity, own)
+                for entity, own, is_one in standing
+                if is_one == person and side in own
             ]
-            if len(there) == 1 and sides(scene, there[0]) == (side,):
-                entity = scene.entities[there[0]]
+            if len(there) == 1 and there[0][1] == (side,):
+                entity, _ = there[0]
                 ask = f"{'Who' if person else 'What'} is {side}?"
-                if not person and any(
-                    other.is_person and side in sides(scene, number)
-                    for number, other in enumerate(scene.entities)
-                ):
+                if not person and any(is_one and side in own for _, own, is_one in standing):
                     ask = f"Which thing is {side}?"
                 wrong = _others(scene, entity, rng)
                 fact = f"there is {phrase(entity)} {side}."

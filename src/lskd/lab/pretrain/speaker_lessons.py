@@ -71,17 +71,14 @@ def ask(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> Asked:
 
 def names(scene: Scene) -> Iterator[Name]:
     """Yield the names of the entities of a scene."""
-    everyone = range(len(scene.entities))
-    for number in everyone:
-        entity = scene.entities[number]
-        alike = [n for n in everyone if scene.entities[n].is_person == entity.is_person]
-        there = {n: whole.sides(scene, n) for n in alike}
-        own = there.pop(number)
-        if len(own) == 1 and not any(own[0] in sides for sides in there.values()):
+    stands = [whole.sides(scene, number) for number in range(len(scene.entities))]
+    seen = [words.phrase(entity) for entity in scene.entities]
+    for number, (entity, own, looks) in enumerate(zip(scene.entities, stands, seen, strict=True)):
+        alike = [n for n, one in enumerate(scene.entities) if one.is_person == entity.is_person]
+        if len(own) == 1 and not any(own[0] in stands[n] for n in alike if n != number):
             sort = "person" if entity.is_person else "thing"
             yield Name(number, f"the only {sort} {own[0]}", looks=False)
-        looks = words.phrase(entity)
-        if [words.phrase(scene.entities[n]) for n in alike].count(looks) == 1:
+        if [seen[n] for n in alike].count(looks) == 1:
             yield Name(number, f"[{words.description(scene, number)}]", looks=True)
 
 
