@@ -40,6 +40,7 @@ IMAGINED = 8_000_000_000  # and of the scenes of which mistakes and inventions a
 # numbers is one of those above.
 ATTEMPT = 3_000_000_000
 LARGEST = 600
+FORM = 2  # of the files in a world: one whose files are of another form has to be made again
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def _note(numbers: Numbers, seed: int) -> dict[str, object]:
         "asks": list(ASKS),
         "held_out": held,
         "knowledge": fingerprint(),
+        "form": FORM,
         "lskd": __version__,
     }
 
