@@ -8,7 +8,7 @@ INSTALL = $(PIP) install --no-compile
 # uv unpacks side by side: half the time of pip or less. It reads no pip.conf: where it finds no
 # index, pip does it.
 UV = $(BIN)/uv pip install --quiet --python $(BIN)/python
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 EDITABLE = --constraint constraints.txt --editable '.[$(EXTRAS)]'
 
 # Where this is set, every process would compile all that it imports anew.
@@ -25,7 +25,7 @@ demo-light: $(VENV)/.demo
 	$(BIN)/lskd run runs/demo.toml
 
 # A file of tests each, torch on one thread: its own would get in each other's way. On two cores
-# five processes, since many tests wait for a server, a browser or a process of their own. Files
+# four processes, since many tests wait for a server, a browser or a process of their own. Files
 # that take long begin first (tests/conftest.py).
 test: packages
 	@$(MAKE) --no-print-directory --jobs 2 lint $(VENV)/.compiled
