@@ -11,10 +11,9 @@ from faults.machine import House
 from faults.matrix import DISK_FULL, EXPORT_FULL, FILE_SIZE, PAID_FULL, READ_ONLY, Fault, heard
 from lskd.chat.journal import Journal
 from lskd.run import load
-from test_paid import teacher
+from test_paid import CORPUS, teacher
 
 ROOM = 3000  # pages: enough for everything, the journal's reserve included
-CORPUS = ("--until", "corpus")  # the last stage whose tables are compared
 AT_THE_START = 3  # pages that are left when a stage begins
 
 

@@ -23,9 +23,8 @@ from faults.matrix import (
 from forked import Started
 from lskd.holder import holder
 from lskd.run import load
-from test_paid import tables, teacher
+from test_paid import CORPUS, tables, teacher
 
-CORPUS = ("--until", "corpus")  # the last stage whose rows others read
 CLOCK_SOURCE = Path(__file__).parent / "jumping_clock.c"
 
 

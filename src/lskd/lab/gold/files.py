@@ -3,15 +3,11 @@
 import json
 import random
 import shutil
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 from lskd import table
 from lskd.lab.world import Staged
-
-T = TypeVar("T")
 
 
 def chance(seed: int, staged: Staged, topic: str) -> random.Random:
@@ -22,14 +18,6 @@ def chance(seed: int, staged: Staged, topic: str) -> random.Random:
 def number_of(staged: Staged) -> int:
     """Return the number of a scene within its split, as its file has it."""
     return int(Path(staged.file).stem)
-
-
-def rounds(scenes: Iterable[Sequence[T]]) -> list[T]:
-    """Return the first set of each scene, then the second of each, until none is left.
-
-    So the first questions of a file, which `limit` asks, are of as many scenes as there can be.
-    """
-    return [one for turn in zip_longest(*scenes) for one in turn if one is not None]
 
 
 def put_picture(world: Path, staged: Staged, file: Path) -> None:

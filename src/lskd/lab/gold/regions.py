@@ -5,9 +5,11 @@ are named by their kind alone: an open and a closed umbrella are both "umbrella"
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from lskd.lab.combinations import is_held_out
 from lskd.lab.drawing import masks
@@ -19,6 +21,7 @@ from lskd.lab.words import answer
 from lskd.lab.world import Staged
 
 FOLDER, FILM = "vcr1images", "lab_world"
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,27 @@ def apart(
             said |= answers
     enough = len(chosen) == count and asked(staged, chosen[0])
     return tuple(chosen) if enough else None
+
+
+def in_rounds(
+    folder: Path,
+    world: Path,
+    scenes: Sequence[Staged],
+    seed: int,
+    make: Callable[[Numbered], Sequence[Asked]],
+) -> list[Asked]:
+    """Return what is asked about each scene first, then what second, until nothing is left.
+
+    So the first questions of a file, which `limit` asks, are of as many scenes as there can be.
+    Pictures that are asked about, and their metadata, are written below a benchmark's folder.
+    """
+    every = []
+    for staged in scenes:
+        one = numbered(staged, seed)
+        every.append(make(one))
+        if every[-1]:
+            put_image(folder, world, one)
+    return [one for turn in zip_longest(*every) for one in turn if one is not None]
 
 
 def put_image(folder: Path, world: Path, one: Numbered) -> None:

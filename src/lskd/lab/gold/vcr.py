@@ -16,8 +16,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lskd.lab.gold.files import chance, put_lines, rounds
-from lskd.lab.gold.regions import FILM, Numbered, apart, asked, numbered, put_image
+from lskd.lab.gold.files import chance, put_lines
+from lskd.lab.gold.regions import FILM, Numbered, apart, asked, in_rounds
 from lskd.lab.knowledge import ASKS, Ask
 from lskd.lab.words import answer, question, rationale
 from lskd.lab.world import Staged
@@ -32,13 +32,8 @@ def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int
 
     `answer_sources` are the regions for which each choice is the right answer.
     """
-    every: list[list[list[dict[str, object]]]] = []
-    for staged in scenes:
-        one = numbered(staged, seed)
-        every.append(_sets(one, seed))
-        if every[-1]:
-            put_image(folder, world, one)
-    rows = [row for together in rounds(every) for row in together]
+    sets = in_rounds(folder, world, scenes, seed, lambda one: _sets(one, seed))
+    rows = [row for together in sets for row in together]
     put_lines(
         folder / f"{SPLIT}.jsonl",
         (

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lskd.lab.gold.files import chance, put_json, rounds
-from lskd.lab.gold.regions import Numbered, asked, numbered, put_image
+from lskd.lab.gold.files import chance, put_json
+from lskd.lab.gold.regions import Numbered, asked, in_rounds
 from lskd.lab.knowledge import Ask
 from lskd.lab.words import an, answer
 from lskd.lab.world import Staged
@@ -51,15 +51,7 @@ class Event:
 
 def write(folder: Path, world: Path, scenes: Sequence[Staged], seed: int) -> int:
     """Write annotations, lists of candidates and vcr1images; return the number of questions."""
-    by_scene: list[list[Event]] = []
-    for staged in scenes:
-        one = numbered(staged, seed)
-        fresh = events_of(one)
-        chance(seed, staged, "visualcomet").shuffle(fresh)
-        by_scene.append(fresh)
-        if fresh:
-            put_image(folder, world, one)
-    events = rounds(by_scene)
+    events = in_rounds(folder, world, scenes, seed, lambda one: _by_chance(one, seed))
     put_json(folder / f"{SPLIT}_annots.json", [row(event) for event in events])
     every = [text for event in events for text in event.inferences]
     beside = _beside(events)
@@ -91,6 +83,13 @@ def events_of(one: Numbered) -> list[Event]:
         for number, entity in enumerate(scene.entities)
         if entity.is_person and asked(one.staged, number)
     ]
+
+
+def _by_chance(one: Numbered, seed: int) -> list[Event]:
+    """Return the events of a scene, in an order by chance."""
+    events = events_of(one)
+    chance(seed, one.staged, "visualcomet").shuffle(events)
+    return events
 
 
 def row(event: Event) -> dict[str, object]:
