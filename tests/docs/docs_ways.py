@@ -21,7 +21,6 @@ from packaging.requirements import Requirement
 
 import buckets
 import launched
-from ports import free_port
 
 Step = Callable[[Home], None]
 RUN_PHOTOS = f"lskd run runs/photos.toml --set {SOURCE}"
@@ -106,7 +105,7 @@ def serves(command: str, after: Step, *more: str, **variables: str) -> Way:
 
     def run(home: Home) -> None:
         after(home)
-        line = home.served(*words_of(command), *more, "--port", str(free_port()), **variables)
+        line = home.served(*words_of(command), *more, "--port", "0", **variables)
         assert "http://" in line
 
     return Way(run)
@@ -216,7 +215,7 @@ def study(home: Home) -> None:
 def with_people(home: Home) -> None:
     """Let simulated people work in a studio of the study, which is open meanwhile."""
     study(home)
-    port = str(free_port())
+    port = "0"
     command = [sys.executable, "-m", "lskd", "studio", "runs/lab/study.toml", "--port", port]
     with subprocess.Popen(command, cwd=home.folder, stdout=subprocess.PIPE, text=True) as studio:
         assert studio.stdout is not None
@@ -317,7 +316,7 @@ def reproduced(command: str, *more: str) -> Way:
 
 def serving_teacher(home: Home) -> None:
     """Start the lab's teacher, and end it once it has said where it is."""
-    assert "http://" in home.served("lab", "serve", "--port", str(free_port()))
+    assert "http://" in home.served("lab", "serve", "--port", "0")
 
 
 def evaluated(command: str, base: str) -> Way:
@@ -393,7 +392,7 @@ WAYS: Mapping[str, Way] = {
     "lskd run runs/photos.toml --metrics 9464": as_it_is(
         "lskd run runs/photos.toml --metrics 9464",
         "--metrics",
-        str(free_port()),
+        "0",
         "--out",
         "out/watched",
     ),

@@ -16,17 +16,24 @@ from lskd.blip2.stage1 import new_student
 from lskd.cli import app
 from lskd.errors import UserError
 from lskd.lab.pretrain import note
-from lskd.lab.pretrain.work import Plan, changed, pretrain
+from lskd.lab.pretrain.plan import Plan, changed
+from lskd.lab.pretrain.work import pretrain
 
 BASE = Path(lskd.lab.__file__).parent / "base"
-# The Q-Former alone: captions, then statements.
+# The Q-Former alone: its five parts, a step of each.
 SHORT = Plan(
     scenes=2,
-    held_back=0,
+    held_back=2,
     patch_steps=0,
     tint_steps=0,
+    standing_steps=1,
+    standing_batch=2,
+    name_steps=1,
+    name_batch=2,
     caption_steps=1,
     caption_batch=2,
+    plain_steps=1,
+    plain_batch=2,
     match_steps=1,
     match_batch=2,
 )
@@ -51,13 +58,28 @@ def another(folder: Path) -> Path:
 def test_a_part_goes_on_only_from_what_it_would_itself_have_come_to(tmp_path: Path) -> None:
     made = tmp_path / "made"
     first = trained(SHORT, made, BASE)
-    assert [line.split(":")[0] for line in first] == ["step 1 of 1"] * 2
-    assert trained(SHORT, made, BASE) == ["going on after step 1 of 1"] * 2
-    assert trained(replace(SHORT, match_steps=2), made, BASE)[0] == "going on after step 1 of 1"
+    assert [line.split(":")[0] for line in first] == ["step 1 of 1"] * 5
+    assert trained(SHORT, made, BASE) == ["going on after step 1 of 1"] * 5
+    longer = trained(replace(SHORT, match_steps=2), made, BASE)
+    assert longer[:4] == ["going on after step 1 of 1"] * 4 and longer[4].startswith("step 2 of 2")
+    # Without plain statements the last part begins with other weights.
+    skipped = trained(replace(SHORT, plain_steps=0), made, BASE)
+    assert [line.split(":")[0].split(" after")[0] for line in skipped] == [
+        *["going on"] * 3,
+        "step 1 of 1",
+    ]
     other = trained(SHORT, made, another(tmp_path / "other"))
     assert not any("going on" in line for line in other) and other != first
     assert json.loads((made / note.NOTE).read_text())["start"] == "another"
     assert not any("going on" in line for line in trained(replace(SHORT, first=9), made, BASE))
+
+
+def test_what_was_learnt_is_told_of_scenes_that_were_held_back(tmp_path: Path) -> None:
+    trained(SHORT, tmp_path, BASE)
+    learnt = json.loads((tmp_path / note.NOTE).read_text())["learnt"]
+    assert set(learnt) == {"recall", "precision", "first", "itm"}
+    assert all(0 <= learnt[share] <= 1 for share in ("recall", "precision", "first"))
+    assert learnt["first"] in (0.0, 0.5, 1.0) and learnt["itm"] > 0  # of two scenes
 
 
 @pytest.mark.parametrize("lacking", [None, note.NOTE, VOCABULARY])

@@ -27,6 +27,7 @@ from lskd.lab.pretrain.statements import (
     beside,
     frames,
     inferences,
+    names,
     of_all,
     of_doers,
     of_frames,
@@ -79,6 +80,22 @@ def test_the_first_statement_is_true_and_what_stands_elsewhere_is_not(stills: li
             assert len(rest) == WRONG - 1
             placed = any(third in right for third in words.THIRDS)
             assert not placed or elsewhere not in true, (right, elsewhere)
+
+
+def test_a_name_is_of_something_in_the_scene_and_the_false_ones_of_nothing_in_it(
+    stills: list[Still],
+) -> None:
+    rng = random.Random(9)
+    for one, other in itertools.pairwise(stills):
+        here = {words.phrase(entity) for entity in one.scene.entities}
+        far = {words.phrase(entity) for entity in other.scene.entities}
+        said = [names(one.scene, other.scene, rng) for _ in range(10)]
+        assert all(true in here for true, *_ in said)
+        wrong = [text for _, *rest in said for text in rest]
+        assert len(wrong) == 10 * WRONG and not here & set(wrong)
+        # Some are of the other scene; others have a word changed, and so are near to the true one.
+        assert far & set(wrong) or far <= here
+        assert any(len(set(t.split()) - set(w.split())) == 1 for t, *ws in said for w in ws)
 
 
 def test_a_place_and_a_number_of_people_are_told_truly_once_and_then_falsely(

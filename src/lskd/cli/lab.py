@@ -231,11 +231,12 @@ def pretrain(
         ),
     ] = None,
 ) -> None:
-    """Train the lab's base model from nothing: patches, tints, captions, then statements.
+    """Train the lab's base model from nothing, part by part: its tower, then its Q-Former.
 
     It ships with lskd, so nobody has to. The same command goes on where it was stopped.
     """
-    from lskd.lab.pretrain.work import Plan, changed, pretrain
+    from lskd.lab.pretrain.plan import Plan, changed
+    from lskd.lab.pretrain.work import pretrain
 
     with plain_errors():
         usual = Plan()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,9 @@ def studio(
         list[Path] | None,
         typer.Option(metavar="DIR", help="A student to ask and to compare; as often as you like."),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8600,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 is any that is free.")
+    ] = 8600,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
@@ -112,15 +115,10 @@ def studio(
         try:
             _put(run, store, campaign, gold, overlap)
             laid = desk.lay(run, store, student or [], safety, _told, promised)
-            config = uvicorn.Config(
-                app.create(laid), host, port, log_level="warning", server_header=False
-            )
-            server = uvicorn.Server(config)
-            _announce(host, port, token)
-            try:
-                server.run()
-            except SystemExit as error:
-                raise UserError(f"cannot listen on {host} port {port}: is it taken?") from error
+            config = uvicorn.Config(app.create(laid), log_level="warning", server_header=False)
+            with _listening(host, port) as door:
+                _announce(host, door.getsockname()[1], token)
+                uvicorn.Server(config).run(sockets=[door])
         finally:
             store.close()
 
@@ -253,6 +251,15 @@ def _put(run: Run, store: "Store", campaign: str, file: Path | None, overlap: in
 
 def _told(text: str) -> None:
     sys.stderr.write(f"{text}\n")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that whoever reads the announced address can already reach."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host} port {port}: {error.strerror}") from error
 
 
 def _announce(host: str, port: int, token: str | None) -> None:

@@ -25,9 +25,10 @@ FRAMINGS = 3  # times that each scene is shown with other frames: first rectangl
 COVERED = 0.3  # a patch shows an entity that covers so much of it
 
 THINGS = (*sorted(knowledge().places), *PEOPLE, *KINDS)
-PAINTS = ("none", *sorted({*COLOURS, *FURS}))
+NONE = "none"  # of paints and uses: no entity is there
+PAINTS = (NONE, *sorted({*COLOURS, *FURS}))
 USES = (
-    "none", "free", "used", "holds", "gives", "takes", "rides", "sits", "points", "stands", "walks"
+    NONE, "free", "used", "holds", "gives", "takes", "rides", "sits", "points", "stands", "walks"
 )  # fmt: skip
 
 
@@ -67,8 +68,8 @@ def still(seed: int) -> Still:
         pixels,
         tuple(framed(pixels, boxes, seen if k else (), rng) for k, rng in enumerate(rngs)),
         _named(best, THINGS, scene.place, [entity.kind for entity in scene.entities]),
-        _named(best, PAINTS, "none", [entity.colour for entity in scene.entities]),
-        _named(best, USES, "none", [_use(scene, n) for n in range(len(scene.entities))]),
+        _named(best, PAINTS, NONE, [entity.colour for entity in scene.entities]),
+        _named(best, USES, NONE, [use(scene, n) for n in range(len(scene.entities))]),
     )
 
 
@@ -90,7 +91,8 @@ def _named(
     return found
 
 
-def _use(scene: Scene, number: int) -> str:
+def use(scene: Scene, number: int) -> str:
+    """Return what a person does, or whether a thing is used or free: one of USES."""
     entity = scene.entities[number]
     if entity.is_person:
         return words.verb(scene, entity)

@@ -1,4 +1,4 @@
-"""The last part of pre-training: the Q-Former learns to hold statements against a scene.
+"""The Q-Former learns to hold statements against a scene: names alone, and at the end all kinds.
 
 ITM alone, with several false statements about each scene: of something that stands elsewhere in it,
 with one word changed, or of another scene. So the model has to look at what stands where.
@@ -62,9 +62,31 @@ class MatchTask:
         device = self.model.student.backbone.ln_vision.weight.device
         texts = self._ahead.take(rows, generator.initial_seed()).to(device)
         some = torch.tensor(rows, device=self.seen.device)
-        logits = model(self.seen[some].to(device).float(), texts)
-        wanted = torch.zeros(len(texts), dtype=torch.int64, device=device)
-        wanted[:: WRONG + 1] = 1
-        balance = torch.tensor([1.0, float(WRONG)], device=device)
-        loss = functional.cross_entropy(logits, wanted, weight=balance)
+        loss = matching_loss(model(self.seen[some].to(device).float(), texts))
         return StepLosses(loss, (("itm", loss),))
+
+
+@torch.no_grad()
+def judged(model: Matcher, saying: Saying, seen: Tensor) -> dict[str, float]:
+    """Return how well statements of each of the stills are told apart, the first of four by chance.
+
+    "first" is how often the true one of each still comes before its false ones; "itm" is the loss.
+    """
+    device = model.student.backbone.ln_vision.weight.device
+    losses, first = [], 0.0
+    for rows in torch.split(torch.arange(len(seen)), 64):
+        texts = collate(saying.said(rows.tolist(), 0)).to(device)
+        logits = model(seen[rows.to(seen.device)].to(device).float(), texts).float()
+        losses.append(matching_loss(logits) * len(rows))
+        sure = (logits[:, 1] - logits[:, 0]).reshape(-1, WRONG + 1)
+        first += float((sure.argmax(dim=1) == 0).sum())
+    itm = float(torch.stack(losses).sum())
+    return {"first": first / len(seen), "itm": itm / len(seen)}
+
+
+def matching_loss(logits: Tensor) -> Tensor:
+    """Return ITM of logits, (stills * (WRONG + 1), 2); true and false ones weigh as much."""
+    wanted = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+    wanted[:: WRONG + 1] = 1
+    balance = torch.tensor([1.0, float(WRONG)], device=logits.device)
+    return functional.cross_entropy(logits, wanted, weight=balance)

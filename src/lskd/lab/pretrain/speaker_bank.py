@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lskd.lab.pretrain import speaker_words
 from lskd.lab.pretrain.frames import GRID, TINTS
-from lskd.lab.pretrain.gallery import PAINTS, THINGS, USES, Still, still
+from lskd.lab.pretrain.gallery import NONE, PAINTS, THINGS, USES, Still, still
 from lskd.lab.pretrain.speaker_lessons import ask
 from lskd.lab.pretrain.statements import Drawn, frames
 from lskd.lab.workers import workers
@@ -28,7 +28,6 @@ QUESTIONS = 24  # about each view
 LINE = 56  # the most tokens of a question with its answer
 SIDE = GRID // 2  # tokens of a view, across and down
 AT_ONCE = 64  # views that are looked at
-NONE = "none"
 SHARED = {"free": "nobody", "used": "somebody"}  # what a use is called in sentences
 # What a token can show, in words: things, paints and uses.
 SHOWN = (

@@ -173,6 +173,11 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
         found = of_doers(scene, rng)
         if found is not None:
             return found
+    return of_things(scene, other, rng)
+
+
+def of_things(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
+    """Return what is said of a thing, mostly with where it stands, and `WRONG` false statements."""
     placed = rng.random() < PLACED_SHARE
     form = rng.choice(PLACED if placed else ANYWHERE)
     number = rng.randrange(len(scene.entities))
@@ -182,6 +187,22 @@ def statements(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     far = form(Told(other, rng.randrange(len(other.entities)), third))
     near = (words.changed(right, rng) for _ in range(WRONG))
     return [right, elsewhere or next(near) or far, next(near) or far, far]
+
+
+def names(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
+    """Return what something in a scene looks like, and `WRONG` times what nothing in it does.
+
+    That is of another scene, or has one word changed: the simplest statements there are.
+    """
+    here = {words.phrase(entity) for entity in scene.entities}
+    true = rng.choice(sorted(here))
+    far = [words.phrase(entity) for entity in other.entities]
+    wrong: list[str] = []
+    while len(wrong) < WRONG:
+        said = rng.choice(far) if rng.random() < 0.5 else words.changed(true, rng)
+        if said is not None and said not in here:
+            wrong.append(said)
+    return [true, *wrong]
 
 
 def of_all(scene: Scene, rng: random.Random) -> list[str]:
