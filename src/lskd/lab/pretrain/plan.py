@@ -39,24 +39,24 @@ class Plan:
     tint_steps: int = 1_000
     tint_batch: int = 128
     tint_rate: float = 2e-3
-    standing_steps: int = 1_500
+    standing_steps: int = 2_000
     standing_batch: int = 64
     standing_rate: float = 1e-3
-    name_steps: int = 600
+    name_steps: int = 800
     name_batch: int = 32
     name_rate: float = 1e-3
-    caption_steps: int = 3_000
-    caption_batch: int = 48
+    caption_steps: int = 1_500
+    caption_batch: int = 32
     caption_rate: float = 1e-3
-    plain_steps: int = 900
+    plain_steps: int = 1_400
     plain_batch: int = 32
     plain_rate: float = 1e-3
-    match_steps: int = 4_000
+    match_steps: int = 9_000
     match_batch: int = 64
     match_rate: float = 1e-3
     held_back: int = 256
     first: int = 0
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     seed: int = 0
 
 
