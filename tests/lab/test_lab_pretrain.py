@@ -103,3 +103,5 @@ def test_any_number_of_the_plan_can_be_given_and_what_it_cannot_have_is_one_line
         changed(Plan(), ("steps=12",))
     with pytest.raises(UserError, match="match_steps=many: Input should be a valid integer"):
         changed(Plan(), ("match_steps=many",))
+    with pytest.raises(UserError, match="held_back = 0: 1 is the least"):
+        changed(Plan(), ("held_back=0",))

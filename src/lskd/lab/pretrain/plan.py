@@ -29,7 +29,8 @@ class Plan:
     """How much is seen: scenes, and steps of each part with batches and rates; 0 skips a part.
 
     `first` is the number of the first scene, so that a training that starts from another sees new
-    ones. What was learnt is evaluated on `held_back` further ones.
+    ones. What was learnt is evaluated on `held_back` further ones. Raises UserError where there are
+    none of either.
     """
 
     scenes: int = 20_000
@@ -58,6 +59,11 @@ class Plan:
     first: int = 0
     precision: Precision = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("scenes", "held_back"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} = {getattr(self, name)}: 1 is the least")
 
 
 def changed(plan: Plan, changes: Sequence[str]) -> Plan:
