@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 
 import buckets
 import launched
+from ports import free_port
 
 Step = Callable[[Home], None]
 RUN_PHOTOS = f"lskd run runs/photos.toml --set {SOURCE}"
@@ -215,8 +216,7 @@ def study(home: Home) -> None:
 def with_people(home: Home) -> None:
     """Let simulated people work in a studio of the study, which is open meanwhile."""
     study(home)
-    port = "0"
-    command = [sys.executable, "-m", "lskd", "studio", "runs/lab/study.toml", "--port", port]
+    command = [sys.executable, "-m", "lskd", "studio", "runs/lab/study.toml", "--port", "0"]
     with subprocess.Popen(command, cwd=home.folder, stdout=subprocess.PIPE, text=True) as studio:
         assert studio.stdout is not None
         line = studio.stdout.readline()
@@ -392,7 +392,7 @@ WAYS: Mapping[str, Way] = {
     "lskd run runs/photos.toml --metrics 9464": as_it_is(
         "lskd run runs/photos.toml --metrics 9464",
         "--metrics",
-        "0",
+        str(free_port()),
         "--out",
         "out/watched",
     ),
