@@ -12,8 +12,8 @@ from lskd.blip2.stage1 import new_student
 from lskd.blip2.text import PAD, collate
 from lskd.lab.pretrain.captions import features
 from lskd.lab.pretrain.gallery import Still, still
-from lskd.lab.pretrain.matching import Matcher, MatchTask
-from lskd.lab.pretrain.speech import Choir, Voice, shown
+from lskd.lab.pretrain.matching import Matcher, MatchTask, judged
+from lskd.lab.pretrain.speech import Choir, Voice, all_kinds, names_alone, plain, shown
 from lskd.lab.pretrain.statements import WRONG
 
 BASE = Path(lskd.lab.__file__).parent / "base"
@@ -27,10 +27,27 @@ def stills() -> list[Still]:
 def test_a_choir_says_what_one_voice_says(stills: list[Still]) -> None:
     told = shown(stills)
     rows = [*range(24), *range(20)]
-    alone = Voice(told, BASE / "vocab.txt").said(rows, 7)
+    voice = Voice(told, BASE / "vocab.txt")
     with Choir(told, BASE / "vocab.txt", processes=2) as choir:
-        assert choir.said(rows, 7) == alone
-    assert len(alone) == len(rows) * (WRONG + 1)
+        for says in (names_alone, plain, all_kinds):
+            alone = voice.said(rows, 7, says)
+            assert choir.said(rows, 7, says) == alone
+            assert len(alone) == len(rows) * (WRONG + 1)
+        assert voice.said(rows, 7) == choir.said(rows, 7) == alone  # of all kinds
+
+
+def test_the_true_statement_is_first_only_where_it_comes_before_all_false_ones(
+    stills: list[Still],
+) -> None:
+    student = new_student(read_size(BASE), dropout=0.0)
+    weights.load(student, BASE)
+    seen = features(student, stills, torch.float32)
+    voice = Voice(shown(stills), BASE / "vocab.txt")
+    found = judged(Matcher(student).eval(), voice, seen)
+    assert found["first"] > 0.5 and found["itm"] < 0.55  # chance: 0.25 and 0.69
+    torch.nn.init.zeros_(student.matching.weight)
+    alike = judged(Matcher(student).eval(), voice, seen)
+    assert alike["first"] == 0  # all statements are as sure
 
 
 def test_frames_are_told_of_only_where_they_are_seen(stills: list[Still]) -> None:

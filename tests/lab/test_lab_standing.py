@@ -51,7 +51,7 @@ def test_labels_tell_what_stands_and_what_is_drawn_in_each_third_and_no_more(one
     of_thirds = {name for name in found if name.endswith(words.THIRDS)}
     assert len(found) == len(of_thirds) + 2
     for number, entity in enumerate(scene.entities):
-        third = words.third(scene, entity.placing.x)
+        third = words.third_of(scene, number)
         assert words.standing(scene, number) in of_thirds
         assert f"{entity.kind} {third}" in of_thirds
         use = "free" if entity.user is None else "used"
@@ -59,11 +59,9 @@ def test_labels_tell_what_stands_and_what_is_drawn_in_each_third_and_no_more(one
         assert f"{does} {third}" in of_thirds
     drawn = {f"{frame.tint} frame {frame.third}" for frame in one.drawn}
     assert drawn == {name for name in of_thirds if " frame " in name}
-    # In a third where nobody stands, no label fits but those of frames.
-    empty = set(words.THIRDS) - {words.third(scene, e.placing.x) for e in scene.entities}
-    assert (
-        not {name for name in of_thirds - drawn if name.endswith(tuple(empty))} if empty else True
-    )
+    # In a third where nothing stands, no label fits but those of frames.
+    empty = set(words.THIRDS) - {words.third_of(scene, n) for n in range(len(scene.entities))}
+    assert not {name for name in of_thirds - drawn if name.endswith(tuple(empty))}
 
 
 def test_queries_learn_the_labels_of_scenes_in_a_few_steps(

@@ -91,10 +91,14 @@ def third(scene: Scene, x: float) -> str:
     return THIRDS[min(2, max(0, int(3 * x / scene.width)))]
 
 
+def third_of(scene: Scene, number: int) -> str:
+    """Return the third of the picture in which an entity stands."""
+    return third(scene, scene.entities[number].placing.x)
+
+
 def standing(scene: Scene, number: int) -> str:
     """Return an entity with where it stands, as captions name it."""
-    entity = scene.entities[number]
-    return f"{phrase(entity)} {third(scene, entity.placing.x)}"
+    return f"{phrase(scene.entities[number])} {third_of(scene, number)}"
 
 
 def caption(scene: Scene, rng: random.Random) -> str:

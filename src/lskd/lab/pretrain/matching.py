@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lskd.blip2.stage1 import Stage1
 from lskd.blip2.text import Texts, collate
-from lskd.lab.pretrain.speech import Ids
+from lskd.lab.pretrain.speech import Ids, Says, all_kinds
 from lskd.lab.pretrain.statements import WRONG
 from lskd.training.ahead import Ahead
 from lskd.training.task import StepLosses
@@ -22,7 +22,7 @@ from lskd.training.task import StepLosses
 class Saying(Protocol):
     """Says true and false things of stills."""
 
-    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
+    def said(self, rows: Sequence[int], seed: int, says: Says = all_kinds) -> list[Ids]:
         """Return a true statement about each still and `WRONG` false ones, as token ids."""
         ...
 
@@ -41,15 +41,17 @@ class Matcher(nn.Module):
 
 
 class MatchTask:
-    """Stills by number, each time with another statement and other false ones.
+    """Stills by number, each time with another statement and other false ones, of what `says` says.
 
     `seen` holds what the tower saw of each still, on any device.
     """
 
-    def __init__(self, model: Matcher, saying: Saying, seen: Tensor) -> None:
+    def __init__(
+        self, model: Matcher, saying: Saying, seen: Tensor, says: Says = all_kinds
+    ) -> None:
         self.model = model
         self.seen = seen
-        self._ahead = Ahead(lambda rows, seed: collate(saying.said(rows, seed)))
+        self._ahead = Ahead(lambda rows, seed: collate(saying.said(rows, seed, says)))
 
     def prepare(self, rows: Sequence[int], generator: torch.Generator) -> None:
         """Begin to say what the next step is about."""
@@ -68,9 +70,10 @@ class MatchTask:
 
 @torch.no_grad()
 def judged(model: Matcher, saying: Saying, seen: Tensor) -> dict[str, float]:
-    """Return how well statements of each of the stills are told apart, the first of four by chance.
+    """Return how well statements of all kinds are told apart, of each of the stills.
 
-    "first" is how often the true one of each still comes before its false ones; "itm" is the loss.
+    "first" is how often the true one of a still comes before all of its false ones, in one of
+    WRONG + 1 by chance and never where all are alike; "itm" is the loss.
     """
     device = model.student.backbone.ln_vision.weight.device
     losses, first = [], 0.0
@@ -79,7 +82,7 @@ def judged(model: Matcher, saying: Saying, seen: Tensor) -> dict[str, float]:
         logits = model(seen[rows.to(seen.device)].to(device).float(), texts).float()
         losses.append(matching_loss(logits) * len(rows))
         sure = (logits[:, 1] - logits[:, 0]).reshape(-1, WRONG + 1)
-        first += float((sure.argmax(dim=1) == 0).sum())
+        first += float((sure[:, 0] > sure[:, 1:].amax(dim=1)).sum())
     itm = float(torch.stack(losses).sum())
     return {"first": first / len(seen), "itm": itm / len(seen)}
 

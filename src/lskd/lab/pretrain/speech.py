@@ -7,7 +7,7 @@ makes them, so it is given many.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from lskd.blip2.text import Tokenizer
@@ -85,43 +85,35 @@ def names_alone(one: Shown, other: Scene, rng: random.Random) -> list[str]:
 
 
 class Voice:
-    """Says things of stills, in words of a vocabulary: statements that `says` makes."""
+    """Says things of stills, in words of a vocabulary."""
 
-    def __init__(
-        self, all_shown: Sequence[Shown], vocabulary: Path, says: Says = all_kinds
-    ) -> None:
+    def __init__(self, all_shown: Sequence[Shown], vocabulary: Path) -> None:
         self.all_shown = all_shown
         self.tokenizer = Tokenizer(vocabulary)
-        self.says = says
 
-    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
+    def said(self, rows: Sequence[int], seed: int, says: Says = all_kinds) -> list[Ids]:
         """Return a true statement about each still and then false ones, as token ids."""
         texts: list[str] = []
         for row in rows:
             rng = random.Random(seed_of(seed, row))
             other = self.all_shown[rng.randrange(len(self.all_shown))].scene
-            texts += self.says(self.all_shown[row], other, rng)
+            texts += says(self.all_shown[row], other, rng)
         return self.tokenizer.encode(texts, LIMIT)
 
 
 class Choir:
     """Voices in several processes, who say together what one would say alone."""
 
-    def __init__(
-        self,
-        all_shown: Sequence[Shown],
-        vocabulary: Path,
-        processes: int,
-        says: Says = all_kinds,
-    ) -> None:
-        self._pool = workers(processes, _begin, (all_shown, vocabulary, says))
+    def __init__(self, all_shown: Sequence[Shown], vocabulary: Path, processes: int) -> None:
+        self._pool = workers(processes, _begin, (all_shown, vocabulary))
         # They begin now, before this process has threads and an accelerator in use.
         self.said(range(min(processes, len(all_shown))), 0)
 
-    def said(self, rows: Sequence[int], seed: int) -> list[Ids]:
-        """Return what a `Voice` returns."""
+    def said(self, rows: Sequence[int], seed: int, says: Says = all_kinds) -> list[Ids]:
+        """Return what a `Voice` returns; `says` is a function that a process can look up."""
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-        return list(chain.from_iterable(self._pool.map(_say, chunks, [seed] * len(chunks))))
+        told = self._pool.map(_say, chunks, repeat(seed), repeat(says))
+        return list(chain.from_iterable(told))
 
     def __enter__(self) -> "Choir":
         return self
@@ -133,9 +125,9 @@ class Choir:
 _voices: list[Voice] = []  # of a process of a choir: one
 
 
-def _begin(all_shown: Sequence[Shown], vocabulary: Path, says: Says) -> None:
-    _voices.append(Voice(all_shown, vocabulary, says))
+def _begin(all_shown: Sequence[Shown], vocabulary: Path) -> None:
+    _voices.append(Voice(all_shown, vocabulary))
 
 
-def _say(rows: Sequence[int], seed: int) -> list[Ids]:
-    return _voices[0].said(rows, seed)
+def _say(rows: Sequence[int], seed: int, says: Says) -> list[Ids]:
+    return _voices[0].said(rows, seed, says)

@@ -66,7 +66,7 @@ def _named(one: Shown) -> list[str]:
     scene = one.scene
     names = [scene.place, _people(sum(entity.is_person for entity in scene.entities))]
     for number, entity in enumerate(scene.entities):
-        third = words.third(scene, entity.placing.x)
+        third = words.third_of(scene, number)
         said = (words.phrase(entity), entity.kind, use(scene, number))
         names += [f"{name} {third}" for name in said]
     return names + [f"{_frame(drawn.tint)} {drawn.third}" for drawn in one.drawn]

@@ -125,12 +125,12 @@ def beside(scene: Scene, drawn: Sequence[Drawn], rng: random.Random) -> list[str
 
     That both are in one third is all that is said; a frame is not said to be around anything.
     """
-    thirds = {_third(scene, n) for n in range(len(scene.entities))}
+    thirds = {words.third_of(scene, n) for n in range(len(scene.entities))}
     shared = [one for one in drawn if one.third in thirds]
     if not shared:
         return None
     one = rng.choice(shared)
-    here = [n for n in range(len(scene.entities)) if _third(scene, n) == one.third]
+    here = [n for n in range(len(scene.entities)) if words.third_of(scene, n) == one.third]
     what = words.phrase(scene.entities[rng.choice(here)])
     near = {words.phrase(scene.entities[n]) for n in here}
     others = [p for p in map(words.phrase, scene.entities) if p not in near]
@@ -181,7 +181,7 @@ def of_things(scene: Scene, other: Scene, rng: random.Random) -> list[str]:
     placed = rng.random() < PLACED_SHARE
     form = rng.choice(PLACED if placed else ANYWHERE)
     number = rng.randrange(len(scene.entities))
-    third = _third(scene, number)
+    third = words.third_of(scene, number)
     right = form(Told(scene, number, third))
     elsewhere = _elsewhere(scene, form, third, rng) if placed else None
     far = form(Told(other, rng.randrange(len(other.entities)), third))
@@ -246,10 +246,10 @@ def inferences(scene: Scene, rng: random.Random) -> list[str]:
     """
     number, ask = rng.randrange(len(scene.entities)), rng.choice(INFERRED)
     everyone = range(len(scene.entities))
-    third, looks = _third(scene, number), words.phrase(scene.entities[number])
+    third, looks = words.third_of(scene, number), words.phrase(scene.entities[number])
     name, same = rng.choice(
         (
-            (f"the one {third}", [n for n in everyone if _third(scene, n) == third]),
+            (f"the one {third}", [n for n in everyone if words.third_of(scene, n) == third]),
             (looks, [n for n in everyone if words.phrase(scene.entities[n]) == looks]),
             ("something", list(everyone)),
         )
@@ -271,14 +271,12 @@ def _answers(place: str, ask: Ask) -> tuple[str, ...]:
     return tuple(sorted(known.answer(sight, ask) for sight in sights))
 
 
-def _third(scene: Scene, number: int) -> str:
-    return words.third(scene, scene.entities[number].placing.x)
-
-
 def _elsewhere(scene: Scene, form: Form, third: str, rng: random.Random) -> str | None:
     """Return what is said of a third, told of something that stands in another; None if nothing."""
     true = {
-        form(Told(scene, n, third)) for n in range(len(scene.entities)) if _third(scene, n) == third
+        form(Told(scene, n, third))
+        for n in range(len(scene.entities))
+        if words.third_of(scene, n) == third
     }
     false = [form(Told(scene, n, third)) for n in range(len(scene.entities))]
     left = sorted(text for text in set(false) if text not in true)

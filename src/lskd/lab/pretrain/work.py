@@ -9,7 +9,7 @@ it was made and what it learnt.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,23 +86,18 @@ def pretrain(
     seen, held_back = made[: plan.scenes], made[plan.scenes :]
     work = Work(plan, own, tell)
     told = shown(made)
-    with ExitStack() as speaking:
-        # Those who speak begin before there is an accelerator in use.
-        saying = {
-            part: speaking.enter_context(_saying(told[: plan.scenes], words, says))
-            for part, says in LESSONS.items()
-            if work.wanted(part)
-        }
+    # Those who speak begin before there is an accelerator in use.
+    with _saying(work, told[: plan.scenes], words) as saying:
         learnt = _patches(work, student, seen, held_back) | _tints(work, student, seen, held_back)
         student.backbone.freeze(vision=True)
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         kept = features(student.to(device), made, torch.bfloat16).to(device)
         learnt |= _standing(work, student, told, kept)
         reader = Reader(student, tokenizer.decode_id)
-        for part in PARTS:
-            if part in saying:
-                work.train(part, MatchTask(Matcher(student), saying[part], kept))
-            elif part == "captions" and work.wanted(part):
+        for part in filter(work.wanted, PARTS):
+            if part in LESSONS:
+                work.train(part, MatchTask(Matcher(student), saying, kept, LESSONS[part]))
+            elif part == "captions":
                 work.train(part, CaptionTask(reader, seen, kept, tokenizer))
         learnt |= _statements(work, student, told, kept, words)
     _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, before)
@@ -171,12 +166,12 @@ def _shares(learnt: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {share:.1%}" for name, share in learnt.items())
 
 
-def _saying(told: Sequence[Shown], words: Path, says: Says) -> AbstractContextManager[Saying]:
+def _saying(work: Work, told: Sequence[Shown], words: Path) -> AbstractContextManager[Saying]:
     """Return who says things of stills: several processes where an accelerator would wait."""
     others = (os.cpu_count() or 1) - 1
-    if torch.accelerator.is_available() and others > 1:
-        return Choir(told, words, others, says)
-    return nullcontext(Voice(told, words, says))
+    if any(map(work.wanted, LESSONS)) and torch.accelerator.is_available() and others > 1:
+        return Choir(told, words, others)
+    return nullcontext(Voice(told, words))
 
 
 def _write(
