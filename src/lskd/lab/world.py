@@ -33,7 +33,7 @@ Split = Literal["train", "test", "held"]
 SPLITS: tuple[Split, ...] = ("train", "test", "held")
 SCENES, NOTE = "scenes.jsonl", "world.json"
 SPAN = 1_000_000  # seeds of a split
-REHEARSED = 800  # pictures at most
+REHEARSED = 3200  # pictures at most: of 800 a student had learnt some by heart
 PRETRAINING = 9_000_000_000  # the first seed of the scenes of pre-training, above all of a world's
 IMAGINED = 8_000_000_000  # and of the scenes of which mistakes and inventions are taken
 # A scene of "held" may take three attempts, each this further on: to this seed none of a world's
@@ -103,7 +103,7 @@ class Numbers:
     @property
     def rehearsed(self) -> int:
         """Return how many pictures there are to rehearse on."""
-        return min(self.train, REHEARSED)
+        return min(2 * self.train, REHEARSED)
 
     @property
     def pictures(self) -> int:
