@@ -14,12 +14,12 @@ def test_a_world_brings_statements_about_pictures_that_are_in_no_split(tmp_path:
     ticks: list[int] = []
     numbers = Numbers(6, 3, 3)
     made = world.make(tmp_path / "world", numbers, 0, ticks.append)
-    assert sum(ticks) == numbers.pictures == 18
+    assert sum(ticks) == numbers.pictures == 24
     file = tmp_path / "world" / "rehearsal" / "statements.jsonl"
     found = rehearsal.prepared(file, tmp_path)
     assert ledger.exists(tmp_path / rehearsal.FILE)
     statements = [found[n] for n in range(len(found))]
-    assert len({one.image.id for one in statements}) == 6
+    assert len({one.image.id for one in statements}) == 12
     assert not {one.image.id for one in statements} & set(made.by_id)
     for one in statements:
         assert one.wrong and one.text not in one.wrong
@@ -34,7 +34,7 @@ def test_other_worlds_rehearse_the_same_pictures_again(tmp_path: Path) -> None:
         texts.append((folder / "rehearsal" / "statements.jsonl").read_text())
     assert texts[0] == texts[1]
     names = {json.loads(line)["image"] for line in texts[0].splitlines()}
-    assert len(names) == 3
+    assert len(names) == 6
     first, second = (
         {image_id((tmp_path / seed / "rehearsal" / name).read_bytes()) for name in names}
         for seed in ("0", "1")

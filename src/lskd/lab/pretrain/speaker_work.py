@@ -53,7 +53,11 @@ class Plan:
 
 
 def speaker(plan: Plan, base: Path, folder: Path, tell: Tell) -> Path:
-    """Teach a speaker into `folder` and return it; a killed training goes on at its checkpoint."""
+    """Teach a speaker into `folder` and return it; a killed training goes on at its checkpoint.
+
+    Raises UserError if `base` is no base model of the lab.
+    """
+    note.present(base, note.NOTE)
     began = time.monotonic()
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
