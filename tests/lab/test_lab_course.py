@@ -26,7 +26,6 @@ SHORT = (
     f"evaluate.models.base.weights={BASE}",
     "sample.train=360",
     "sample.evaluate=100",
-    "critic.epochs=1",
     "critic.batch=24",
     "images.shard_size=8",  # so that two shards, which is all that Table 2 reads, are few
     "distil.steps=4",  # it learns to point in hundreds: distil/test_distil_pointing.py
