@@ -152,7 +152,7 @@ def test_a_picture_says_its_numbers_in_words_and_keeps_names_apart() -> None:
 def test_a_run_file_is_laid_over_those_between_it_and_the_labs() -> None:
     own = own_sections(LAB / "no-swaps.toml", RUNS / "lab.toml")
     short = {"steps": 500, "batch": 24, "rehearsed": 0.35, "save_every": 500}
-    assert own["distil"] == {**short, "swaps": 0.0}
+    assert own["distil"] == {**short, "learning_rate": 1e-3, "swaps": 0.0}
     assert set(own) == {"distil", "evaluate"}
 
 
