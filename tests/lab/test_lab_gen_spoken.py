@@ -1,19 +1,25 @@
-"""What models say of the lab's scenes is judged by the truth, and compared by simulated people."""
+"""What models say of the lab's scenes is judged by the truth, and compared by simulated people.
 
+The commands for that, too, as they are called: what they print and leave.
+"""
+
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lab_house import small_world
+from lab_house import RUN, small_world
 from lab_studio import judged_by_truth, studio
+from typer.testing import CliRunner, Result
 
 from generative_students import write_base, write_generative_student
+from lskd.cli import app
 from lskd.corpora.captions import visual_genome as corpus
 from lskd.corpora.captions.caption import Caption, Files
 from lskd.errors import UserError
 from lskd.generate import given
 from lskd.human import answers
-from lskd.lab import contest, spoken
+from lskd.lab import contest, measures, spoken
 from lskd.lab.annotators import Annotators
 from lskd.lab.combinations import is_held_out
 from lskd.lab.gold import visual_genome
@@ -45,6 +51,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return judged_by_truth(world, tmp_path_factory.mktemp("run"), 4)
+
+
+@pytest.fixture
+def rival_files(run: Run, tmp_path: Path) -> list[Path]:
+    """Return files of answers: those that the critic keeps, and those that it drops."""
+    said = rivals(run, 30, 0)
+    files = [tmp_path / f"{system}.jsonl" for system in (KEPT, DROPPED)]
+    for file, system in zip(files, (KEPT, DROPPED), strict=True):
+        file.write_text("".join(answers.written(one for one in said if one.system == system)))
+    return files
 
 
 def entity(asked: spoken.Question) -> int:
@@ -142,15 +158,13 @@ def test_the_teacher_refuses_what_nobody_told_it_of() -> None:
         assert taught(asked).fault == "refusal"
 
 
-def test_judges_prefer_the_answers_that_are_true(world: World, run: Run, tmp_path: Path) -> None:
-    said = rivals(run, 30, 0)
-    files = [tmp_path / f"{system}.jsonl" for system in (KEPT, DROPPED)]
-    for file, system in zip(files, (KEPT, DROPPED), strict=True):
-        file.write_text("".join(answers.written(one for one in said if one.system == system)))
+def test_judges_prefer_the_answers_that_are_true(
+    world: World, run: Run, rival_files: list[Path], tmp_path: Path
+) -> None:
     crew = Crew(Annotators(count=3, errors=0.0), Habits(skips=0, flags=0, undone=0), world)
     with studio(run, tmp_path) as (address, _):
-        found = contest.contest(address, files, crew, 4, tmp_path / "contest")
-        again = contest.contest(address, files, crew, 4, tmp_path / "contest")
+        found = contest.contest(address, rival_files, crew, 4, tmp_path / "contest")
+        again = contest.contest(address, rival_files, crew, 4, tmp_path / "contest")
     row = next(one for one in found.preferences.rows if one.aspect == "correctness")
     assert found.done.labelled == 12 and again.done.labelled == 0
     assert row.second_wins.value == 0 and found.preferences == again.preferences
@@ -179,3 +193,58 @@ def test_descriptions_of_regions_are_read_back_as_a_captioner_reads_them(
     phrases = {text for one in found if isinstance(one, Caption) for text in one.texts}
     wanted = {description(one.scene, n) for one in scenes for n in range(len(one.boxes))}
     assert phrases == wanted and count == sum(len(one.boxes) for one in scenes)
+
+
+def lab(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, ["lab", *map(str, words)])
+
+
+def test_spoken_prints_each_bar_and_ends_with_1_where_the_student_learnt_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_generative_student(out / "generative" / "student", write_base(tmp_path / "base"))
+    file = RUN.parent / "lab" / "generative.toml"
+    done = lab("spoken", file, "--world", world.folder, "--out", out, "--json")
+    assert done.exit_code == 1
+    found = {one["claim"]: one for one in json.loads(done.stdout)}
+    assert found["writes above base, named regions"]["met"] is False
+    assert found["writes above base, named regions"]["found"]["value"] == 0
+
+
+def test_contest_has_two_files_of_answers_compared_and_tells_table_5(
+    world: World, run: Run, rival_files: list[Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "contest"
+    with studio(run, tmp_path) as (address, _):
+        asked = ("--url", address, "--world", world.folder, "--duels", "4", "--folder", table)
+        done = lab("contest", *rival_files, *asked)
+    assert done.exit_code == 0, done.output
+    told = (table / "table5.md").read_text()
+    assert "correctness" in told.lower() and "correctness" in done.stdout.lower()
+
+
+def test_accepted_tells_the_share_of_each_run_that_the_world_agrees_with(
+    world: World, run: Run
+) -> None:
+    done = lab("accepted", run.own, run.own, "--world", world.folder)
+    assert done.exit_code == 0, done.output
+    found = measures.acceptable(run, world)
+    first, second = done.stdout.splitlines()
+    assert f"{found.value:.1f} % ({found.low:.1f} to {found.high:.1f})" in first
+    assert first == second and 0 < found.value < 100
+
+
+def test_regions_writes_descriptions_of_other_scenes_and_says_how_many(tmp_path: Path) -> None:
+    done = lab("regions", tmp_path / "captions", "--scenes", "4", "--log", "plain")
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "captions/regions/region_descriptions.json").read_text())
+    count = sum(len(one["regions"]) for one in told)
+    assert f"regions: {count} regions" in done.stdout and len(told) == 4
+
+
+def test_a_speaker_without_a_base_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = lab("speaker", tmp_path / "made", "--base", tmp_path / "empty")
+    assert done.exit_code == 2
+    assert "is no base model of the lab" in done.output and "Traceback" not in done.output

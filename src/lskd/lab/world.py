@@ -103,6 +103,7 @@ class Numbers:
     @property
     def rehearsed(self) -> int:
         """Return how many pictures there are to rehearse on."""
+        # More rows are rehearsed than learnt anew, so a small world has more pictures for it.
         return min(2 * self.train, REHEARSED)
 
     @property
