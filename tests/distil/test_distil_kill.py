@@ -15,6 +15,7 @@ CHANGES: dict[str, Any] = {
     "save_every": 4,
     "swaps": 0.5,
     "average": 0.9,
+    "base_share": 0.25,
     "accumulate": 2,
 }
 

@@ -64,6 +64,21 @@ def test_the_tower_is_frozen_and_the_rest_is_trained(tmp_path: Path) -> None:
     )
 
 
+def test_a_student_stops_a_share_short_of_what_was_trained(tmp_path: Path) -> None:
+    house = toys.house(tmp_path)
+    base = files.read(tmp_path / "base")
+    house.distil(steps=3, learning_rate=1e-2)
+    trained = tensors(tmp_path)
+    house.distil(steps=3, learning_rate=1e-2, base_share=0.25)
+    found = tensors(tmp_path)
+    assert found.keys() == trained.keys() == base.keys()
+    moved = [name for name in base if not torch.equal(base[name], trained[name])]
+    assert moved
+    for name, weight in found.items():
+        expected = 0.25 * base[name] + 0.75 * trained[name] if name in moved else base[name]
+        torch.testing.assert_close(weight, expected, atol=1e-6, rtol=0)
+
+
 def test_a_tower_that_is_trained_changes(tmp_path: Path) -> None:
     house = toys.house(tmp_path)
     house.distil(train_vision=True, recompute=True, steps=2)

@@ -49,9 +49,10 @@ class Settings(Cached):
     `misnamed` of rows has its text also held against its view with one region called by a number
     that is not drawn: from that a student learns soonest what a number is. A share `rehearsed` of
     all rows is of the file `rehearsal`: texts about whole pictures, so that the student does not
-    forget what its base could (`lskd.distil.rehearsal` tells its form). `loss_weights` are those of
-    ITC, ITM and ITG. A `control` learns the same texts without the pointing: its regions are not
-    drawn, or texts name them by each other's numbers.
+    forget what its base could (`lskd.distil.rehearsal` tells its form). To the same end its weights
+    may go a share `base_share` of the way back to those of the base (`lskd.distil.interpolation`).
+    `loss_weights` are those of ITC, ITM and ITG. A `control` learns the same texts without the
+    pointing: its regions are not drawn, or texts name them by each other's numbers.
 
     The rest is as in `lskd.training.settings.Cached`, `lskd.resources.Resources` and
     `lskd.blip2.objectives.StudentObjective`.
@@ -85,6 +86,7 @@ class Settings(Cached):
     misnamed: Share = 0.0
     rehearsal: str | None = None
     rehearsed: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    base_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     control: Literal["none", "undrawn", "shuffled"] = "none"
 
     kin: Literal["apart", "shared", "release"] = "apart"

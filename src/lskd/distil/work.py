@@ -12,7 +12,7 @@ from lskd.blip2.features import Features
 from lskd.blip2.objectives import StudentObjective
 from lskd.blip2.pixels import Eye
 from lskd.blip2.stage1 import Stage1
-from lskd.distil import base, examples, note, rehearsal, student
+from lskd.distil import base, examples, interpolation, note, rehearsal, student
 from lskd.distil.base import Base
 from lskd.distil.examples import Choice
 from lskd.distil.ledger import Ledger
@@ -84,6 +84,7 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
     """Train the student of `begun` in place."""
     model = begun.student
     model.backbone.freeze(vision=not settings.train_vision, ln_vision=not settings.train_ln_vision)
+    before = interpolation.copied(model) if settings.base_share else {}
     if settings.recompute:
         model.backbone.recompute(vision=settings.train_vision)
     side = model.backbone.vision.size.image
@@ -107,6 +108,7 @@ def _fit(begun: Base, lessons: Lessons, settings: Settings, context: Context, fo
         )
         recipe = settings.recipe(settings.steps, context.seed)
         fit(task, len(lessons), recipe, folder, context.say, lambda steps: None)
+    interpolation.interpolate(model, before, settings.base_share)
 
 
 def _sights(
