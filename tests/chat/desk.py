@@ -190,7 +190,12 @@ async def add_file(request: web.Request) -> web.Response:
 
 
 async def get_file(request: web.Request) -> web.Response:
-    return web.Response(text=request.app[DESK].files[request.match_info["name"]])
+    files, name = request.app[DESK].files, request.match_info["name"]
+    return web.Response(text=files[name]) if name in files else gone(name)
+
+
+def gone(name: str) -> web.Response:
+    return web.json_response({"error": {"message": f"No such object: {name}"}}, status=404)
 
 
 async def add_batch(request: web.Request) -> web.Response:
@@ -239,7 +244,8 @@ def batch_now(desk: Desk, name: str) -> dict[str, Any]:
 
 
 async def get_batch(request: web.Request) -> web.Response:
-    return web.json_response(batch_now(request.app[DESK], request.match_info["name"]))
+    desk, name = request.app[DESK], request.match_info["name"]
+    return web.json_response(batch_now(desk, name)) if name in desk.batches else gone(name)
 
 
 async def list_batches(request: web.Request) -> web.Response:
@@ -261,6 +267,10 @@ async def control(request: web.Request) -> web.Response:
             desk.reset(argument)
         case "complete":
             desk.batch_seconds = 0.0
+        case "forget":
+            desk.files.clear()
+            if argument == "batches":
+                desk.batches.clear()
         case "calls":
             return web.json_response(len(desk.arrivals))
     return web.json_response(asdict(desk.tally()))

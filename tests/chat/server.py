@@ -123,6 +123,10 @@ class Server:
         """Let batches be complete from now on."""
         self._control("complete", None)
 
+    def forget(self, what: Literal["files", "batches"]) -> None:
+        """Know no file any more, or no batch either: as hosted services do after some weeks."""
+        self._control("forget", what)
+
     def calls(self) -> int:
         """Return the number of calls so far: a small question, to be asked often."""
         return int(self._control("calls", None))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -237,6 +237,34 @@ def test_a_run_killed_while_it_waits_submits_nothing_twice(tmp_path: Path) -> No
             assert journal.batches() == []
             assert journal.spent().calls == server.tally().calls == 6 + 3
         assert (server.tally().batches, max(server.tally().requests.values())) == (2, 1)
+
+
+@pytest.mark.parametrize("what", ["files", "batches"])
+def test_a_batch_that_the_server_knows_no_more_is_bought_again_only_if_that_is_wanted(
+    tmp_path: Path, what: Literal["files", "batches"]
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Server(batch_seconds=3.0) as server:
+        kill_while_it_waits(server, path)
+        server.complete_batches()
+        server.forget(what)
+        with Journal(path) as journal:
+            asker = BatchTeacher(journal, model="m", base_url=server.base_url, poll=0.05)
+            with pytest.raises(UserError, match=r"batch-0, which holds 6 calls, .* buy_again = tr"):
+                asker.converse(talks(6))
+            asker.close()
+            (batch,) = journal.batches()  # it is kept: with another key it may yet be fetched
+            assert (len(batch.calls), server.tally().calls) == (6, 6)
+            again = BatchTeacher(
+                journal, model="m", base_url=server.base_url, poll=0.05, buy_again=True
+            )
+            held = again.converse(talks(6))
+            again.close()
+            assert all(reply.error is None for (reply,) in held)
+            assert journal.batches() == []
+            spent = journal.spent()
+            assert (spent.calls, spent.unanswered) == (6, 6)  # what was paid for is still counted
+            assert server.tally().calls == 12
 
 
 @pytest.mark.timeout(60)

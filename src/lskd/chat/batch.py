@@ -14,10 +14,18 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from lskd.chat import batch_files
-from lskd.chat.batch_files import Line, State
+from lskd.chat.batch_files import Gone, Line, State
 from lskd.chat.budget import Budget
 from lskd.chat.client import Client
-from lskd.chat.conversation import answered, continued, given_up, received, request, still_in
+from lskd.chat.conversation import (
+    answered,
+    continued,
+    given_up,
+    no_more,
+    received,
+    request,
+    still_in,
+)
 from lskd.chat.endpoint import WITHOUT_EFFECT, read_endpoint, with_endpoint_keys
 from lskd.chat.faults import Fault
 from lskd.chat.journal import Journal
@@ -216,15 +224,19 @@ class BatchTeacher:
         if name is None:  # the process that noted it ended before it was made
             await self._forget(batch)
             return {}
-        state = await self._ended(
-            name, [batch.calls[k] for k in batch.calls.keys() & wanted.keys()]
-        )
-        if not state.is_done:
-            await self._forget(batch)
-            raise self._refused(f"batch {name}: {state.message or state.status}")
         answers: dict[str, str | Fault] = {}
-        for file in state.files:
-            answers |= await batch_files.answers(self._client, file)
+        try:
+            state = await self._ended(
+                name, [batch.calls[k] for k in batch.calls.keys() & wanted.keys()]
+            )
+            if not state.is_done:
+                await self._forget(batch)
+                raise self._refused(f"batch {name}: {state.message or state.status}")
+            for file in state.files:
+                answers |= await batch_files.answers(self._client, file)
+        except Gone as gone:
+            await self._write_off(batch, name, gone)
+            return {}
         # Read again: another thread may have settled some of them since.
         calls = await self._ledger.calls_of(batch.number)
         faults: dict[bytes, Fault] = {}
@@ -268,6 +280,18 @@ class BatchTeacher:
             # Its traceback leads back here, and would hold the journal open.
             return fault.with_traceback(None)
         return None
+
+    async def _write_off(self, batch: SentBatch, name: str, gone: Gone) -> None:
+        """Give up the calls of a batch whose answers are gone, if they may be bought again.
+
+        Raises UserError if they may not: with another key they might yet be fetched.
+        """
+        calls = await self._ledger.calls_of(batch.number)
+        if not self.endpoint.buy_again:
+            raise no_more(InBatch("", name, len(calls)), self.endpoint, gone)
+        for call in calls.values():
+            await self._ledger.lose(call, f"batch {name}: {gone}", "")
+        await self._ledger.end_batch(batch.number)
 
     async def _forget(self, batch: SentBatch) -> None:
         for call in batch.calls.values():

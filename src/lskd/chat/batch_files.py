@@ -41,6 +41,10 @@ class State:
         return self.status in DONE
 
 
+class Gone(Exception):
+    """A batch, or a file of answers, that the server knows no more; its text is one line."""
+
+
 async def upload(client: Client, lines: bytes) -> str:
     """Send a file of requests and return its name on the server."""
 
@@ -100,10 +104,10 @@ async def _search(client: Client, token: str) -> str | None:
 
 
 async def state(client: Client, name: str) -> State:
-    """Return how far a batch is."""
+    """Return how far a batch is. Raises Gone."""
 
     async def attempt() -> State:
-        found = _object(await client.send("GET", f"/batches/{name}"))
+        found = _object(await _found(client, f"/batches/{name}"))
         files = (found.get("output_file_id"), found.get("error_file_id"))
         errors = (found.get("errors") or {}).get("data") or []
         said = "; ".join(str(error.get("message")) for error in errors[:3])
@@ -113,13 +117,25 @@ async def state(client: Client, name: str) -> State:
 
 
 async def answers(client: Client, file: str) -> dict[str, str | Fault]:
-    """Return the answers of a file: a response's JSON, or a fault, for the key of each request."""
+    """Return the answers of a file: a response's JSON, or a fault, for the key of each request.
+
+    Raises Gone.
+    """
 
     async def attempt() -> str:
-        return await client.send("GET", f"/files/{file}/content")
+        return await _found(client, f"/files/{file}/content")
 
     text = await client.persist(attempt)
     return dict(_answer(line) for line in text.split("\n") if line.strip())
+
+
+async def _found(client: Client, path: str) -> str:
+    try:
+        return await client.send("GET", path)
+    except Fault as fault:
+        if fault.gone:
+            raise Gone(str(fault)) from None
+        raise
 
 
 def _answer(line: str) -> tuple[str, str | Fault]:

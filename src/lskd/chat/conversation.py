@@ -78,12 +78,24 @@ def still_in(batch: InBatch) -> UserError:
     """Return the error for a call that an open batch holds: bought now, it would be paid twice."""
     name = f"batch {batch.name}" if batch.name else "a batch"
     where = f"{name} of {batch.journal}" if batch.journal else name
-    calls = "1 call" if batch.calls == 1 else f"{batch.calls} calls"
     whose = "the run that sent it" if batch.journal else "the run"
     return UserError(
-        f"{where} holds {calls} that would be paid twice: let {whose} fetch the replies with "
-        "lskd.chat.batch:BatchTeacher; if they never come, set buy_again = true"
+        f"{where} holds {_calls(batch.calls)} that would be paid twice: let {whose} fetch the "
+        "replies with lskd.chat.batch:BatchTeacher; if they never come, set buy_again = true"
     )
+
+
+def no_more(batch: InBatch, endpoint: Endpoint, why: object) -> UserError:
+    """Return the error for a batch that the server has forgotten: another key may yet fetch it."""
+    return UserError(
+        f"{endpoint} knows batch {batch.name}, which holds {_calls(batch.calls)}, no more ({why}): "
+        "give the key and base_url that it was sent with; if its answers are gone, set "
+        "buy_again = true to pay for them once more"
+    )
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number} calls"
 
 
 def answered(conversation: Conversation, asked: Request, outcome: Paid | Fault) -> Reply:

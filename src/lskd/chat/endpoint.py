@@ -32,8 +32,8 @@ class Endpoint(BaseModel):
     "auto" (unless the server refuses it), "always" or "never". `top_p` goes with it where it is
     given, and `extra_body` joins its JSON. A picture counts as `picture_tokens` in the budget
     until a reply tells that it took more. With `buy_again` calls are paid for once more that stand
-    in a batch which will not be answered. `key_env` names the environment variable that holds the
-    key; "" says that the server wants none.
+    in a batch which will not be answered, or which the server knows no more. `key_env` names the
+    environment variable that holds the key; "" says that the server wants none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())

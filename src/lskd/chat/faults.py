@@ -23,7 +23,7 @@ class Fault(Exception):
     again a few times; "late": the same, and ask for less; "broken": the same, but if nobody is
     answered it is the network, try again for a while; "request": this request will never do.
     `may_cost`: the server may have made, and charged, a reply. `pause`: seconds to wait that the
-    server asked for. `body`: what came.
+    server asked for. `body`: what came. `gone`: what was asked for is not there.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class Fault(Exception):
         may_cost: bool = False,
         pause: float | None = None,
         body: str = "",
+        gone: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.may_cost = may_cost
         self.pause = pause
         self.body = body
+        self.gone = gone
 
 
 def fault_of_status(status: int, headers: Mapping[str, str], body: str) -> Fault:
@@ -57,8 +59,8 @@ def fault_of_status(status: int, headers: Mapping[str, str], body: str) -> Fault
     if 300 <= status < 400:
         return Fault("endpoint", f"HTTP {status}: moved to {headers.get('Location', '?')}")
     if status in (401, 402, 403, 404, 407, 429):
-        return Fault("endpoint", message)
-    return Fault("request", message, body=body)
+        return Fault("endpoint", message, gone=status == 404)
+    return Fault("request", message, body=body, gone=status == 410)
 
 
 def fault_of_error(error: Exception) -> Fault:
