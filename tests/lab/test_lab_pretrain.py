@@ -76,7 +76,9 @@ def test_a_part_goes_on_only_from_what_it_would_itself_have_come_to(tmp_path: Pa
 
 def test_what_was_learnt_is_told_of_scenes_that_were_held_back(tmp_path: Path) -> None:
     trained(SHORT, tmp_path, BASE)
-    learnt = json.loads((tmp_path / note.NOTE).read_text())["learnt"]
+    told = json.loads((tmp_path / note.NOTE).read_text())
+    assert set(told["seconds"]) == {"standing", "names", "captions", "plain", "matching"}
+    learnt = told["learnt"]
     assert set(learnt) == {"recall", "precision", "first", "itm"}
     assert all(0 <= learnt[share] <= 1 for share in ("recall", "precision", "first"))
     assert learnt["first"] in (0.0, 0.5, 1.0) and learnt["itm"] > 0  # of two scenes

@@ -10,7 +10,7 @@ from toy_task import RECIPE, ROWS, Mortal, Toy, train
 
 from lskd.training.history import LOSSES, Measured, line
 from lskd.training.loop import fit
-from lskd.training.standing import BEGINNING, Standing, of_stage, standing
+from lskd.training.standing import BEGINNING, Standing, of_stage, spent, standing
 
 
 def looked_at(folder: Path, steps: int) -> list[Standing | None]:
@@ -54,6 +54,19 @@ def test_a_training_that_was_stopped_is_seen_at_its_last_step(tmp_path: Path) ->
     found = standing(tmp_path)
     assert found is not None
     assert (found.step, found.steps) == (4, RECIPE.steps)
+
+
+def test_the_time_of_all_starts_is_told_but_not_that_between_them(tmp_path: Path) -> None:
+    assert spent(tmp_path) == 0
+    looked_at(tmp_path, 6)
+    first = json.loads((tmp_path / BEGINNING).read_text(encoding="utf-8"))
+    assert first["spent"] == 0
+    # It took ten seconds, and nobody went on with it for weeks.
+    (tmp_path / BEGINNING).write_text(json.dumps(first | {"time": 1_000.0}), encoding="utf-8")
+    os.utime(tmp_path / LOSSES, (1_010.0, 1_010.0))
+    assert spent(tmp_path) == 10
+    looked_at(tmp_path, 6)
+    assert 10 <= spent(tmp_path) < 20
 
 
 def test_of_several_trainings_of_a_stage_the_latest_counts(tmp_path: Path) -> None:

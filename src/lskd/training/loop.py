@@ -176,13 +176,13 @@ def _steps(
     if recipe.track:
         config = {name: str(value) for name, value in asdict(recipe).items()}
         accelerator.init_trackers("lskd", config)
+    if accelerator.is_main_process:
+        standing.begin(folder, done, recipe.steps, run.precision)
     history = History(folder / LOSSES, done) if accelerator.is_main_process else None
     remedy = f"lower batch ({recipe.batch}) or raise accumulate ({recipe.accumulate})"
     recent: list[Measured] = []
     began, saved = time.monotonic(), done
     try:
-        if history:
-            standing.begin(folder, done, recipe.steps, run.precision)
         if history and done:
             # It is drawn after its checkpoint: a kill or a full disk may have come between.
             plot.write(folder / PLOT, read(folder / LOSSES))

@@ -28,10 +28,12 @@ class Standing:
 def begin(folder: Path, step: int, steps: int, precision: Precision) -> None:
     """Write down that a training of some steps begins, or goes on, after a step, and how precisely.
 
-    Raises UserError if the disk is full or the folder cannot be written.
+    To be called before the losses of an earlier start are touched. Raises UserError if the disk is
+    full or the folder cannot be written.
     """
+    row: dict[str, object] = {"step": step, "steps": steps, "precision": precision}
+    row |= {"time": time.time(), "spent": spent(folder)}
     with table.draft(folder / BEGINNING) as unfinished:
-        row = {"step": step, "steps": steps, "time": time.time(), "precision": precision}
         unfinished.write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
@@ -49,6 +51,17 @@ def standing(folder: Path) -> Standing | None:
         return Standing(step, steps, 0.0 if step >= steps else None)
     each = max(0.0, latest - since) / (step - first)  # a file's time is coarser than a clock's
     return Standing(step, steps, each * (steps - step))
+
+
+def spent(folder: Path) -> float:
+    """Return the seconds that a training has taken in all its starts, each up to its last step."""
+    try:
+        began = json.loads((folder / BEGINNING).read_text(encoding="utf-8"))
+        since, before = float(began["time"]), float(began.get("spent", 0.0))
+        latest = (folder / LOSSES).stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0.0
+    return before + max(0.0, latest - since)
 
 
 def of_stage(stage: Path) -> Standing | None:

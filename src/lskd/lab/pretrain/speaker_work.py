@@ -23,7 +23,7 @@ from lskd.lab.pretrain.speaker_bank import Bank, bank
 from lskd.lab.pretrain.speaker_task import LabelTask, Speaker, SpeakTask, right, told_apart
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
-from lskd.training.standing import TRAINING
+from lskd.training.standing import TRAINING, spent
 from lskd.writing.trained import base_of
 
 Tell = Callable[[str], None]
@@ -68,19 +68,20 @@ def speaker(plan: Plan, base: Path, folder: Path, tell: Tell) -> Path:
     tell(f"{len(known)} views drawn and seen: {_since(began)}")
     training = folder / TRAINING
     made = note.digest(base=digest(str(base)), plan=asdict(plan))  # another goes on from nothing
+    own = {part: training / f"{part}-{made}" for part in ("labels", "speaking")}
     recipe = _recipe(plan.label_steps, plan.label_batch, plan.label_rate, plan.seed)
-    fit(LabelTask(model, known), len(known), recipe, training / f"labels-{made}", tell, _quiet)
+    fit(LabelTask(model, known), len(known), recipe, own["labels"], tell, _quiet)
     recipe = _recipe(plan.steps, plan.batch, plan.rate, plan.seed)
     task = SpeakTask(model, known, plan.width)
-    fit(task, len(known), recipe, training / f"speaking-{made}", tell, _quiet)
+    fit(task, len(known), recipe, own["speaking"], tell, _quiet)
     told_apart(model, known, plan.seed)
     _round(model)
     learnt = right(model, unseen)
     tell(f"right: {learnt}: {_since(began)}")
     whole = copy.deepcopy(model.model).cpu().to(torch.bfloat16)
     written(folder, whole)
-    about = {"right": learnt, "seconds": round(time.monotonic() - began)}
-    note.write(folder, plan=asdict(plan), **about, base=base_of(str(base)))
+    seconds = {part: round(spent(place)) for part, place in own.items()}
+    note.write(folder, plan=asdict(plan), right=learnt, seconds=seconds, base=base_of(str(base)))
     shutil.rmtree(training, ignore_errors=True)
     return folder
 

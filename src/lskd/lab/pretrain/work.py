@@ -34,7 +34,7 @@ from lskd.lab.pretrain.standing import StandingTask, Teller
 from lskd.lab.pretrain.start import begin_with, vocabulary_of
 from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
-from lskd.training.standing import TRAINING
+from lskd.training.standing import TRAINING, spent
 from lskd.training.task import Task
 
 # What is said in the parts that hold statements against scenes.
@@ -58,6 +58,10 @@ class Work:
         self.tell(f"{part}:")
         recipe = recipe_of(self.plan, part)
         fit(task, self.plan.scenes, recipe, self.own[part], self.tell, lambda n: None)
+
+    def seconds(self) -> dict[Part, int]:
+        """Return the seconds that each part has taken, in all starts together."""
+        return {part: round(spent(self.own[part])) for part in filter(self.wanted, PARTS)}
 
 
 def pretrain(
@@ -100,7 +104,7 @@ def pretrain(
             elif part == "captions":
                 work.train(part, CaptionTask(reader, seen, kept, tokenizer))
         learnt |= _statements(work, student, told, kept, words)
-    _write(folder, student.cpu(), plan, learnt, time.monotonic() - began, before)
+    _write(folder, student.cpu(), work, learnt, before)
     return folder
 
 
@@ -175,18 +179,13 @@ def _saying(work: Work, told: Sequence[Shown], words: Path) -> AbstractContextMa
 
 
 def _write(
-    folder: Path,
-    student: Stage1,
-    plan: Plan,
-    learnt: dict[str, float],
-    seconds: float,
-    start: object,
+    folder: Path, student: Stage1, work: Work, learnt: dict[str, float], start: object
 ) -> None:
     weights.save(student, folder)
     note.write(
         folder,
-        plan=asdict(plan),
+        plan=asdict(work.plan),
         learnt=learnt,
-        seconds=round(seconds),
+        seconds=work.seconds(),
         start=start,
     )
