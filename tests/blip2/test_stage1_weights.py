@@ -223,6 +223,23 @@ def test_a_configuration_of_another_model_is_refused(tmp_path: Path) -> None:
         files.read_size(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[" * 100_000,
+        '{"model_type": "blip-2", "vision_config": 3}',
+        '{"model_type": "blip-2", "vision_config": {"image_size": "large"}}',
+        '{"model_type": "blip-2", "qformer_config": "base"}',
+        '{"model_type": "blip-2", "qformer_config": {"hidden_size": [1]}}',
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_one_clear_line(tmp_path: Path, said: str) -> None:
+    (tmp_path / "config.json").write_text(said)
+    with pytest.raises(UserError, match=r"config\.json") as raised:
+        files.read_size(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
 def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*model\.pth"):

@@ -266,3 +266,5 @@ def test_whole_sentences_end_where_one_ends() -> None:
     assert whole_sentences('He said "no." Then 3.5 m') == 'He said "no."'
     assert whole_sentences("All of it.") == "All of it."
     assert whole_sentences("no end at all") == "no end at all"
+    assert whole_sentences("彼は「はい。」と言う。そして") == "彼は「はい。」と言う。"
+    assert whole_sentences("3.5 m。然后") == "3.5 m。"

@@ -2,12 +2,13 @@
 
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -68,8 +69,12 @@ def read_size(folder: Path) -> Size:
     path = folder / CONFIG
     with _plainly(path):
         config = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(config, dict) or config.get("model_type") != "blip-2":
-        raise UserError(f"{path} does not describe a BLIP-2 (model_type is not blip-2)")
+        if not isinstance(config, dict) or config.get("model_type") != "blip-2":
+            raise UserError(f"{path} does not describe a BLIP-2 (model_type is not blip-2)")
+        return _size(path, config)
+
+
+def _size(path: Path, config: Mapping[str, Any]) -> Size:
     given = dict(config.get("vision_config") or {})
     clip = given.get("model_type") == VISION_TYPES["clip"]
     vision = CLIPVisionConfig(**given) if clip else Blip2VisionConfig(**given)
@@ -159,6 +164,8 @@ def _plainly(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is not a file of tensors alone, so it is not read") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
+    except StrictDataclassError as error:  # how transformers refuses a value of another type
+        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    except (RuntimeError, ValueError, TypeError, KeyError, EOFError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"cannot read {path}: {reason}") from error

@@ -20,6 +20,7 @@ from lskd.cli.options import (
     display,
     plain_errors,
     printed,
+    seeds_of,
 )
 
 app = typer.Typer(
@@ -117,17 +118,13 @@ def bars(
     runs/lab.toml --jobs 2
     """
     from lskd.cli.tables import print_bars
-    from lskd.errors import UserError
     from lskd.lab import bars as measured
     from lskd.lab.course import Course, make_world
     from lskd.lab.world import Numbers
 
     with plain_errors():
         show = display(log)
-        try:
-            numbers = [int(one) for one in seeds.split(",")]
-        except ValueError:
-            raise UserError(f"--seeds {seeds!r}: whole numbers, apart by commas") from None
+        numbers = seeds_of(seeds)
         home = out or Path("out") / file.stem
         course = Course(file, home, home, numbers[0], tuple(changes or []))
         world = make_world(course.world, Numbers(scenes, tests, tests), world_seed, show)

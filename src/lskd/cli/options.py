@@ -69,6 +69,14 @@ def called() -> str:
     return program.name if same else str(program)
 
 
+def seeds_of(given: str) -> tuple[int, ...]:
+    """Return the seeds of an option; raises UserError for what is no whole number."""
+    try:
+        return tuple(int(one) for one in given.split(","))
+    except ValueError:
+        raise UserError(f"--seeds {given!r}: whole numbers, apart by commas") from None
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Tell a user's mistake in one line, and leave with its exit code.

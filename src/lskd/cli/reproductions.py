@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lskd.cli.lab import SCENES, TESTS, Jobs, Scenes, Tests, WorldSeed
-from lskd.cli.options import Changes, Log, Out, display, plain_errors
+from lskd.cli.options import Changes, Log, Out, display, plain_errors, seeds_of
 
 
 def reproduce(
@@ -41,22 +41,17 @@ def reproduce(
 
     Example: lskd reproduce runs/lab --quick
     """
-    from lskd.errors import UserError
     from lskd.lab.world import Numbers
     from lskd.reproduce.work import Wanted
     from lskd.reproduce.work import reproduce as reproduced
 
     with plain_errors():
         show = display(log)
-        try:
-            numbers = tuple(int(one) for one in seeds.split(","))
-        except ValueError:
-            raise UserError(f"--seeds {seeds!r}: whole numbers, apart by commas") from None
         wanted = Wanted(
             folder=folder,
             home=out or Path("out") / folder.name,
             numbers=Numbers(scenes, tests, tests),
-            seeds=numbers,
+            seeds=seeds_of(seeds),
             quick=quick,
             only=tuple(only or ()),
             changes=tuple(changes or ()),

@@ -5,6 +5,11 @@ line, or whole sentences.
 """
 
 import re
+from typing import Final
+
+# With the quotes and brackets that it closes.
+STOP: Final = r"[.!?][\"')\]]*(?=\s|$)"
+FULL_WIDTH_STOP: Final = r"[。！？][」』”’）]*"  # noqa: RUF001  # Chinese and Japanese leave no space
 
 
 def spoken(text: str) -> str:
@@ -19,5 +24,5 @@ def one_line(text: str) -> str:
 
 def whole_sentences(text: str) -> str:
     """Return a text that was cut up to its last full stop, or all of it if there is none."""
-    ended = re.match(r".*[.!?][\"')\]]*(?=\s|$)", text, re.DOTALL)
+    ended = re.match(rf".*(?:{STOP}|{FULL_WIDTH_STOP})", text, re.DOTALL)
     return ended[0] if ended else text

@@ -126,8 +126,11 @@ def _stored(name: str) -> dict[str, Tensor]:
     index = _file(name, files.INDEX)
     shards = [files.WEIGHTS]
     if index is not None:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        shards = sorted({shard for weight, shard in places.items() if weight.startswith(PARTS)})
+        try:
+            places = json.loads(index.read_text(encoding="utf-8"))["weight_map"].items()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(f"cannot read {index}: it is no index of safetensors") from error
+        shards = sorted({shard for weight, shard in places if weight.startswith(PARTS)})
     tensors: dict[str, Tensor] = {}
     for shard in shards:
         path = _file(name, shard)
