@@ -10,7 +10,24 @@ from lskd.lab import world
 from lskd.lab.world import Numbers, World
 from lskd.run import Run, load
 
-RUN = Path(__file__).parents[2] / "runs" / "lab.toml"
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / "runs" / "lab.toml"
+BASE = ROOT / "src" / "lskd" / "lab" / "base"
+# Of a course on runs/lab.toml: the base that ships, wherever tests run, few judgments, and of each
+# benchmark but VCR few questions.
+FEW = (
+    f"critic.weights={BASE}",
+    f"distil.weights={BASE}",
+    f"evaluate.models.base.weights={BASE}",
+    "sample.train=360",
+    "sample.evaluate=100",
+    "critic.batch=24",
+    "evaluate.benchmarks.sherlock.limit=10",
+    "evaluate.benchmarks.visualcomet.limit=2",
+    "evaluate.benchmarks.aokvqa.limit=16",
+    "evaluate.benchmarks.snli_ve.limit=18",
+    "evaluate.benchmarks.visual7w.limit=16",
+)
 
 
 def small_world(folder: Path, train: int = 40, test: int = 8) -> World:

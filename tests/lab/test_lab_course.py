@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from lab_house import RUN
+from lab_house import FEW, RUN
 
 from lskd import progress, show
 from lskd.errors import UserError
@@ -18,25 +18,14 @@ from lskd.reproduce.work import QUICK, report
 from lskd.run import Run
 from lskd.types import Example, Fit, Outcome, Student, Triple
 
-BASE = Path(__file__).parents[2] / "src" / "lskd" / "lab" / "base"
 # Half a minute on a core: few scenes and few steps of runs/lab.toml.
 SHORT = (
-    f"critic.weights={BASE}",
-    f"distil.weights={BASE}",
-    f"evaluate.models.base.weights={BASE}",
-    "sample.train=360",
-    "sample.evaluate=100",
-    "critic.batch=24",
+    *FEW,
     "images.shard_size=8",  # so that two shards, which is all that Table 2 reads, are few
-    "distil.steps=4",  # it learns to point in hundreds: distil/test_distil_pointing.py
+    "distil.steps=4",  # it begins to point in hundreds: test_lab_pointing.py
     "distil.save_every=2",
     "distil.batch=8",
     "evaluate.benchmarks.vcr.limit=40",
-    "evaluate.benchmarks.sherlock.limit=10",
-    "evaluate.benchmarks.visualcomet.limit=2",
-    "evaluate.benchmarks.aokvqa.limit=16",
-    "evaluate.benchmarks.snli_ve.limit=18",
-    "evaluate.benchmarks.visual7w.limit=16",
     "evaluate.resamples=200",
 )
 
