@@ -279,7 +279,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path, room: int, file
 def test_a_folder_that_cannot_be_made_is_told_before_the_first_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     task = Toy()
-    with pytest.raises(UserError, match=r"cannot write .*losses\.jsonl: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot write .*beginning\.json: Not a directory"):
         train(task, RECIPE, tmp_path / "file" / "folder")
     assert not task.rows
 
