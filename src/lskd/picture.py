@@ -18,6 +18,7 @@ from lskd.trace import measured
 from lskd.types import Annotation, Image
 
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
+JPEG_SIDE = 65_500  # pixels: a JPEG holds no longer side
 UNREADABLE = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)  # of Pillow
 
 

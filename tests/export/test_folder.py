@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from export.examples import some
+from export.examples import about, painted, saved, some
 from faults import machine
 from lskd.drafts import drafted
 from lskd.errors import UserError
@@ -200,6 +200,14 @@ def test_a_file_in_place_of_the_folder_is_said_in_one_line(tmp_path: Path) -> No
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="is a file: name a folder"):
         lck.write([], tmp_path / "out")
+
+
+def test_a_picture_that_no_jpeg_holds_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    long = saved(tmp_path, "panorama.png", painted(66_000, 80, 1))
+    written = llava.write(about(long), tmp_path / "out")
+    assert (written.rows, written.rejected) == (1, 1)  # by a phrase nothing is drawn
+    (said,) = (tmp_path / "out" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "panorama.png has 66,000 x 80 pixels, a JPEG holds 65,500 a side" in said
 
 
 def test_examples_are_taken_one_by_one(tmp_path: Path) -> None:

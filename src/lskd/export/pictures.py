@@ -10,7 +10,15 @@ import PIL.Image
 
 from lskd.errors import UserError
 from lskd.marking import MarkStyle, mark, visible
-from lskd.picture import UNREADABLE, decode, image_id, orientation, read, upright_size
+from lskd.picture import (
+    JPEG_SIDE,
+    UNREADABLE,
+    decode,
+    image_id,
+    orientation,
+    read,
+    upright_size,
+)
 from lskd.storage.address import is_url
 from lskd.types import Example, Region
 
@@ -91,7 +99,7 @@ class Album:
         stem = safe(example.image_id)
         if turned:
             self.pixels = decode(data)
-            file = File(jpeg(self.pixels), f"{stem}.jpg")
+            file = File(jpeg(self.pixels, example.path), f"{stem}.jpg")
         else:
             file = File(data, stem + SUFFIXES.get(kind, f".{kind.lower()}"))
         if size != (example.width, example.height):
@@ -110,7 +118,7 @@ class Album:
         if not regions:
             return original
         if regions not in self.views:
-            data = jpeg(mark(self.decoded(example), regions, self.look.marks))
+            data = jpeg(mark(self.decoded(example), regions, self.look.marks), example.path)
             view = safe(".".join(str(region.id) for region in regions), dots=True)
             stem = safe(example.image_id)
             # The boxes enter the name: two sources may number the regions of one image apart.
@@ -190,8 +198,17 @@ class Album:
         return name
 
 
-def jpeg(pixels: PIL.Image.Image) -> bytes:
-    """Return RGB pixels as a JPEG file."""
+def jpeg(pixels: PIL.Image.Image, path: str) -> bytes:
+    """Return RGB pixels, those of the picture at `path`, as a JPEG file.
+
+    Raises UserError for a picture that no JPEG holds.
+    """
+    if max(pixels.size) > JPEG_SIDE:
+        wide, high = pixels.size
+        raise UserError(
+            f"{path} has {wide:,} x {high:,} pixels, a JPEG holds {JPEG_SIDE:,} a side: export "
+            "it with --pictures plain, or make it smaller and run again"
+        )
     opened = io.BytesIO()
     pixels.save(opened, "JPEG", quality=QUALITY, subsampling=0)
     return opened.getvalue()

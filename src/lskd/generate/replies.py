@@ -15,7 +15,7 @@ import PIL.Image
 from pydantic import AfterValidator, NonNegativeFloat, PositiveInt
 
 from lskd.marking import MarkStyle, mark, resized
-from lskd.picture import Picture, scaled
+from lskd.picture import JPEG_SIDE, Picture, scaled
 from lskd.prompt import (
     DESCRIPTORS,
     Descriptor,
@@ -64,7 +64,6 @@ SCHEMA = json.dumps(
     }
 )
 TRIPLE_TOKENS = 110
-JPEG_SIDE = 65_500  # pixels: a JPEG holds no longer side
 
 
 def each_once(styles: tuple[Style, ...]) -> tuple[Style, ...]:
