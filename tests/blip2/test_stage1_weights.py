@@ -240,6 +240,14 @@ def test_a_configuration_that_makes_no_sense_is_one_clear_line(tmp_path: Path, s
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("said", ["[" * 100_000, "[]", "{}", '{"weight_map": ["a.safetensors"]}'])
+def test_an_index_that_makes_no_sense_is_one_clear_line(tmp_path: Path, said: str) -> None:
+    (tmp_path / files.INDEX).write_text(said)
+    with pytest.raises(UserError, match=r"cannot read .*model\.safetensors\.index\.json") as raised:
+        files.read(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
 def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*model\.pth"):

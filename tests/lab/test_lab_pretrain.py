@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab_house import BASE
 from typer.testing import CliRunner
 
-import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.given import VOCABULARY
@@ -19,7 +19,6 @@ from lskd.lab.pretrain import note
 from lskd.lab.pretrain.plan import Plan, changed
 from lskd.lab.pretrain.work import pretrain
 
-BASE = Path(lskd.lab.__file__).parent / "base"
 # The Q-Former alone: its five parts, a step of each.
 SHORT = Plan(
     scenes=2,

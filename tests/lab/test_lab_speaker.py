@@ -13,9 +13,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from lab_house import BASE
 from lab_lessons import right as right_of
 
-import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import new_student
@@ -37,7 +37,6 @@ from lskd.writing.chat import ChatWriter
 from lskd.writing.masks import IGNORED
 from lskd.writing.writer import Decoding, Line
 
-BASE = Path(lskd.lab.__file__).parent / "base"
 TINY = Shape(width=32, inner=48, heads=2, layers=1)
 SMALL = Plan(
     scenes=4, label_steps=3, label_batch=4, steps=3, batch=2, width=80, held_back=1, shape=TINY

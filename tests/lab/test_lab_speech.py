@@ -1,11 +1,9 @@
 """What is said of stills in pre-training, by one process and by several."""
 
-from pathlib import Path
-
 import pytest
 import torch
+from lab_house import BASE
 
-import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import new_student
@@ -15,8 +13,6 @@ from lskd.lab.pretrain.gallery import Still, still
 from lskd.lab.pretrain.matching import Matcher, MatchTask, judged
 from lskd.lab.pretrain.speech import Choir, Voice, all_kinds, names_alone, plain, shown
 from lskd.lab.pretrain.statements import WRONG
-
-BASE = Path(lskd.lab.__file__).parent / "base"
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab_house import BASE
 
-import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import Stage1, new_student
@@ -17,7 +17,6 @@ from lskd.lab.pretrain.standing import StandingTask, Teller, known, labels, told
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
 
-BASE = Path(lskd.lab.__file__).parent / "base"
 STILLS = [still(seed) for seed in range(32)]
 SHOWN = shown(STILLS)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab_house import BASE
 
-import lskd.lab
 from lskd.blip2 import weights
 from lskd.blip2.files import read_size
 from lskd.blip2.stage1 import new_student
@@ -14,8 +14,6 @@ from lskd.lab.pretrain.gallery import Still, still
 from lskd.lab.pretrain.tints import Louder, TintTask, heard
 from lskd.training.loop import fit
 from lskd.training.recipe import Recipe
-
-BASE = Path(lskd.lab.__file__).parent / "base"
 
 
 @pytest.fixture(scope="module")

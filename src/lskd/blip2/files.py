@@ -45,6 +45,15 @@ def read(path: Path) -> dict[str, Tensor]:
     return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
 
 
+def weight_map(index: Path) -> dict[str, str]:
+    """Return the name of the file that each weight is in, as an index of safetensors tells.
+
+    Raises UserError if it cannot be read.
+    """
+    with _plainly(index):
+        return dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+
+
 def write_lavis(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors as LAVIS does, under "model"."""
     write_pickle(path, {"model": tensors})
@@ -147,8 +156,7 @@ def _config(size: Size, kind: str) -> dict[str, Any]:
 def _folder(folder: Path) -> dict[str, Tensor]:
     shards = [folder / WEIGHTS]
     if not shards[0].is_file() and (folder / INDEX).is_file():
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        shards = [folder / name for name in sorted(set(index["weight_map"].values()))]
+        shards = [folder / name for name in sorted(set(weight_map(folder / INDEX).values()))]
     tensors: dict[str, Tensor] = {}
     for shard in shards:
         tensors.update(load_file(shard))

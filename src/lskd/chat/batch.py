@@ -224,16 +224,8 @@ class BatchTeacher:
         if name is None:  # the process that noted it ended before it was made
             await self._forget(batch)
             return {}
-        answers: dict[str, str | Fault] = {}
         try:
-            state = await self._ended(
-                name, [batch.calls[k] for k in batch.calls.keys() & wanted.keys()]
-            )
-            if not state.is_done:
-                await self._forget(batch)
-                raise self._refused(f"batch {name}: {state.message or state.status}")
-            for file in state.files:
-                answers |= await batch_files.answers(self._client, file)
+            answers = await self._answers(batch, name, wanted)
         except Gone as gone:
             await self._write_off(batch, name, gone)
             return {}
@@ -253,6 +245,21 @@ class BatchTeacher:
             if fault.kind == "endpoint":
                 raise self._refused(f"to serve: {fault}")
         return faults
+
+    async def _answers(
+        self, batch: SentBatch, name: str, wanted: Mapping[bytes, Request]
+    ) -> dict[str, str | Fault]:
+        """Wait until a batch is over, and return its answers. Raises Gone."""
+        state = await self._ended(
+            name, [batch.calls[k] for k in batch.calls.keys() & wanted.keys()]
+        )
+        if not state.is_done:
+            await self._forget(batch)
+            raise self._refused(f"batch {name}: {state.message or state.status}")
+        answers: dict[str, str | Fault] = {}
+        for file in state.files:
+            answers |= await batch_files.answers(self._client, file)
+        return answers
 
     async def _ended(self, name: str, calls: Sequence[int]) -> State:
         """Wait until a batch is over, and return its state; `calls` are those that are wanted."""

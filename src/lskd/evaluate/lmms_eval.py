@@ -22,6 +22,7 @@ from lskd.evaluate.figures import right_of
 from lskd.evaluate.protocol import Protocol, panels
 from lskd.evaluate.trial import Trial
 from lskd.export import shards
+from lskd.export.pictures import jpeg
 from lskd.picture import ORIENTATION, load, read
 from lskd.protocols import Panel
 from lskd.types import Item
@@ -42,7 +43,6 @@ COLUMNS = pa.schema(
     ]
 )
 SHARD_BYTES = 500_000_000
-QUALITY = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,4 @@ def _picture(panel: Panel) -> bytes:
         with PIL.Image.open(io.BytesIO(data)) as opened:
             if opened.getexif().get(ORIENTATION, 1) == 1:
                 return data
-    made = io.BytesIO()
-    shown = marking.mark(pixels, regions, "clear")
-    shown.save(made, "JPEG", quality=QUALITY, subsampling=0)
-    return made.getvalue()
+    return jpeg(marking.mark(pixels, regions, "clear"), panel.image.path)

@@ -206,8 +206,8 @@ def jpeg(pixels: PIL.Image.Image, path: str) -> bytes:
     if max(pixels.size) > JPEG_SIDE:
         wide, high = pixels.size
         raise UserError(
-            f"{path} has {wide:,} x {high:,} pixels, a JPEG holds {JPEG_SIDE:,} a side: export "
-            "it with --pictures plain, or make it smaller and run again"
+            f"{path} has {wide:,} x {high:,} pixels, a JPEG holds {JPEG_SIDE:,} a side: make "
+            "it smaller and run again (lskd export --pictures plain takes it as it is)"
         )
     opened = io.BytesIO()
     pixels.save(opened, "JPEG", quality=QUALITY, subsampling=0)

@@ -176,9 +176,10 @@ def _steps(
     if recipe.track:
         config = {name: str(value) for name, value in asdict(recipe).items()}
         accelerator.init_trackers("lskd", config)
+    history = None
     if accelerator.is_main_process:
         standing.begin(folder, done, recipe.steps, run.precision)
-    history = History(folder / LOSSES, done) if accelerator.is_main_process else None
+        history = History(folder / LOSSES, done)
     remedy = f"lower batch ({recipe.batch}) or raise accumulate ({recipe.accumulate})"
     recent: list[Measured] = []
     began, saved = time.monotonic(), done

@@ -31,37 +31,59 @@ def begin(folder: Path, step: int, steps: int, precision: Precision) -> None:
     To be called before the losses of an earlier start are touched. Raises UserError if the disk is
     full or the folder cannot be written.
     """
-    row: dict[str, object] = {"step": step, "steps": steps, "precision": precision}
-    row |= {"time": time.time(), "spent": spent(folder)}
+    row = {
+        "step": step,
+        "steps": steps,
+        "time": time.time(),
+        "spent": spent(folder),
+        "precision": precision,
+    }
     with table.draft(folder / BEGINNING) as unfinished:
         unfinished.write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
 def standing(folder: Path) -> Standing | None:
     """Return how far a training has come, None where none has begun."""
-    try:
-        began = json.loads((folder / BEGINNING).read_text(encoding="utf-8"))
-        first, steps, since = int(began["step"]), int(began["steps"]), float(began["time"])
-        latest = (folder / LOSSES).stat().st_mtime
-    except (OSError, ValueError, KeyError, TypeError):
+    start = _latest_start(folder)
+    if start is None:
         return None
     done = read(folder / LOSSES)
-    step = done[-1].step if done else first
-    if step <= first:
-        return Standing(step, steps, 0.0 if step >= steps else None)
-    each = max(0.0, latest - since) / (step - first)  # a file's time is coarser than a clock's
-    return Standing(step, steps, each * (steps - step))
+    step = done[-1].step if done else start.step
+    if step <= start.step:
+        return Standing(step, start.steps, 0.0 if step >= start.steps else None)
+    each = start.seconds / (step - start.step)
+    return Standing(step, start.steps, each * (start.steps - step))
 
 
 def spent(folder: Path) -> float:
     """Return the seconds that a training has taken in all its starts, each up to its last step."""
+    start = _latest_start(folder)
+    return 0.0 if start is None else start.spent + start.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A start after `step` of `steps`, that has run for `seconds`; those before took `spent`."""
+
+    step: int
+    steps: int
+    spent: float
+    seconds: float
+
+
+def _latest_start(folder: Path) -> _Start | None:
     try:
         began = json.loads((folder / BEGINNING).read_text(encoding="utf-8"))
-        since, before = float(began["time"]), float(began.get("spent", 0.0))
+        since = float(began["time"])
         latest = (folder / LOSSES).stat().st_mtime
+        return _Start(
+            step=int(began["step"]),
+            steps=int(began["steps"]),
+            spent=float(began.get("spent", 0.0)),  # of a version that did not tell it
+            seconds=max(0.0, latest - since),  # a file's time is coarser than a clock's
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0.0
-    return before + max(0.0, latest - since)
+        return None
 
 
 def of_stage(stage: Path) -> Standing | None:

@@ -6,7 +6,6 @@ their configurations, and their weights under transformers' names.
 """
 
 import copy
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -126,11 +125,8 @@ def _stored(name: str) -> dict[str, Tensor]:
     index = _file(name, files.INDEX)
     shards = [files.WEIGHTS]
     if index is not None:
-        try:
-            places = json.loads(index.read_text(encoding="utf-8"))["weight_map"].items()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"cannot read {index}: it is no index of safetensors") from error
-        shards = sorted({shard for weight, shard in places if weight.startswith(PARTS)})
+        places = files.weight_map(index)
+        shards = sorted({shard for weight, shard in places.items() if weight.startswith(PARTS)})
     tensors: dict[str, Tensor] = {}
     for shard in shards:
         path = _file(name, shard)
