@@ -48,12 +48,12 @@ def stage(found: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(one)
 
 
-def until(folder: Path, name: str, run: Started) -> dict[str, Any]:
-    """Return the status as soon as a stage has shards in work."""
+def until(folder: Path, name: str, run: Started, shards: int = 1) -> dict[str, Any]:
+    """Return the status as soon as a stage has so many shards in work."""
     end = time.monotonic() + 60
     while time.monotonic() < end and run.process.is_alive():
         found = told(folder)
-        if stage(found, name)["running"]:
+        if stage(found, name)["running"] >= shards:
             return found
         time.sleep(0.3)  # to look takes a processor from what is looked at
     raise AssertionError(f"{name} never ran: {run.streams[1].read_text()}")
@@ -64,7 +64,7 @@ def test_a_run_at_work_then_killed_then_done_is_told_apart(tmp_path: Path) -> No
     with Server(latency=20.0) as server:
         change = ("--set", teacher(server), "--set", "dialogue.questions=0")
         with at_work("run", "small.toml", *change, folder=tmp_path) as run:  # which kills it
-            running = until(tmp_path, "generate", run)
+            running = until(tmp_path, "generate", run, shards=2)
             shown = lskd("status", "small.toml", folder=tmp_path).stdout
         dead = told(tmp_path)
         dead_shown = lskd("status", "small.toml", folder=tmp_path).stdout
