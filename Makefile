@@ -59,6 +59,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/pipeline.py
 	$(BIN)/python bench/packing.py
 	$(BIN)/python bench/frozen.py
+	$(BIN)/python bench/matching.py
 	$(BIN)/python bench/scoring.py
 	$(BIN)/python bench/evaluation.py
 	PYTHONPATH=tests $(BIN)/python bench/studio.py

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_blip2 import shake, tiny_size
 
-from lskd.blip2.qformer import Memory
+from lskd.blip2.memory import Memory
 from lskd.blip2.stage1 import Stage1, new_critic, new_student
 from lskd.blip2.text import Texts, collate
 from lskd.errors import UserError

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from lskd.blip2 import ranks
 from lskd.blip2.heads import similarity
+from lskd.blip2.memory import Memory
 from lskd.blip2.negatives import Kin, Negatives, Relation, choose, relate
-from lskd.blip2.qformer import Memory
 from lskd.blip2.stage1 import Stage1, Verdict
 from lskd.blip2.text import Texts, to_write
 

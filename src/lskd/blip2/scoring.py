@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from lskd.blip2.qformer import Memory
+from lskd.blip2.memory import Memory
 from lskd.blip2.stage1 import Critic, Stage1, Verdict
 from lskd.blip2.text import Texts, collate
 from lskd.errors import UserError

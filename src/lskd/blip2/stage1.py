@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lskd.blip2.heads import Contrast, Language, Rating
-from lskd.blip2.qformer import Memory, QFormer
+from lskd.blip2.memory import Memory
+from lskd.blip2.qformer import QFormer
 from lskd.blip2.size import Attention, Size
 from lskd.blip2.text import Texts
 from lskd.blip2.vision import VisionTower
