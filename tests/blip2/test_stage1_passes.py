@@ -1,9 +1,12 @@
 """The Q-Former's passes against plainer ways to compute the same."""
 
+from typing import Any
+
 import pytest
 import torch
 from tiny_blip2 import shake, tiny_size
 
+from lskd.blip2.layers import Streams
 from lskd.blip2.memory import Memory
 from lskd.blip2.stage1 import Stage1, new_critic, new_student
 from lskd.blip2.text import Texts, collate
@@ -129,3 +132,25 @@ def test_bfloat16_comes_near_float32(attention: str) -> None:
     student.to(torch.bfloat16)
     pixels = pixels.bfloat16()
     torch.testing.assert_close(judged(), exact, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_under_autocast_all_passes_stay_in_its_kind_from_the_first_state_on(attention: str) -> None:
+    """Scores that a mask in float32 is added to become float32 themselves: twice the bytes."""
+    student = new_student(tiny_size(), attention).train()  # type: ignore[arg-type]  # parametrised
+    qformer = student.backbone.qformer
+    kinds, masks = set[torch.dtype](), set[torch.dtype]()
+
+    def note(_: object, given: Any, made: Streams) -> None:
+        streams, asked = given
+        kinds.update(states.dtype for states in (*streams.both(), *made.both()))
+        masks.update([] if asked.mask is None else [asked.mask.dtype])
+
+    for layer in qformer.model.encoder.layer:
+        layer.attention.register_forward_hook(note)
+    with torch.autocast("cpu", torch.bfloat16):
+        memory = memory_of(student, len(TEXTS))
+        qformer.look(memory), qformer.read(TEXTS), qformer.match(memory, TEXTS)
+        qformer.write(memory, TEXTS)
+    assert kinds == {torch.bfloat16}
+    assert masks == {torch.bfloat16 if attention == "eager" else torch.bool}
