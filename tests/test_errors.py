@@ -6,18 +6,13 @@ import pytest
 
 from lskd import errors
 from lskd.errors import MissingExtra, UserError
-from lskd.reproduce.of_writer import NotThere
 from lskd.studio.students import Busy
 from lskd.training.processes import Left
 
 PLAIN = [one for one in vars(errors).values() if isinstance(one, type) and one is not MissingExtra]
 ERRORS: list[UserError] = [
     MissingExtra("--metrics", "prometheus-client", "metrics"),
-    *(
-        one("what was wrong")
-        for one in (*PLAIN, NotThere, Busy, Left)
-        if issubclass(one, UserError)
-    ),
+    *(one("what was wrong") for one in (*PLAIN, Busy, Left) if issubclass(one, UserError)),
 ]
 
 

@@ -10,11 +10,12 @@ from typer.testing import CliRunner, Result
 
 import generative_students
 import house
-from lskd.cli import app, posing
+from lskd.cli import app
 from lskd.execute import Selection
 from lskd.generate import given
 from lskd.human import answers, duels
 from lskd.human.answers import Answer
+from lskd.posing import questions as posing
 from lskd.protocols import Conversation
 from lskd.run import load
 from lskd.types import Image, Message, Reply

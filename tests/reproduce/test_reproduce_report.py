@@ -19,7 +19,6 @@ from lskd.reproduce import answers, foreign, page, work
 from lskd.reproduce.bench import (
     DESCRIBED,
     SHARDS,
-    Bench,
     own_sections,
     parent_file,
     without_people,
@@ -33,7 +32,7 @@ from lskd.reproduce.page import Facts
 from lskd.reproduce.paper import reported
 from lskd.reproduce.work import Wanted
 from lskd.run import load
-from lskd.types import Comparison, Example, Preference, Score, Triple
+from lskd.types import Example, Score, Triple
 from typed import lskd
 
 RUNS = Path(__file__).parents[2] / "runs"
@@ -83,7 +82,7 @@ def test_every_experiment_names_what_the_paper_reports_and_run_files_that_are_th
         assert one.learned or one.why
         for arm in one.arms:
             assert own_sections(LAB / f"{arm.file}.toml", LAB.parent / "lab.toml")
-            if one.paper and one.name != "figure4":
+            if one.paper and one.name not in ("figure4", "table5", "figure5"):
                 assert arm.row in reported()[one.paper].rows
     assert {one.paper for one in EXPERIMENTS if one.paper} == set(reported())
 
@@ -300,30 +299,3 @@ def test_columns_that_texts_alone_can_do_are_named(tmp_path: Path) -> None:
     assert texts.telling() == ["VCR QA→R", "VCR Q→AR"]
     said = telling(texts)
     assert "VCR QA→R (" in said and "need not come from looking" in said and "Q→A (" not in said
-
-
-def comparison(number: int, first: str, second: str) -> Comparison:
-    chosen: tuple[Preference, Preference] = ("first", "second")
-    side = chosen[number % 4 == 0]
-    names = ("judge", first, second)
-    return Comparison(f"q{number}", f"i{number}", *names, side, side, side, side)
-
-
-def test_table_5_is_read_from_what_judges_preferred_and_is_not_run_before(
-    small: World, tmp_path: Path
-) -> None:
-    bench = Bench(LAB, tmp_path / "lab", small, {}, progress.display("plain"))
-    table5 = experiment("table5")
-    missing = work.found(bench, table5)
-    assert missing.measured is None
-    assert "generative.toml" in missing.missing and "asked.toml" in missing.missing
-    rows = [comparison(n, "teacher", "ours") for n in range(40)]
-    rows += [comparison(n, "kept", "dropped") for n in range(40)]
-    table.write(Comparison, tmp_path / "contest" / "comparisons.parquet", rows)
-    read = work.found(bench, table5)
-    assert read.measured is not None
-    told = {line.title: line.found for line in read.measured.lines if line.found[0] is not None}
-    assert set(told) == {"teacher is preferred", "ours is preferred", "tie"}
-    wins = told["teacher is preferred"][3]
-    assert wins is not None and wins.value == pytest.approx(75)
-    assert [verdict for _, verdict in page.sentences(read)] == ["by construction"]

@@ -259,17 +259,17 @@ def _asked(run: Run, wanted: "Wanted", benchmark: str | None, images: Path | Non
 
     if benchmark is None:
         return answering.asked(run.tables, wanted)
-    from lskd.cli import posing
+    from lskd.posing import questions
 
-    every = posing.posed(benchmark, wanted.split or "val", images, run.tables, _told)
+    every = questions.posed(benchmark, wanted.split or "val", images, run.tables, _told)
     return answering.drawn(every, wanted.limit, wanted.seed)
 
 
 def _taught(run: Run, asked: "list[Posed]") -> "list[Posed]":
     """Return questions with the answers of the run's teacher."""
-    from lskd.cli import teaching
+    from lskd.posing import teacher
 
-    return teaching.taught(run, asked, _told)
+    return teacher.taught(run, asked, _told)
 
 
 def _told(text: str) -> None:

@@ -68,13 +68,7 @@ def paired(given: Sequence[Answer], duels: int, seed: int) -> list[list[Answer]]
     Where both say the same there is nothing to choose, so such a question is none. Raises UserError
     if there are not two systems, or no such question.
     """
-    by_system: dict[str, dict[str, Answer]] = {}
-    for one in given:
-        by_system.setdefault(one.system, {})[one.question_id] = one
-    if len(by_system) != 2:
-        names = ", ".join(by_system) or "none"
-        raise UserError(f"the files of answers have these systems: {names}; give two")
-    first, second = by_system.values()
+    first, second = _by_question(given)
     shared = [name for name in sorted(first) if name in second]
     differing = [name for name in shared if _said(first[name]) != _said(second[name])]
     if not differing:
@@ -83,11 +77,33 @@ def paired(given: Sequence[Answer], duels: int, seed: int) -> list[list[Answer]]
     return [[rows[name] for name in drawn] for rows in (first, second)]
 
 
+def shared(given: Sequence[Answer]) -> tuple[int, int]:
+    """Return how many questions both of two systems answered, and how many of these alike.
+
+    Raises UserError if there are not two systems.
+    """
+    first, second = _by_question(given)
+    both = first.keys() & second.keys()
+    return len(both), sum(_said(first[name]) == _said(second[name]) for name in both)
+
+
 def told(found: Contest) -> str:
     """Return what came out, as text for a terminal."""
     done = found.done
     did = f"{CAMPAIGN.name}: {done.labelled} labels now ({done.undone} taken back)\n"
     return "\n".join([did, preference.markdown(found.preferences), f"{found.folder}\n"])
+
+
+def _by_question(given: Sequence[Answer]) -> tuple[dict[str, Answer], dict[str, Answer]]:
+    """Return the answers of either system by question; raises UserError if there are not two."""
+    by_system: dict[str, dict[str, Answer]] = {}
+    for one in given:
+        by_system.setdefault(one.system, {})[one.question_id] = one
+    if len(by_system) != 2:
+        names = ", ".join(by_system) or "none"
+        raise UserError(f"the files of answers have these systems: {names}; give two")
+    first, second = by_system.values()
+    return first, second
 
 
 def _said(one: Answer) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from lskd.errors import UserError
 from lskd.evaluate.stage import Settings
 from lskd.evaluate.work import Evaluation, evaluate
 from lskd.execute import Selection
-from lskd.lab import measures
+from lskd.lab import measures, rehearsal
 from lskd.lab.annotators import Annotators, judge
 from lskd.lab.course import JUDGMENTS, Course, extended
 from lskd.lab.world import World
@@ -84,7 +84,11 @@ class Bench:
             changes.append(f"evaluate.models.student.folder={made.as_posix()}/student")
         run = load(file, changes, out, with_models=True)
         self.display.line(arm.name, f"seed {seed}: {arm.row}")
-        execute.execute(run, Selection(until=arm.until, limit=limit), self.display)
+        # Before a student that writes, the file has one that ranks, which it does not need.
+        chosen = Selection(until=arm.until, limit=limit)
+        if arm.until == "generative":
+            chosen = Selection(only=arm.until)
+        execute.execute(run, chosen, self.display)
         self._children[arm.name, seed] = run
         return run
 
@@ -122,6 +126,9 @@ class Bench:
         if arm.until == "distil":
             # The tower is frozen and the same for all, so what it saw serves every student.
             changes.append(f"distil.cache={sights}")
+        if arm.until == "generative":
+            asked = self.world.folder / rehearsal.FOLDER / rehearsal.ASKED
+            changes.append(f"generative.rehearsal={asked.as_posix()}")
         if arm.examples:
             made = foreign.corpus(arm.examples, self.world, self.home / FOLDER / CORPORA)
             changes.append(f"examples={made.as_posix()}")

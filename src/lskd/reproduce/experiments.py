@@ -101,7 +101,9 @@ EXPERIMENTS = (
         paper="table5",
         learned=False,
         why=JUDGES,
+        arms=(of_writer.WRITES,),
         measure=of_writer.preferred,
+        trains=True,
     ),
     Experiment(
         name="figure5",
@@ -109,7 +111,9 @@ EXPERIMENTS = (
         paper="figure5",
         learned=False,
         why=JUDGES,
+        arms=(of_writer.WRITES,),
         measure=of_writer.side_by_side,
+        trains=True,
     ),
     Experiment(
         name="threshold",

@@ -15,6 +15,7 @@ from lskd.reproduce import foreign
 from lskd.reproduce.answers import BASE, SHORT, STUDENT
 from lskd.reproduce.bench import CORPORA, FOLDER, Bench, begun
 from lskd.reproduce.experiment import Arm, Experiment
+from lskd.reproduce.of_writer import WRITES, answered
 
 
 def ahead(courses: Sequence[Course], experiments: Sequence[Experiment], jobs: int) -> None:
@@ -31,7 +32,7 @@ def planned(courses: Sequence[Course], experiments: Sequence[Experiment]) -> dic
     jobs = {_seed(course): Job(_begin, (course,)) for course in courses}
     for form in dict.fromkeys(arm.examples for arm in arms if arm.examples):
         jobs[form] = Job(_corpus, (form, courses[0].world, courses[0].home / FOLDER / CORPORA))
-    for arm in sorted(arms, key=lambda arm: arm.until != "distil"):
+    for arm in sorted(arms, key=lambda arm: (arm != WRITES, arm.until != "distil")):
         for course in courses:
             needs = (_seed(course), *([arm.examples] if arm.examples else []))
             jobs[f"{arm.name}/{_seed(course)}"] = Job(_child, (course, arm), needs)
@@ -62,6 +63,8 @@ def _corpus(form: str, scenes: Path, folder: Path) -> None:
 def _child(course: Course, arm: Arm) -> None:
     if arm.until == "distil":
         _answered(course, arm, STUDENT)
+    elif arm == WRITES:
+        answered(_bench(course, f"{arm.name}/{_seed(course)}"), course.seed)
     else:
         _bench(course, f"{arm.name}/{_seed(course)}").child(arm, course.seed)
 

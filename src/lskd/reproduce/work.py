@@ -22,7 +22,7 @@ from lskd.reproduce.bench import FOLDER, Bench, begun, layer, parent_file
 from lskd.reproduce.experiment import Experiment, Finding
 from lskd.reproduce.experiments import EXPERIMENTS
 from lskd.reproduce.jobs import ahead
-from lskd.reproduce.of_writer import NotThere
+from lskd.reproduce.of_writer import WRITES
 from lskd.reproduce.page import Facts
 
 QUICK = "it trains more than the lab's run does; leave out --quick"
@@ -98,7 +98,8 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
 def check_changes(wanted: Wanted, chosen: Sequence[Experiment]) -> None:
     """Raise UserError for a change to what makes the runs of an experiment differ."""
     parent = parent_file(wanted.folder)
-    for arm in dict.fromkeys(arm for one in chosen for arm in one.arms if arm.file != SHORT.file):
+    compared = (arm for one in chosen for arm in one.arms if arm not in (SHORT, WRITES))
+    for arm in dict.fromkeys(arm for arm in compared if arm.file != SHORT.file):
         file = wanted.folder / f"{arm.file}.toml"
         _, own = layer(file, parent)
         said = [[stage, key] for stage, keys in own.items() for key in keys]
@@ -125,10 +126,7 @@ def found(bench: Bench, experiment: Experiment) -> Finding:
     """Return what an experiment gives, or why it was not run."""
     if bench.quick and experiment.trains:
         return Finding(experiment, None, QUICK)
-    try:
-        return Finding(experiment, experiment.measure(bench, experiment))
-    except NotThere as error:
-        return Finding(experiment, None, str(error))
+    return Finding(experiment, experiment.measure(bench, experiment))
 
 
 def facts(bench: Bench) -> Facts:
