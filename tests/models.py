@@ -3,7 +3,11 @@
 Run files name them as `use = "models:Class"`, the way that a user names a class of their own.
 """
 
+import weakref
 from collections.abc import Sequence
+from typing import ClassVar
+
+import PIL.Image
 
 from lskd.picture import Picture
 from lskd.protocols import Conversation, Proposal, Seen
@@ -105,3 +109,49 @@ class Judge:
             )
             for several in triples
         ]
+
+
+class Holding:
+    """Looks at all pixels that it is shown, and notes how many of all so far are still held."""
+
+    seen: ClassVar[list[weakref.ref[PIL.Image.Image]]] = []
+    most: ClassVar[int] = 0
+
+    @staticmethod
+    def look(pictures: Sequence[Picture]) -> None:
+        distinct = {id(one.pixels): one.pixels for one in pictures}
+        Holding.seen += map(weakref.ref, distinct.values())
+        held = sum(one() is not None for one in Holding.seen)
+        Holding.most = max(Holding.most, held)
+
+
+class HoldingEyes(Eyes, Holding):
+    """Takes every role of sight."""
+
+    def tag(self, pictures: Sequence[Picture]) -> list[Concepts]:
+        self.look(pictures)
+        return super().tag(pictures)
+
+    def narrate(
+        self, pictures: Sequence[Picture], samples: int, temperature: float
+    ) -> list[tuple[str, ...]]:
+        self.look(pictures)
+        return super().narrate(pictures, samples, temperature)
+
+    def propose(self, pictures: Sequence[Picture]) -> list[list[Proposal]]:
+        self.look(pictures)
+        return super().propose(pictures)
+
+    def answer(self, pictures: Sequence[Picture], questions: Sequence[str]) -> list[str]:
+        self.look(pictures)
+        return super().answer(pictures, questions)
+
+
+class HoldingJudge(Judge, Holding):
+    """Judges with a look at the picture."""
+
+    def score(
+        self, seen: Sequence[Seen], triples: Sequence[Sequence[Triple]]
+    ) -> list[tuple[Score, ...]]:
+        self.look([one.picture for one in seen])
+        return super().score(seen, triples)

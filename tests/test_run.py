@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
 
 import house
+import models
 from lskd.errors import UserError
 from lskd.execute import Selection, execute
 from lskd.fingerprint import WEIGHTS, effective, file_digests, same_rows
@@ -136,12 +138,54 @@ def test_new_pictures_make_new_shards_and_old_shards_never_change(done: Run) -> 
     assert len(house.rows(run, Image)) == 7
 
 
+def test_pictures_that_are_read_again_have_what_was_made_of_others_made_again(done: Run) -> None:
+    house.run(SMALL, selection=CORPUS)
+    before = {one.id for one in house.rows(done, Example)}
+    kept = done.tables.file(Regions, "00001").read_bytes()
+    shutil.rmtree(done.folders["images"])
+    house.picture(Path("pictures/000a.png"), 99)  # comes second: the first shard has it now
+    Path("pictures/005.png").unlink()
+    again = house.run(SMALL, selection=CORPUS)
+    images = {one.id for one in house.rows(again, Image)}
+    for record in (Regions, Narratives, Dialogue, Example):
+        rows: list[Any] = house.rows(again, record)
+        assert {one.image_id for one in rows} == images, record
+    examples = [one.id for one in house.rows(again, Example)]
+    assert len(examples) == len(set(examples)) == len(before)
+    assert len(before.intersection(examples)) == len(before) * 5 // 6
+    assert again.tables.file(Regions, "00001").read_bytes() != kept
+
+
+def test_shards_of_pictures_that_are_gone_go_too(done: Run) -> None:
+    shutil.rmtree(done.folders["images"])
+    for number in (4, 5):
+        Path(f"pictures/{number:03d}.png").unlink()
+    again = house.run(SMALL, selection=CORPUS)
+    assert again.tables.shards(Example) == again.tables.shards(Regions) == ["00000"]
+    assert len({one.image_id for one in house.rows(again, Example)}) == 4
+
+
 def test_a_limit_takes_the_first_images_and_the_rest_comes_later(home: Path) -> None:
     run = house.run(SMALL, selection=replace(CORPUS, limit=2))
     assert len(house.rows(run, Image)) == 2
     run = house.run(SMALL, selection=CORPUS)
     assert len(house.rows(run, Image)) == 6
     assert len(house.rows(run, Example)) == 18
+
+
+def test_a_stage_holds_the_pixels_of_one_batch_of_a_shard(home: Path) -> None:
+    models.Holding.seen.clear()
+    sights = [f"{stage}.batch=1" for stage in ("concepts", "narratives", "regions", "dialogue")]
+    house.run(
+        SMALL,
+        "models.eyes.use=models:HoldingEyes",
+        "models.critic.use=models:HoldingJudge",
+        "score.batch=1",
+        *sights,
+        selection=CORPUS,
+    )
+    assert len(models.Holding.seen) == 6 * 5
+    assert models.Holding.most <= 2  # one, and the last of the batch before
 
 
 def test_a_changed_threshold_scores_nothing_again(done: Run) -> None:

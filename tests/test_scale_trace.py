@@ -19,7 +19,8 @@ from lskd.errors import UserError
 from lskd.events import TRACE, Event, append, read
 from lskd.holder import SESSION
 from lskd.pace import covered, pace
-from lskd.run import SHARD_LOG, load
+from lskd.run import load
+from lskd.shardlog import SHARD_LOG
 from lskd.trace import KINDS, Clock, Spans, measured, running
 from test_paid import teacher
 from typed import lskd

@@ -202,9 +202,26 @@ def make_whole(
     telling.made(stage, total, began)
 
 
+def clear(run: Run, stage: Stage[Any], telling: Telling) -> None:
+    """Remove shards of pictures that are not there any more, as where images were read again.
+
+    What was made of other pictures than a shard has now is removed too: others would read it.
+    """
+    there = set(run.tables.shards(Image))
+    made = run.tables.shards(stage.writes[0], stage.name) if stage.writes else []
+    old = [shard for shard in made if shard not in there or run.outdated(stage, shard)]
+    for shard in old:
+        soundness.remove(run, stage, shard)
+    if old:
+        telling.display.line(
+            stage.name, f"{len(old)} shards were of pictures that are others or gone by now"
+        )
+
+
 def make_shards(run: Run, stage: Stage[Any], telling: Telling, executor: Executor) -> None:
     """Make the missing shards of a stage."""
     renew(run, stage)
+    clear(run, stage, telling)
     todo = run.missing(stage)
     if not todo:
         pass_by(stage, telling)

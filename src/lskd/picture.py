@@ -134,3 +134,7 @@ class Picture:
     def pixels(self) -> PIL.Image.Image:
         """Return the upright RGB pixels."""
         return load(self.image)
+
+    def fresh(self) -> "Picture":
+        """Return the same picture without the pixels that this one may hold."""
+        return Picture(self.image, self.annotation)

@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from lskd import __version__, events
+from lskd import __version__, events, shardlog
 from lskd.errors import UserError
 from lskd.facts import RunFacts, StageFacts
 from lskd.fingerprint import (
@@ -57,7 +57,6 @@ from lskd.types import Image
 JOURNAL = "journal.sqlite"
 NOTE = "stage.json"
 INPUTS = "inputs.json"
-SHARD_LOG = "shards.jsonl"
 
 
 @dataclass(frozen=True)
@@ -136,13 +135,19 @@ class Run:
         return tuple(found)
 
     def missing(self, stage: Stage[Any]) -> list[str]:
-        """Return the shards of images for which a stage has none yet."""
+        """Return the shards of images for which a stage has none yet, or one of other pictures."""
         done = set(self.tables.shards(stage.writes[0], stage.name)) if stage.writes else set()
-        return [shard for shard in self.tables.shards(Image) if shard not in done]
+        return [s for s in self.tables.shards(Image) if s not in done or self.outdated(stage, s)]
+
+    def outdated(self, stage: Stage[Any], shard: str) -> bool:
+        """Return whether a shard of a stage was made of other pictures than it has now."""
+        made = shardlog.noted(self.folders[stage.name]).get(shard)
+        now = shardlog.pictures(self.folders["images"]).get(shard)
+        return bool(made and made.pictures and now and made.pictures != now)
 
     def seconds(self, stage: str) -> float | None:
         """Return the time that a stage's shards took, or None if none was made."""
-        log = self.folders[stage] / SHARD_LOG
+        log = self.folders[stage] / shardlog.SHARD_LOG
         if not log.exists():
             return None
         total = 0.0

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lskd import table
+from lskd import shardlog, table
 from lskd.errors import UserError, cannot_write
-from lskd.run import SHARD_LOG, Run
+from lskd.run import Run
+from lskd.shardlog import SHARD_LOG
 from lskd.stage import Context, Shard, Stage, Worker
 from lskd.types import Record
 
@@ -92,7 +93,8 @@ def put(
 
 def note(run: Run, stage: Stage[Any], finished: Finished) -> None:
     """Add a line about a shard to the log beside the stage's tables."""
-    line = asdict(finished)
+    pictures = shardlog.pictures(run.folders["images"]).get(finished.shard)
+    line = {**asdict(finished), "pictures": None if stage.name == "images" else pictures}
     file = run.folders[stage.name] / SHARD_LOG
     try:
         with file.open("a", encoding="utf-8") as opened:

@@ -5,16 +5,14 @@ name. `forget` removes them with all that was made from them, so that the run ma
 replies that were paid for stay in the journal, and equal prompts are not asked again.
 """
 
-import contextlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lskd import table
+from lskd import shardlog, table
 from lskd.errors import UserError
-from lskd.run import INPUTS, SHARD_LOG, Run, makers
+from lskd.run import INPUTS, Run, makers
 from lskd.stage import Stage
 from lskd.storage import files
 
@@ -29,32 +27,18 @@ class Broken:
     reason: str
 
 
-def checksums(log: Path) -> dict[str, Mapping[str, str]]:
-    """Return the checksums of each shard's files by record, as they were noted last.
-
-    Shards that an older lskd wrote have none.
-    """
-    found: dict[str, Mapping[str, str]] = {}
-    lines = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    for line in lines.splitlines():
-        # A kill can leave half a line; that shard is then read instead.
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            note = json.loads(line)
-            found[str(note["shard"])] = dict(note.get("checksums", {}))
-    return found
-
-
 def broken(run: Run, stages: Sequence[Stage[Any]]) -> Iterator[Broken]:
     """Yield the files of some stages' tables that are not what was written.
 
     A file without a noted checksum is read to its end, which finds all but a changed header.
     """
     for stage in stages:
-        noted = checksums(run.folders[stage.name] / SHARD_LOG)
+        noted = shardlog.noted(run.folders[stage.name])
         for shard in run.tables.shards(stage.writes[0], stage.name) if stage.writes else ():
             for record in stage.writes:
                 file = run.tables.file(record, shard, stage.name)
-                reason = fault(record, file, noted.get(shard, {}).get(record.__name__))
+                known = noted[shard].checksums if shard in noted else {}
+                reason = fault(record, file, known.get(record.__name__))
                 if reason:
                     yield Broken(stage.name, shard, file, reason)
 

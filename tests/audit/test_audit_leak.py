@@ -201,6 +201,8 @@ def test_an_item_says_its_question_with_each_right_choice(tmp_path: Path) -> Non
     assert said_by(plain) == ["What of it? a", "What of it? c"]
     rated = replace(plain, question="", right=(), ratings=((1.0, 3.0, 2.0), (1.0, 1.0, 2.5)))
     assert said_by(rated) == [" c"]
+    as_good = replace(rated, ratings=((1.0, 3.0, 3.0), (1.0, 3.0, 3.0)))
+    assert said_by(as_good) == [" b", " c"]
     assert said_by(replace(plain, right=())) == ["What of it?"]
 
 

@@ -81,6 +81,13 @@ class Broken:
         return [Fits(itm=tuple(math.nan for _ in panel.texts)) for panel in panels]
 
 
+class Bottomless:
+    """Holds nothing for possible."""
+
+    def fits(self, panels: Sequence[Panel]) -> list[Fits]:
+        return [Fits(itm=tuple(-math.inf for _ in panel.texts)) for panel in panels]
+
+
 class Blind:
     """Can be no scorer."""
 

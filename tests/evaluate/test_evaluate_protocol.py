@@ -329,6 +329,12 @@ def test_whatever_the_texts_they_are_worded_as_the_release_words_them(
     assert told(made, protocol) == [expected]
 
 
+def test_all_of_a_text_is_in_lower_case_its_first_words_too() -> None:
+    made = item(question="What is IT?", choices=("A Dog",), pointed=())
+    protocol = Protocol(lower=True, answer_text="Question: {question} Answer: {choice}")
+    assert told(made, protocol) == ["question: what is it? answer: a dog"]
+
+
 @given(order=st.permutations(range(4)), count=st.integers(0, 4), most=st.integers(1, 6) | st.none())
 def test_every_tag_names_the_region_that_it_named_before(
     order: list[int], count: int, most: int | None

@@ -320,8 +320,9 @@ def test_a_benchmark_that_is_all_leaked_has_no_clean_figure(home: Path) -> None:
     assert "touches 12 of 12 items" in " ".join(found.notes)
 
 
-def test_a_score_that_is_no_number_ends_it_and_is_not_kept(home: Path) -> None:
-    model = {"use": "evaluate_world:Broken"}
+@pytest.mark.parametrize("name", ["Broken", "Bottomless"])
+def test_a_score_that_is_no_number_ends_it_and_is_not_kept(home: Path, name: str) -> None:
+    model = {"use": f"evaluate_world:{name}"}
     with pytest.raises(UserError, match="broken gives aokvqa q0 a score that is not a number"):
         evaluate(settings(world(home, "aokvqa"), {"broken": model}), context(home / "out"))
     assert not list((home / "out/predictions").rglob("*.parquet"))

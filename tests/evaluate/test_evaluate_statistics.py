@@ -5,12 +5,13 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from lskd.bootstrap import Bootstrap
 from lskd.errors import UserError
+from lskd.evaluate.statistics import FEW as FEW_IMAGES
 from lskd.evaluate.statistics import Interval, by, by_kind, by_number, interval, mcnemar, paired
 
 FEW = Bootstrap(resamples=200)
@@ -103,6 +104,21 @@ def test_a_seed_gives_the_same_interval_whatever_the_size_of_chunks() -> None:
     assert once == again != interval(values, images, Bootstrap(resamples=20, seed=5))
 
 
+@pytest.mark.parametrize("images", [2, 3, 5, 19])
+def test_of_few_images_p_is_that_of_a_fair_coin_for_each(images: int) -> None:
+    names = [str(number) for number in range(images)]
+    found = paired([1.0] * images, [0.0] * images, names)
+    assert found.p == found.mcnemar == pytest.approx(2 * 0.5**images)
+
+
+def test_p_of_few_images_is_seldom_small_where_there_is_no_difference() -> None:
+    source = np.random.default_rng(0)
+    names = [str(number) for number in range(6)]
+    several = (source.random((2, 6)) for _ in range(400))
+    small = [p for one, other in several if (p := paired(one, other, names).p) and p < 0.05]
+    assert len(small) / 400 < 0.07
+
+
 @given(HITS)
 def test_a_model_against_itself_differs_in_nothing(rows: list[tuple[bool, bool, str]]) -> None:
     one, images = [float(row[0]) for row in rows], [row[2] for row in rows]
@@ -128,8 +144,10 @@ def test_a_paired_test_turns_with_its_models(rows: list[tuple[bool, bool, str]])
 def test_p_is_small_just_where_the_interval_leaves_zero_out(
     rows: list[tuple[bool, bool, str]],
 ) -> None:
+    rows = [
+        (one, other, f"{name} {copy}") for copy in range(FEW_IMAGES) for one, other, name in rows
+    ]
     images = [row[2] for row in rows]
-    assume(len(set(images)) > 1)
     found = paired([float(r[0]) for r in rows], [float(r[1]) for r in rows], images)
     low, high = found.difference.low, found.difference.high
     assert low is not None and high is not None and found.p is not None
@@ -154,13 +172,13 @@ def test_the_paired_p_is_uniform_where_models_do_not_differ() -> None:
 
 
 def test_the_smallest_p_is_two_of_one_more_than_the_drawings() -> None:
-    images = list("abcdefghij")
+    images = [f"{number:02d}" for number in range(30)]
     for one, other in ((1.0, 0.0), (0.0, 1.0)):
-        assert paired([one] * 10, [other] * 10, images, Bootstrap(199)).p == 0.01
-    # A difference of two images of ten that cannot turn, but is left out of some drawings.
+        assert paired([one] * 30, [other] * 30, images, Bootstrap(199)).p == 0.01
+    # A difference of two images of thirty that cannot turn, but is left out of some drawings.
     source = np.random.default_rng(0)
-    without = (source.integers(0, 10, (199, 10)) > 1).all(axis=1).sum()
-    found = paired([1.0] * 2 + [0.0] * 8, [0.0] * 10, images, Bootstrap(199))
+    without = (source.integers(0, 30, (199, 30)) > 1).all(axis=1).sum()
+    found = paired([1.0] * 2 + [0.0] * 28, [0.0] * 30, images, Bootstrap(199))
     assert found.p == min(1.0, 2 * (without + 1) / 200)
 
 

@@ -51,6 +51,17 @@ def test_each_triple_counts_once_and_a_rejected_qa_rejects_the_rationale() -> No
     assert rationale.kept.value == pytest.approx(2.25)
 
 
+def test_what_one_image_alone_has_kept_has_no_interval() -> None:
+    found = likert([said(one, "ann", 2, 2) for one in "abcdefgh"], {"a"}, FEW)
+    for one in found.questions:
+        assert one.without.low is not None
+        for of_kept in (one.kept, one.gain):
+            assert of_kept.value is not None and of_kept.units == 1
+            assert (of_kept.low, of_kept.high) == (None, None)
+    both = likert([said(one, "ann", 2, 2) for one in "abcdefgh"], {"a", "b"}, FEW)
+    assert all(one.kept.low is not None and one.kept.units == 2 for one in both.questions)
+
+
 def test_triples_that_the_critic_learnt_from_do_not_count(tmp_path: Path) -> None:
     tables = Tables({"sample": tmp_path, "corpus": tmp_path}, {Sample: "sample", Example: "corpus"})
     drawn = [Sample("a", "i-a", "train"), Sample("b", "i-b", "evaluate")]
@@ -165,5 +176,5 @@ def test_the_picture_says_its_numbers_in_words(tmp_path: Path) -> None:
     said = drawn.findtext(f"{SVG}desc") or ""
     assert said.startswith("QA: 1.83 [") and "QA → R: 1.83 [" in said
     text = (tmp_path / "figure3.md").read_text(encoding="utf-8")
-    assert "5 judgments of 3 triples; filtering keeps 2." in text
+    assert "5 judgments of 3 triples; filtering keeps 2, of 2 images." in text
     assert "| gain |" in text and "+0.42 [" in text

@@ -10,8 +10,10 @@ from lab_house import RUN
 
 from earned import Shares, evaluation
 from lskd import progress
+from lskd.cli.options import seeds_of
 from lskd.errors import UserError
 from lskd.evaluate.work import Evaluation
+from lskd.lab import measures
 from lskd.lab.bars import Bar, Seed, bars, blindly, compared, judged
 from lskd.lab.course import Course
 from lskd.lab.measures import Filtering, Measure
@@ -175,3 +177,15 @@ def test_texts_alone_may_be_by_so_much_above_or_below_chance() -> None:
             assert [bar.found for bar in found.values()] == list(texts.values())
     told = {"vcr rationale": measure(47), "visualcomet": measure(20)}
     assert [bar.met for bar in blindly(told)] == [None, None]
+
+
+def test_what_is_of_one_image_has_no_interval_and_says_so() -> None:
+    with pytest.raises(UserError, match="2 items of 1 images have no interval"):
+        measures.measure([1.0, 0.0], ["a", "a"])
+
+
+@pytest.mark.parametrize("given", ["0,0,0", "0,1,0"])
+def test_a_seed_that_is_named_twice_is_no_second_run(given: str) -> None:
+    with pytest.raises(UserError, match="a seed again is the same run again"):
+        seeds_of(given)
+    assert seeds_of("0, 2,1") == (0, 2, 1)

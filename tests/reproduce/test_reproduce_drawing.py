@@ -104,6 +104,15 @@ def test_images_that_only_one_of_two_cells_has_are_drawn_as_well() -> None:
     assert found.low < found.value < found.high
 
 
+def test_a_difference_is_of_as_many_images_as_the_cell_that_has_fewest() -> None:
+    best = tallied(["image 0", "image 1"], [1.0, 1.0])
+    found = difference(Cell(mean, (best, best)), cell(SOME, OTHER))
+    assert found.images == 2
+    assert verdict(Claim("x is above y", found, 2.0, learned=True)) == "cannot be told"
+    nothing = Cell(mean, (summed(IMAGES, np.zeros((90, 2))),))
+    assert difference(cell(SOME), nothing).images == 0
+
+
 def test_drawings_without_the_figure_are_left_out() -> None:
     # One image of thirty has all that is counted, so that many drawings have nothing of it.
     parts = np.zeros((90, 2))

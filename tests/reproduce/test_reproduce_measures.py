@@ -31,12 +31,13 @@ def experiment(name: str) -> Experiment:
 
 @dataclass(frozen=True)
 class Made:
-    """A bench of one seed to which children are put that are there already."""
+    """A bench, usually of one seed, to which children are put that are there already."""
 
     home: Path
     world: World | None = None
     children: dict[tuple[str, int], Run] = field(default_factory=dict)
     evaluated: dict[tuple[Path, str], Evaluation] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
 
     def run(self, name: str) -> Run:
         own = self.home / name
@@ -49,7 +50,7 @@ class Made:
     def measured(self, name: str) -> Measured:
         world = self.world or World(self.home, 0, ())
         show = progress.display("plain")
-        runs = {0: self.run("seed0")}
+        runs = {seed: self.run(f"seed{seed}") for seed in self.seeds}
         bench = Bench(
             RUNS / "lab", self.home, world, runs, show, False, (), self.children, self.evaluated
         )
@@ -146,14 +147,14 @@ def test_figure_2_is_of_those_that_the_critic_likes_best(tmp_path: Path) -> None
 
 
 def test_a_threshold_is_measured_on_the_half_that_it_was_not_chosen_on(tmp_path: Path) -> None:
-    made = Made(tmp_path)
+    made = Made(tmp_path, seeds=(0, 1))
     # One half is sorted well, the other is not; the triples of both stand by turns.
     halves = ((0.9, 0.8, 0.4, 0.3), (0.9, 0.6, 0.5, 0.1))
     accepted = ((True, True, False, False), (True, False, False, False))
-    scores, truth = (
-        [one for pair in zip(*both, strict=True) for one in pair] for both in (halves, accepted)
-    )
-    judged(made.run("seed0"), scores, truth)
+    turns = [[one for two in zip(*both, strict=True) for one in two] for both in (halves, accepted)]
+    scores, truth = (10 * one for one in turns)
+    for name in ("seed0", "seed1"):
+        judged(made.run(name), scores, truth)
     found = made.measured("threshold")
     # For 60 % 0.4 keeps three of the other half and 0.9 one, each with one that is accepted.
     assert told(found) == {"60 % wished": 50, "70 % wished": 100, "80 % wished": 100}
@@ -164,6 +165,26 @@ def test_a_threshold_is_measured_on_the_half_that_it_was_not_chosen_on(tmp_path:
         "70% wished was more than met",
         "80% wished was more than met",
     ]
+
+
+def test_whether_a_threshold_held_cannot_be_told_of_few_images_or_one_seed(tmp_path: Path) -> None:
+    one = Made(tmp_path / "one")
+    judged(one.run("seed0"), [0.9, 0.9, 0.8, 0.8] * 20, [True, True, False, False] * 20)
+    few = Made(tmp_path / "few", seeds=(0, 1))
+    for name in ("seed0", "seed1"):  # one image of a half has anything kept
+        judged(few.run(name), [0.9, 0.9] + [0.1] * 60, [True, True] + [False] * 60)
+    assert "cannot be told: 1 seeds" in one.measured("threshold").notes[0]
+    told = few.measured("threshold").notes[0]
+    assert "cannot be told: 2 seeds, of 2 images that had any kept" in told
+
+
+def test_a_seed_of_which_a_threshold_keeps_nothing_has_not_reached_it(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    # Only one half has a threshold, and the other no score as high.
+    judged(made.run("seed0"), [0.9, 0.5] + [0.4, 0.5] * 20, [True, False] + [False, False] * 20)
+    found = made.measured("threshold")
+    assert found.lines == ()
+    assert found.notes[0] == "no threshold reaches 60% on either half of the images"
 
 
 def test_a_threshold_that_is_not_reached_is_told(tmp_path: Path) -> None:

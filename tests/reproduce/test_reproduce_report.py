@@ -220,11 +220,13 @@ def test_as_many_are_drawn_from_those_that_are_liked_enough(
 
 
 def test_wrong_ways_to_draw_are_one_clear_line(scores: Path, tmp_path: Path) -> None:
+    table.write(Score, tmp_path / "empty" / "score" / "00000.parquet", [])
     wrong: list[tuple[Callable[[], object], str]] = [
         (lambda: AtLeast(str(scores)), "either"),
         (lambda: AtLeast(str(scores), 0.5, 0.5), "either"),
         (lambda: AtLeast(str(scores), best=1.5), "from 0 to 1"),
         (lambda: AtLeast(str(tmp_path / "none"), best=0.5), "no scores"),
+        (lambda: AtLeast(str(tmp_path / "empty"), best=0.5), "no triple was scored"),
         (lambda: AtLeast(str(scores), best=0.5).score([], [[triple(100)]]), "not scored"),
     ]
     for act, told in wrong:

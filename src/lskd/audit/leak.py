@@ -170,13 +170,13 @@ class _Findings:
 def said_by(item: Item) -> list[str]:
     """Return what an item says when it is answered: its question with each of its right choices.
 
-    Where the authors keep the right choice, the choice of the highest mean rating takes its place;
-    where there is none either, it is the question alone.
+    Where the authors keep the right choice, those of the highest mean rating take its place; where
+    there is none either, it is the question alone.
     """
     right = item.right
     if not right and item.ratings:
         sums = [sum(ratings) for ratings in zip(*item.ratings, strict=True)]
-        right = (sums.index(max(sums)),)
+        right = tuple(place for place, total in enumerate(sums) if total == max(sums))
     return [f"{item.question} {item.choices[place]}" for place in right] or [item.question]
 
 

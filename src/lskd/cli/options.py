@@ -70,11 +70,14 @@ def called() -> str:
 
 
 def seeds_of(given: str) -> tuple[int, ...]:
-    """Return the seeds of an option; raises UserError for what is no whole number."""
+    """Return the seeds of an option; raises UserError for no whole number, and for one twice."""
     try:
-        return tuple(int(one) for one in given.split(","))
+        seeds = tuple(int(one) for one in given.split(","))
     except ValueError:
         raise UserError(f"--seeds {given!r}: whole numbers, apart by commas") from None
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds {given!r}: a seed again is the same run again; name each once")
+    return seeds
 
 
 @contextmanager

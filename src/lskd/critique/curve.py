@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lskd import table
 from lskd.critique.evaluation import CONFIDENCE, Evaluation
-from lskd.critique.metrics import Threshold
+from lskd.critique.metrics import Threshold, in_digits
 
 JSON, SVG = "curve.json", "curve.svg"
 WIDTH, HEIGHT = 640, 400
@@ -43,7 +43,7 @@ def svg(evaluation: Evaluation) -> str:
             *_axes(),
             *(_band(points) if points else (_middle("nothing was held out to evaluate on"),)),
             *(_random(evaluation.accepted) if evaluation.accepted is not None else ()),
-            *(_marked(points) if points else ()),
+            *(_marked(points, evaluation.points) if points else ()),
             "</svg>\n",
         ]
     )
@@ -110,8 +110,11 @@ def _band(points: Sequence[Threshold]) -> list[str]:
     return [f'<polygon points="{corners}" fill="{BAND}" fill-opacity="0.7"/>']
 
 
-def _marked(points: Sequence[Threshold]) -> list[str]:
-    """Return the curve, and on it the point that keeps as much as the paper does."""
+def _marked(points: Sequence[Threshold], every: Sequence[Threshold]) -> list[str]:
+    """Return the curve, and on it the point that keeps as much as the paper does.
+
+    Its score is told in so many digits as keep no other of `every` point's triples.
+    """
     line = " ".join(f"{_x(point.kept):.1f},{_y(point.precision):.1f}" for point in points)
     point = nearest(points, KEPT)
     x, y = _x(point.kept), _y(point.precision)
@@ -121,7 +124,7 @@ def _marked(points: Sequence[Threshold]) -> list[str]:
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{LINE}"/>',
         f'<text x="{x + 8:.1f}" y="{max(TOP + 2, y - 8):.1f}" fill="{INK}">'
         f"{point.precision:.0%} of the best {point.kept:.0%}, "
-        f"those with a score of {point.value:.2f} or more</text>",
+        f"those with a score of {in_digits(point, every)} or more</text>",
     ]
 
 

@@ -1,6 +1,7 @@
 """Stage `score`: a critic says how acceptable each triple is (section 2.3)."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 from lskd.protocols import Critic, Seen
@@ -51,7 +52,9 @@ def each(settings: Settings, context: Context) -> Worker:
         triples: dict[str, list[Triple]] = {}
         for triple in shard.read(Triple):
             triples.setdefault(triple.image_id, []).append(triple)
-        for group in batches(seen(shard), settings.batch):
+        for some in batches(seen(shard), settings.batch):
+            # So that their pixels go with the batch.
+            group = [replace(one, picture=one.picture.fresh()) for one in some]
             asked = [triples.get(one.picture.image.id, []) for one in group]
             for scores in critic.score(group, asked):
                 yield from scores

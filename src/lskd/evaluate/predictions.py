@@ -98,10 +98,12 @@ class Contender:
         assert len(fits) == len(items)
         chosen = [asking.chosen(fit, protocol) for fit in fits]
         for item, scores in zip(items, chosen, strict=True):
-            if any(map(math.isnan, scores)):
+            # Without a finite best one nothing can be said of how sure a model is.
+            if any(map(math.isnan, scores)) or not math.isfinite(max(scores, default=0.0)):
                 raise UserError(
-                    f"{self.name} gives {item.benchmark} {item.id} a score that is not a number: "
-                    'its weights may be broken, or its precision too low (try dtype = "float32")'
+                    f"{self.name} gives {item.benchmark} {item.id} a score that is not a number, "
+                    "or none that is finite: its weights may be broken, or its precision too low "
+                    '(try dtype = "float32")'
                 )
         cut = self.scorer.shortened(panels) if isinstance(self.scorer, Cutter) else 0
         with table.draft(_told(file)) as unfinished:

@@ -188,7 +188,7 @@ def _text(head: str, before: str, choice: str, protocol: Protocol) -> Text:
     Where the choice is empty or cut off, all is one target: a prompt alone has no likelihood.
     """
     if protocol.lower:
-        before, choice = before.lower(), choice.lower()
+        head, before, choice = head.lower(), before.lower(), choice.lower()
     choice = choice.rstrip(" ")
     if not choice:
         return Text("", head + " ".join(_words(before.rstrip(" "))[: protocol.words]))

@@ -51,8 +51,9 @@ class Question:
     """How triples are rated by one criterion, from 1 to 3; units of the intervals are images.
 
     `without` is the mean of all judged triples, `kept` of those that filtering keeps, `gain` the
-    latter less the former from the same drawings. `agreement` is Krippendorff's ordinal alpha, its
-    units the triples.
+    latter less the former from the same drawings; the units of both are the images that have a kept
+    triple, and below two of them there is no interval. `agreement` is Krippendorff's ordinal alpha,
+    its units the triples.
     """
 
     criterion: Criterion
@@ -130,7 +131,8 @@ def markdown(found: Likert) -> str:
         for one in found.questions
     ]
     notes = [
-        f"{found.judgments} judgments of {found.triples} triples; filtering keeps {found.kept}.",
+        f"{found.judgments} judgments of {found.triples} triples; filtering keeps {found.kept}, of "
+        f"{found.questions[0].kept.units} images.",
         f"Mean ratings from 1 (reject) to 3 (accept), with {100 * found.how.confidence:g} % "
         "intervals from whole images drawn again; the rationale of a rejected QA counts as 1.",
         "Agreement: Krippendorff's ordinal alpha.",
@@ -185,14 +187,21 @@ def _question(
         mean = fmean(some)
         part = (mean, 1.0) if triple_id in kept else (0.0, 0.0)
         sums[places[image_of[triple_id]]] += (mean, 1.0, *part)
+    some_kept = int((sums[:, 3] > 0).sum())
     units = arranged(Given(r.triple_id, r.annotator, _rating(r, criterion)) for r in given)
     return Question(
         criterion,
         without=with_interval(_without, sums, how),
-        kept=with_interval(_kept, sums, how),
-        gain=with_interval(_gain, sums, how),
+        kept=_of(some_kept, with_interval(_kept, sums, how)),
+        gain=_of(some_kept, with_interval(_gain, sums, how)),
         agreement=alpha_with_interval(units, "ordinal", how),
     )
+
+
+def _of(images: int, found: Interval) -> Interval:
+    """Return an interval that so many images have a say in; without ends where they are not two."""
+    ends = (found.low, found.high) if images > 1 else (None, None)
+    return Interval(found.value, *ends, images, found.undefined)
 
 
 def _rating(one: Judgment, criterion: Criterion) -> int:

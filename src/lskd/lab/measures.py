@@ -171,7 +171,14 @@ def by_texts(asked: Trial, seed: int) -> Scores:
 
 
 def measure(values: Sequence[float] | Values, images: Sequence[str]) -> Measure:
-    """Return the mean of values in [-1, 1] as points of a hundred; images are drawn again."""
+    """Return the mean of values in [-1, 1] as points of a hundred; images are drawn again.
+
+    Raises UserError for fewer than two images, of which there is no interval.
+    """
     found = statistics.interval(values, images, Bootstrap())
-    assert found.value is not None and found.low is not None and found.high is not None
+    if found.value is None or found.low is None or found.high is None:
+        raise UserError(
+            f"{found.items} items of {found.images} images have no interval: it takes two images "
+            "or more; make the world of more scenes (--scenes)"
+        )
     return Measure(100 * found.value, 100 * found.low, 100 * found.high)

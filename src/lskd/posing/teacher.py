@@ -108,7 +108,7 @@ def _described(
     assert isinstance(settings, regions.Settings)
     captioner = run.context(regions.STAGE).build(Captioner, settings.captioner)
     for some in batches(new, settings.batch):
-        pictures = [told[name].picture for name, _ in some]
+        pictures = [told[name].picture.fresh() for name, _ in some]
         phrases = captioner.describe(pictures, [places for _, places in some])
         for view, said in zip(some, phrases, strict=True):
             found[view] = regions.described(view[1], said)

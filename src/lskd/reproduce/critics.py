@@ -48,6 +48,8 @@ class AtLeast:
         self.accept = {
             row.triple_id: row.accept for file in files for row in table.read(Score, file)
         }
+        if not self.accept:
+            raise UserError(f"AtLeast: no triple was scored in {scores}: nothing can be chosen")
         self.seed = seed
         self.threshold = given if best is None else _lowest(list(self.accept.values()), given)
 

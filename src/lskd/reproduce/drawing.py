@@ -67,7 +67,7 @@ def contrast(parts: Sequence[tuple[float, Cell]], how: Bootstrap = HOW) -> Figur
 
     A cell with one seed stands beside all seeds of the others; where all have one, the interval is
     of other images and the same training. Drawings in which a cell says nothing are left out; an
-    interval is NaN where none is left.
+    interval is NaN where none is left. Its images are those of the cell that has fewest.
     """
     bootstrap.check(how)
     count = max(len(cell.seeds) for _, cell in parts)
@@ -87,7 +87,20 @@ def contrast(parts: Sequence[tuple[float, Cell]], how: Bootstrap = HOW) -> Figur
     if len(known):
         low, high = bootstrap.ends(value, _of_other_seeds(known, each, source), how.confidence)
     digits = max(cell.digits for _, cell in parts)
-    return Figure(value, low, high, tuple(each.tolist()), digits, len(names))
+    fewest = min(_telling(cell) for _, cell in parts)
+    return Figure(value, low, high, tuple(each.tolist()), digits, fewest)
+
+
+def _telling(cell: Cell) -> int:
+    """Return how many images a cell has something of, in any of its seeds."""
+    return len(
+        {
+            name
+            for seed in cell.seeds
+            for name, some in zip(seed.images, seed.sums, strict=True)
+            if some.any()
+        }
+    )
 
 
 def _of_other_seeds(drawn: Values, each: Values, source: np.random.Generator) -> Values:

@@ -15,6 +15,7 @@ from lskd.reproduce.drawing import PERCENT, difference, figure, mean, summed, ta
 from lskd.reproduce.evidence import HeldOut
 from lskd.reproduce.experiment import Cell, Claim, Experiment, Figure, Line, Measured, Tally
 from lskd.reproduce.paper import reported
+from lskd.reproduce.verdict import SEEDS, enough
 
 BOTH, NEITHER = "both", "neither"
 KEPT = 0.2  # section 2.3
@@ -117,7 +118,8 @@ def calibrated(bench: Bench, experiment: Experiment) -> Measured:
         if not known:
             notes.append(f"no threshold reaches {wished:.0%} on either half of the images")
             continue
-        two = figure(Cell(mean, known)), figure(Cell(_kept, known))
+        accepted = tuple(Tally(one.images, one.sums[:, :2]) for one in known)
+        two = figure(Cell(mean, accepted)), figure(Cell(_kept, known))
         lines.append(Line(f"{100 * wished:.0f} % wished", (None, None), two))
         notes.append(f"{wished:.0%} wished {_met(PERCENT * wished, two[0])}")
         if len(known) < len(every):
@@ -127,6 +129,9 @@ def calibrated(bench: Bench, experiment: Experiment) -> Measured:
 
 def _met(wished: float, reached: Figure) -> str:
     """Return in words whether what a threshold gave is what it was chosen for."""
+    if not enough(reached) or len(reached.seeds) < SEEDS or not math.isfinite(reached.low):
+        few = "" if reached.images is None else f", of {reached.images} images that had any kept"
+        return f"cannot be told: {len(reached.seeds)} seeds{few}"
     if reached.low <= wished <= reached.high:
         return "is within the interval of what was reached: the threshold held on other images"
     if reached.high < wished:
@@ -143,7 +148,7 @@ def _best(rows: Sequence[HeldOut], share: float) -> Tally:
 def _reached(rows: Sequence[HeldOut], wished: float) -> Tally | None:
     """Return accepted, kept and all triples by image, each half under the other's threshold.
 
-    None if neither half has a threshold that reaches the wished precision.
+    None if neither half has a threshold that reaches the wished precision, or none keeps any.
     """
     images = sorted({row.image_id for row in rows})
     first = set(images[::2])
@@ -164,7 +169,8 @@ def _reached(rows: Sequence[HeldOut], wished: float) -> Tally | None:
             kept = row.accept >= threshold
             names.append(row.image_id)
             parts.append((float(kept and row.accepted), float(kept), 1.0))
-    return summed(names, np.array(parts)) if names else None
+    every = np.array(parts).reshape(-1, 3)
+    return summed(names, every) if every[:, 1].any() else None
 
 
 def _kept(totals: Values) -> Values:

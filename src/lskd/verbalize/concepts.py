@@ -22,7 +22,8 @@ def each(settings: Settings, context: Context) -> Worker:
     tagger = context.build(Tagger, settings.tagger)
 
     def work(shard: Shard) -> Iterable[Concepts]:
-        for pictures in batches(shard.pictures(), settings.batch):
+        for some in batches(shard.pictures(), settings.batch):
+            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
             yield from tagger.tag(pictures)
             context.tick(len(pictures))
 

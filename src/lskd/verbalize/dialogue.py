@@ -176,17 +176,12 @@ class Talk:
         """Yield (image id, question, answer), `batch` images in memory at a time."""
         for group in batches(list(asked), self.settings.batch):
             pairs = [(image, question) for image in group for question in asked[image]]
-            opened = {image: Picture(*parts(pictures[image])) for image in group}
+            opened = {image: pictures[image].fresh() for image in group}
             told = self.answerer.answer(
                 [opened[image] for image, _ in pairs], [q for _, q in pairs]
             )
             for (image, question), answer in zip(pairs, told, strict=True):
                 yield image, question, " ".join(answer.split())
-
-
-def parts(picture: Picture) -> tuple[Image, Annotation | None]:
-    """Return what a picture is made of, without the pixels that it may hold."""
-    return picture.image, picture.annotation
 
 
 def descriptors(shard: Shard, said: Mapping[str, tuple[Exchange, ...]]) -> dict[str, Descriptors]:

@@ -28,7 +28,8 @@ def each(settings: Settings, context: Context) -> Worker:
     narrator = context.build(Narrator, settings.narrator)
 
     def work(shard: Shard) -> Iterable[Narratives]:
-        for pictures in batches(shard.pictures(), settings.batch):
+        for some in batches(shard.pictures(), settings.batch):
+            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
             told = narrator.narrate(pictures, settings.samples, settings.temperature)
             for picture, texts in zip(pictures, told, strict=True):
                 yield Narratives(picture.image.id, texts)

@@ -121,7 +121,8 @@ def each(settings: Settings, context: Context) -> Worker:
             yield Regions(picture.image.id, described(regions, said))
 
     def work(shard: Shard) -> Iterable[Record]:
-        for pictures in batches(shard.pictures(), settings.batch):
+        for some in batches(shard.pictures(), settings.batch):
+            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
             yield from make(pictures)
             context.tick(len(pictures))
 
