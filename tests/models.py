@@ -58,6 +58,20 @@ class Eyes:
         ]
 
 
+class Mute(Eyes):
+    """Says nothing of the first region of each image, and tells no narrative."""
+
+    def narrate(
+        self, pictures: Sequence[Picture], samples: int, temperature: float
+    ) -> list[tuple[str, ...]]:
+        return [() for _ in pictures]
+
+    def describe(
+        self, pictures: Sequence[Picture], regions: Sequence[Sequence[Region]]
+    ) -> list[tuple[str, ...]]:
+        return [("", *some[1:]) for some in super().describe(pictures, regions)]
+
+
 class Parrot:
     """Teaches one good triple a turn, one about region 9, and one about nothing."""
 

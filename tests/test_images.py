@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from lskd.images import STAGE, Settings, unread
 from lskd.picture import decode, load
 from lskd.run import Run
 from lskd.run import load as load_run
-from lskd.sources import counted
+from lskd.sources import counted, pictures_in
 from lskd.types import Annotation, Box, Copy, Image, Reject
 
 
@@ -41,6 +43,15 @@ def test_a_folder_is_searched_in_depth_and_in_order(home: Path) -> None:
     house.picture(home / "pictures" / "deep" / "er" / "000.png", 50)
     (home / "pictures" / "notes.txt").write_text("no picture")
     assert names(images()) == ["000.png", "001.png", "002.png", "000.png"]
+
+
+def test_a_linked_folder_is_gone_into_once_and_circles_end(home: Path) -> None:
+    house.picture(home / "elsewhere" / "far.png", 7)
+    (home / "pictures" / "linked").symlink_to(home / "elsewhere")
+    (home / "elsewhere" / "back").symlink_to(home / "pictures")
+    found = pictures_in(home / "pictures")
+    assert [one.name for one in found].count("far.png") == 1
+    assert len(found) == len({one.resolve() for one in found})
 
 
 def test_a_glob_names_pictures(home: Path) -> None:
@@ -384,3 +395,26 @@ def test_a_source_that_is_not_there_says_what_would_be_right(
     with pytest.raises(UserError) as error:
         images(f"images.source={source}")
     assert message in str(error.value)
+
+
+SCARCE = """
+import io, resource, sys
+import PIL.Image
+from lskd.images import examined
+from lskd.errors import UserError
+data = io.BytesIO()
+PIL.Image.new("L", (12_000, 8_000)).save(data, "PNG")
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000, resource.RLIM_INFINITY))
+try:
+    print("rejected:", examined(data.getvalue(), 200_000_000))
+except UserError as error:
+    print("told:", error)
+"""
+
+
+def test_a_picture_for_which_memory_is_lacking_is_no_reject(home: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", SCARCE], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.startswith("told: no memory for a picture of "), told.stderr

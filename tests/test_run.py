@@ -96,6 +96,17 @@ def test_nothing_is_dropped_in_silence(done: Run) -> None:
     assert {r.reason for r in house.rows(run, Reject, "dialogue")} == {"no answer"}
 
 
+def test_what_a_describer_says_nothing_of_is_a_row_with_its_reason(home: Path) -> None:
+    run = house.run(SMALL, "models.eyes.use=models:Mute", selection=Selection(until="generate"))
+    silent = house.rows(run, Reject, "regions")
+    assert len(silent) == 6 and {one.reason for one in silent} == {"no phrase came for this region"}
+    assert silent[0].text.startswith("[0] thing0 (0, 0, ")
+    untold = house.rows(run, Reject, "narratives")
+    assert len(untold) == 6 and {one.reason for one in untold} == {"no narrative came"}
+    prompts = {reply.messages[-1].text for reply in house.rows(run, Reply, "generate")}
+    assert not any("\n- \n" in text or ": \n" in text for text in prompts)
+
+
 def test_the_dialogue_asks_no_question_twice(done: Run) -> None:
     dialogues = house.rows(done, Dialogue)
     assert len(dialogues) == 6

@@ -145,15 +145,20 @@ def read(form: str, source: Source, out: Path) -> Imported:
     file, folder = source.file, opened(out) / "corpus"
     imported.check_free(folder)
     shards = shards_of(read_in)
-    first = next(shards, [])
-    if not first:
-        raise UserError(f"{file} is empty")
-    reasons = [row.reason for row in first if isinstance(row, Reject)]
-    if len(reasons) == len(first):
-        raise UserError(f"{file} has no row of that form; the first: {reasons[0]}")
+    # Whole shards may be rejects, as where only a part of the pictures is at hand.
+    first: list[list[Example | Reject]] = []
+    for shard in shards:
+        first.append(shard)
+        if any(isinstance(row, Example) for row in shard):
+            break
+    else:
+        if not first:
+            raise UserError(f"{file} is empty")
+        reason = next(row.reason for row in first[0] if isinstance(row, Reject))
+        raise UserError(f"{file} has no row of that form; the first: {reason}")
     found = {Example: 0, Reject: 0}
     with alone(folder.parent), imported.filled(folder) as draft:
-        for number, rows in enumerate(chain([first], shards)):
+        for number, rows in enumerate(chain(first, shards)):
             good = [row for row in rows if isinstance(row, Example)]
             bad = [row for row in rows if isinstance(row, Reject)]
             table.write(Reject, draft / "reject" / f"{number:05d}.parquet", bad)

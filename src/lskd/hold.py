@@ -11,6 +11,7 @@ readers, and is always held alone.
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -162,7 +163,13 @@ def taken(own: TextIO, how: int) -> bool:
     """Take an opened lock, shared or alone; return whether no other process stands against it."""
     for attempt in range(TRIES):
         time.sleep(PAUSE if attempt else 0)
-        with contextlib.suppress(OSError):
+        try:
             fcntl.flock(own, how | fcntl.LOCK_NB)
             return True
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                raise UserError(
+                    f"{own.name} cannot be locked: {error.strerror or error}; take another "
+                    "disk, or mount this one with locks"
+                ) from error
     return False

@@ -159,6 +159,11 @@ def examined(data: bytes, max_pixels: int) -> tuple[str, int, int]:
         return "not an image that Pillow knows", 0, 0
     except PIL.Image.DecompressionBombError as error:
         return f"too large to open safely: {error}", 0, 0
+    except MemoryError as error:
+        raise UserError(
+            f"no memory for a picture of {len(data):,} bytes: what was finished is kept, and the "
+            "same command goes on where there is more; a lower images.max_pixels leaves it out"
+        ) from error
     except Exception as error:  # Pillow's readers raise anything at all at broken data
         return f"broken image: {error}", 0, 0
 

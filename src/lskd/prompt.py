@@ -44,13 +44,13 @@ def corners(box: Box) -> str:
 def region_line(region: Region, style: Style, phrases: bool) -> str:
     """Return a region's line: number, box and phrase, or (by description) its phrase alone.
 
-    Without `phrases` the number and the box stay: that is how the local descriptors are taken away
-    (Table 2).
+    Without `phrases`, or where none came, the number and the box stay: that is how the local
+    descriptors are taken away (Table 2).
     """
     if style == "description":
-        return f"- {quoted(region.description)}" if phrases else ""
+        return f"- {quoted(region.description)}" if phrases and region.description else ""
     place = f"[{region.id}] {corners(region.box)}"
-    return f"{place}: {quoted(region.description)}" if phrases else place
+    return f"{place}: {quoted(region.description)}" if phrases and region.description else place
 
 
 def section(title: str, lines: Sequence[str]) -> list[str]:

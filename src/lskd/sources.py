@@ -47,17 +47,30 @@ def pictures_in(folder: Path) -> list[Path]:
     A link that leads nowhere, and a folder that cannot be opened, stay in: each becomes a reject.
     """
     closed: list[OSError] = []
-    found: list[Path] = []
-    for where, _, names in os.walk(folder, onerror=closed.append):
-        paths = [Path(where, name) for name in names]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    found = [path for path in files_in(folder, closed) if path.suffix.lower() in SUFFIXES]
     found += [Path(str(error.filename)) for error in closed]
     return sorted(found)
 
 
 def parquet_in(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder, in depth and in order."""
-    return sorted(file for file in folder.rglob("*.parquet") if not file.is_dir())
+    return sorted(file for file in files_in(folder, []) if file.suffix == ".parquet")
+
+
+def files_in(folder: Path, closed: list[OSError]) -> Iterator[Path]:
+    """Yield the files of a folder in depth; what cannot be opened is added to `closed`.
+
+    Folders that are linked are gone into, each folder once, so that links may lead in circles.
+    """
+    met: set[tuple[int, int]] = set()
+    for where, inner, names in os.walk(folder, onerror=closed.append, followlinks=True):
+        known = Path(where).stat()
+        if (known.st_dev, known.st_ino) in met:
+            inner.clear()
+            continue
+        met.add((known.st_dev, known.st_ino))
+        inner.sort()  # which of several ways into a folder is gone is the same each time
+        yield from (Path(where, name) for name in names)
 
 
 def spelled(path: str) -> str:

@@ -18,8 +18,10 @@ from lskd.chat.journal import Journal
 from lskd.errors import MissingExtra, UserError
 from lskd.facts import RunFacts
 from lskd.journal.address import Address, service_address
+from lskd.journal.segments import Segments
 from lskd.journal.unsent import take_in
 from lskd.picture import Picture
+from lskd.storage.lock import SEGMENTS
 from lskd.table import Tables
 from lskd.types import Annotation, Image, Record
 
@@ -199,6 +201,9 @@ class Context:
         service = given or service_address()
         if service is None:
             journal = Journal(self.journal_file, self.parent_journals)
+            if journal.is_new():
+                # What was published beside it, as by a driver on a cluster, was paid for too.
+                Segments(journal, self.journal_file.with_name(SEGMENTS)).restore()
             take_in(journal)
             return journal
         from lskd.journal.worker import RemoteLedger

@@ -10,6 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -366,6 +369,64 @@ def test_a_server_that_is_not_there_is_said_within_seconds(
         with pytest.raises(EndpointError) as raised:
             teacher(base_url=address, backoff=0.5).converse(talks(10))
     assert address in str(raised.value) and "cannot be reached" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(503, "the proxy of the environment .* answers HTTP 503"), (407, "answers HTTP 407")],
+)
+def test_what_a_proxy_refuses_was_never_sent_and_costs_nothing(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int, said: str
+) -> None:
+    with refusing(status) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        asker = ChatTeacher(
+            journal,
+            model="m",
+            base_url="https://api.example.org/v1",
+            key_env="",
+            backoff=0.01,
+            patience=0.5,
+            max_price=5.0,
+            input_price=1.0,
+            output_price=1.0,
+        )
+        with pytest.raises(EndpointError, match=said):
+            asker.converse(talks(4))
+        asker.close()
+    assert journal.spent().calls == 0 and journal.spent().price in (None, 0)
+
+
+def test_a_proxy_that_is_no_url_is_said_without_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "me:sk-secret@proxy:3128")
+    asker = ChatTeacher(journal, model="m", base_url="https://api.example.org/v1", key_env="")
+    with pytest.raises(EndpointError, match="HTTPS_PROXY") as raised:
+        asker.converse(talks(1))
+    asker.close()
+    assert "sk-secret" not in str(raised.value)
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[str]:
+    """Serve a proxy that makes no tunnel; yield its address."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_port}"
+        finally:
+            proxy.shutdown()
+            thread.join()
 
 
 def test_a_server_that_goes_down_ends_the_run_and_loses_nothing(

@@ -104,6 +104,16 @@ def test_json_lines_and_a_split_of_ones_own_are_read(tmp_path: Path) -> None:
     assert reject.source == "train.jsonl line 3" and reject.text == "odd"
 
 
+def test_a_corpus_of_which_few_pictures_are_here_is_read_to_its_end(tmp_path: Path) -> None:
+    (here, _), options = llava(tmp_path)
+    away = [{**here, "id": f"away {n}", "image": "not.jpg"} for n in range(exchange.SHARD + 5)]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps([*away, here]))
+    told = ran("import", "llava", file, *options, "--out", tmp_path / "out")
+    assert told.exit_code == 0, told.stderr
+    assert f"1 examples, {len(away)} rejects" in told.stdout
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

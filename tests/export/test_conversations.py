@@ -9,6 +9,7 @@ from typing import Any
 import datasets
 import pytest
 
+from buckets import fsspec
 from export.examples import REGIONS, about, distance, lines, loaded, painted, saved, seen, some
 from lskd.export import llava, swift, trl
 from lskd.export.conversation import Talk, conversation
@@ -120,6 +121,17 @@ def test_without_pictures_a_row_names_the_original_file(
     (row,) = json.loads((tmp_path / "out/train.json").read_text())
     assert row["image"] == examples[0].path
     assert not (tmp_path / "out/images").exists()
+
+
+def test_swift_names_an_original_by_its_path_or_its_url(
+    tmp_path: Path, examples: list[Example]
+) -> None:
+    data = Path(examples[0].path).read_bytes()
+    fsspec.filesystem("memory").pipe_file("/photos/a.png", data)
+    away = replace(examples[0], path="memory://photos/a.png")
+    swift.write([examples[0], away], tmp_path / "out", Look("none"))
+    rows = lines(tmp_path / "out/train.jsonl")
+    assert [row["images"] for row in rows] == [[examples[0].path], ["memory://photos/a.png"]]
 
 
 def test_a_picture_on_its_side_is_not_left_to_readers_who_would_not_turn_it(

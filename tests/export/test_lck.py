@@ -462,6 +462,17 @@ def test_a_missing_file_and_a_broken_list_are_said_in_one_line(tmp_path: Path) -
             list(lck.read(tmp_path / "broken.json"))
 
 
+@pytest.mark.parametrize("root", ["photos", "./photos", "{here}/photos"])
+def test_pictures_are_named_from_a_folder_however_it_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = some(tmp_path / "photos")
+    lck.write(examples, tmp_path / "out", root=Path(root.format(here=tmp_path)))
+    names = {row["image"] for row in lines(tmp_path / "out/lck.jsonl")}
+    assert names == {Path(one.path).relative_to(tmp_path / "photos").as_posix() for one in examples}
+
+
 def test_only_the_styles_that_are_asked_for_are_written(tmp_path: Path) -> None:
     written = lck.write(some(tmp_path / "photos"), tmp_path / "out", styles=("description",))
     assert (written.rows, written.left_out) == (2, 2)

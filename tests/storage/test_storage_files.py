@@ -7,6 +7,7 @@ import socket
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,30 @@ def test_who_has_lost_its_lock_is_interrupted_and_leaves_the_place_to_the_other(
         signed("memory://locks/lost", ".lock-000002", "other", "/elsewhere", 1)
         time.sleep(60)
     assert lock.Lock(folder, "memory://locks/lost").numbers()[-1] == 2
+
+
+def test_signs_of_life_are_given_while_what_is_there_is_brought_here(work: Path) -> None:
+    system, root = on("memory://locks/slow")
+    for number in range(1500):
+        system.pipe_file(f"{root}/distil/student/{number}.bin", b"x")
+    began = datetime.datetime.now(tz=datetime.UTC)
+    with lock.held(located("memory://locks/slow"), 0.01):
+        now = datetime.datetime.now(tz=datetime.UTC)
+        given = system.modified(f"{root}/.lock-000001")
+    assert now - given < (now - began) / 2
+
+
+def test_a_list_of_what_is_published_that_has_grown_long_is_written_anew(work: Path) -> None:
+    here = mirror.opened("memory://long/run")
+    (here / "run.toml").write_text("seed = 1")
+    mirror.push(here)
+    known = mirror.read_list(here)
+    for _ in range(mirror.LONG + 3):
+        mirror.write_line(here, known["run.toml"])
+    assert mirror.read_list(here) == known
+    assert len((here / mirror.LIST).read_text().split()) < 30
+    mirror.write_line(here, replace(known["run.toml"], stamp="other"))
+    assert mirror.read_list(here)["run.toml"].stamp == "other"
 
 
 def test_logs_are_published_while_the_place_is_held(work: Path) -> None:

@@ -81,12 +81,15 @@ def test_a_url_is_a_folder_a_pattern_a_file_or_a_list(tmp_path: Path) -> None:
     system = fsspec.filesystem("memory")
     for name in ("b.JPG", "deep/a.png", "note.md"):
         system.pipe_file(f"/listing/{name}", b"x")
-    system.pipe_file("/listing/some.txt", b"b.JPG\n\ndeep/a.png\n")
+    system.pipe_file("/listing/some.txt", "\ufeffb.JPG\n\ndeep/a.png\n".encode())
+    system.pipe_file("/listing/latin.txt", "façade.png".encode("latin-1"))
     both = ["memory://listing/b.JPG", "memory://listing/deep/a.png"]
     assert files_at("memory://listing", {".jpg", ".png"}) == both
     assert files_at("memory://listing/*.JPG", {".jpg"}) == both[:1]
     assert files_at("memory://listing/deep/a.png", {".jpg"}) == both[1:]
     assert files_at("memory://listing/some.txt", {".jpg"}) == both
+    with pytest.raises(UserError, match=r"latin.txt is not UTF-8 text"):
+        files_at("memory://listing/latin.txt", {".jpg"})
     with pytest.raises(UserError, match=r"memory://nowhere: no such file or folder"):
         files_at("memory://nowhere", {".jpg"})
 

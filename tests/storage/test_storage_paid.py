@@ -15,11 +15,14 @@ from buckets import disk, machine
 from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
+from lskd.facts import RunFacts
 from lskd.holder import own
+from lskd.journal.segments import Segments
+from lskd.stage import Context
 from lskd.status import paid
 from lskd.storage import mirror
 from lskd.storage.address import located, on
-from lskd.storage.lock import JOURNAL, held
+from lskd.storage.lock import JOURNAL, SEGMENTS, held
 
 MOST = Charge(100, 50, 0.5)
 
@@ -212,3 +215,25 @@ def test_what_a_journal_of_an_older_version_has_paid_is_told(tmp_path: Path) -> 
     file.close()
     told = paid(path, None)
     assert told is not None and (told.calls, told.price) == (2, 0.5)
+
+
+def no_facts() -> RunFacts:
+    raise AssertionError("nobody reports here")
+
+
+def test_a_run_on_a_disk_whose_journal_is_gone_takes_in_what_was_published_beside_it(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with Journal(run / JOURNAL) as journal:
+        buy(journal, "a", "b")
+        Segments(journal, run / SEGMENTS).publish()
+    for file in run.glob(f"{JOURNAL}*"):
+        file.unlink()
+    context = Context("generate", run / "generate", 0, run / JOURNAL, no_facts)
+    found = context.journal
+    assert isinstance(found, Journal)
+    with found as journal:
+        assert lacking(journal, "a", "b", "c") == ["c"]
+        assert journal.spent().calls == 2

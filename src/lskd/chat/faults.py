@@ -74,6 +74,12 @@ def fault_of_error(error: Exception) -> Fault:
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or str(error.os_error)
         return Fault("away", f"no connection: {one_line(reason)}")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        # It made no tunnel: nothing has reached the server. Its address may hold a password.
+        what = f"the proxy of the environment (HTTPS_PROXY, HTTP_PROXY) answers HTTP {error.status}"
+        return Fault("endpoint" if error.status == 407 else "away", what)
+    if isinstance(error, aiohttp.InvalidURL):
+        return Fault("endpoint", "base_url, or the proxy of HTTPS_PROXY or HTTP_PROXY, is no URL")
     if isinstance(error, aiohttp.ClientPayloadError):
         return Fault("broken", "the reply broke off", may_cost=True)
     # Among these a keep-alive connection that the server closed as the request went out.

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from lskd.export.names import Name, cut
 from lskd.export.tokens import Token, text_of, tokens_of
+from lskd.storage.address import is_url
 from lskd.types import Box, Example, Mention, Polygon, Region, Style
 
 Row = dict[str, Any]
@@ -49,11 +50,8 @@ def encoded(example: Example, root: Path | None) -> Row:
         "texts": {part: text for part, text in texts.items() if text_of(tokens[part]) != text},
         "extra": example.extra,
     }
-    path = Path(example.path)
     row: Row = {
-        "image": path.relative_to(root).as_posix()
-        if root is not None and path.is_relative_to(root)
-        else example.path,
+        "image": _named(example.path, root),
         "source": example.source or None,
         "split": example.split or None,
         "index": example.id,
@@ -65,6 +63,14 @@ def encoded(example: Example, root: Path | None) -> Row:
         OURS: {key: value for key, value in ours.items() if value not in ("", [], {})},
     }
     return {key: value for key, value in row.items() if value is not None}
+
+
+def _named(path: str, root: Path | None) -> str:
+    """Return the path of a picture from a folder, if it lies there; a URL stays one."""
+    if root is None or is_url(path):
+        return path
+    file, folder = Path(path).absolute(), root.absolute()
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else path
 
 
 def reference(region: Region) -> Row:

@@ -12,6 +12,7 @@ from pathlib import Path
 from lskd.export.conversation import TALK, Talk, Turn, conversation
 from lskd.export.folder import JsonFiles, Written, export
 from lskd.export.pictures import LOOK, Album, Look
+from lskd.storage.address import is_url
 from lskd.types import Example
 
 IMAGE = "<image>"
@@ -32,11 +33,12 @@ def write(examples: Iterable[Example], out: Path, look: Look = LOOK, talk: Talk 
 
         def row(example: Example) -> dict[str, object]:
             turns = conversation(example, talk, marked, RESERVED)
+            placed = album.placed(example, draft.path)
             # Joined to an absolute path, as of pictures "none", the folder falls away.
-            picture = out.absolute() / album.placed(example, draft.path)
+            picture = placed if is_url(placed) else str(out.absolute() / placed)
             messages = [{"role": turn.role, "content": filled(turn)} for turn in turns]
             messages[0]["content"] = IMAGE + messages[0]["content"]
-            made: dict[str, object] = {"messages": messages, "images": [str(picture)]}
+            made: dict[str, object] = {"messages": messages, "images": [picture]}
             if talk.naming == "box" or not marked:
                 made["objects"] = objects(turns)
             return made

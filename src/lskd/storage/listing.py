@@ -42,8 +42,14 @@ def wanted(names: Collection[str], endings: Collection[str]) -> list[str]:
 
 
 def listed(url: str) -> list[str]:
-    """Return the URLs that a text file lists, a line each, relative to the file."""
-    lines = read_url(url).decode("utf-8").splitlines()
+    """Return the URLs that a text file lists, a line each, relative to the file.
+
+    Raises UserError if it is not UTF-8 text.
+    """
+    try:
+        lines = read_url(url).decode("utf-8-sig").splitlines()
+    except UnicodeError as error:
+        raise UserError(f"{url} is not UTF-8 text: {error}") from error
     return [beside(url, line.strip()) for line in lines if line.strip()]
 
 

@@ -169,10 +169,15 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
     lock = Lock(folder, url)
     lock.take()
     paid = Paid(folder)
+    ready = threading.Event()
     try:
-        mirror.pull(folder)
-        paid.restore()
-        with beating(lock, paid, every):
+        # From the beginning: to bring here what is there can take longer than a lock lasts.
+        with beating(lock, paid, every, ready):
+            mirror.pull(folder)
+            paid.restore()
+            if lock.lost:
+                raise lost(lock)
+            ready.set()
             yield
         if lock.lost:
             raise lost(lock)
@@ -211,10 +216,10 @@ def lost(lock: Lock) -> UserError:
 
 
 @contextlib.contextmanager
-def beating(lock: Lock, paid: "Paid", every: float) -> Iterator[None]:
-    """Give signs of life while the block lasts."""
+def beating(lock: Lock, paid: "Paid", every: float, ready: threading.Event) -> Iterator[None]:
+    """Give signs of life while the block lasts, and publish once it is ready."""
     stop = threading.Event()
-    beats = threading.Thread(target=keep, args=(lock, paid, stop, every), daemon=True)
+    beats = threading.Thread(target=keep, args=(lock, paid, stop, every, ready), daemon=True)
     beats.start()
     try:
         yield
@@ -223,7 +228,9 @@ def beating(lock: Lock, paid: "Paid", every: float) -> Iterator[None]:
         beats.join()
 
 
-def keep(lock: Lock, paid: "Paid", stop: threading.Event, every: float) -> None:
+def keep(
+    lock: Lock, paid: "Paid", stop: threading.Event, every: float, ready: threading.Event
+) -> None:
     """Give signs of life and publish logs until told to stop; interrupt the work if it is lost."""
     while not stop.wait(every):
         # Where the place is out of reach or the disk full for a while, the work itself will tell,
@@ -233,8 +240,9 @@ def keep(lock: Lock, paid: "Paid", stop: threading.Event, every: float) -> None:
         if lock.lost:
             _thread.interrupt_main()
             return
-        with contextlib.suppress(UserError, OSError):
-            publish(lock.folder, paid)
+        if ready.is_set():
+            with contextlib.suppress(UserError, OSError):
+                publish(lock.folder, paid)
 
 
 def publish(folder: Path, paid: "Paid") -> None:

@@ -11,6 +11,7 @@ training in progress and caches stay here.
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,9 @@ LIST: Final = ".published.jsonl"
 # Parts of a path that is not published: what a training needs to go on, what can be made again,
 # and a studio's database with its users.
 STAYS: Final = frozenset(("training", "features", "sights", "studio"))
+_writing = threading.Lock()  # signs of life publish logs beside the work
+
+LONG: Final = 1000  # lines of the list beyond two for each name
 DATABASE: Final = ".sqlite"
 
 
@@ -166,17 +170,24 @@ def begin(folder: Path) -> None:
 
 def write_line(root: Path, known: Known) -> None:
     """Add a line to the list."""
-    with (root / LIST).open("a", encoding="utf-8") as lines:
+    with _writing, (root / LIST).open("a", encoding="utf-8") as lines:
         lines.write("\n" + json.dumps(asdict(known)))
 
 
 def read_list(root: Path) -> Mapping[str, Known]:
-    """Return what was last alike, by name."""
+    """Return what was last alike, by name; a list that has grown long is written anew."""
     begin(root)
     found: dict[str, Known] = {}
-    for line in (root / LIST).read_text(encoding="utf-8").splitlines():
+    lines = (root / LIST).read_text(encoding="utf-8").splitlines()
+    for line in lines:
         # A kill can leave half a line; that file is then published again.
         with contextlib.suppress(ValueError, TypeError):
             known = Known(**json.loads(line))
             found[known.name] = known
+    if len(lines) > LONG + 2 * len(found):
+        # What is noted meanwhile is lost, and that file published once more.
+        fresh = root / f"{LIST}.new"
+        with _writing:
+            fresh.write_text("\n".join(json.dumps(asdict(one)) for one in found.values()))
+            fresh.replace(root / LIST)
     return found

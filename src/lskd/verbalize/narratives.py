@@ -8,7 +8,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from lskd.protocols import Narrator
 from lskd.resources import Resources, Spread
 from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
-from lskd.types import Annotation, Image, Narratives
+from lskd.types import Annotation, Image, Narratives, Record, Reject
 
 REPLY_TOKENS = 100
 
@@ -27,11 +27,13 @@ def each(settings: Settings, context: Context) -> Worker:
     """Load the narrator and return the function that makes a shard."""
     narrator = context.build(Narrator, settings.narrator)
 
-    def work(shard: Shard) -> Iterable[Narratives]:
+    def work(shard: Shard) -> Iterable[Record]:
         for some in batches(shard.pictures(), settings.batch):
             pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
             told = narrator.narrate(pictures, settings.samples, settings.temperature)
             for picture, texts in zip(pictures, told, strict=True):
+                if not texts:
+                    yield Reject(picture.image.id, "no narrative came", "")
                 yield Narratives(picture.image.id, texts)
             context.tick(len(pictures))
 
@@ -48,7 +50,7 @@ STAGE = Stage(
     name="narratives",
     settings=Settings,
     reads=(Image, Annotation),
-    writes=(Narratives,),
+    writes=(Narratives, Reject),
     each=each,
     cost=cost,
     at_once=4,

@@ -103,6 +103,14 @@ def described(regions: Sequence[Region], phrases: Sequence[str]) -> tuple[Region
     )
 
 
+def silent(image: Image, region: Region) -> Reject:
+    """Return the row that says that a region was kept without a phrase."""
+    corners = ", ".join(f"{value:.0f}" for value in region.box)
+    return Reject(
+        image.id, "no phrase came for this region", f"[{region.id}] {region.label} ({corners})"
+    )
+
+
 def each(settings: Settings, context: Context) -> Worker:
     """Load the proposer and the captioner and return the function that makes a shard."""
     proposer = context.build(Proposer, settings.proposer)
@@ -118,7 +126,9 @@ def each(settings: Settings, context: Context) -> Worker:
             chosen.append(numbered([row for row in sorted_out if isinstance(row, Proposal)]))
         phrases = captioner.describe(pictures, chosen)
         for picture, regions, said in zip(pictures, chosen, phrases, strict=True):
-            yield Regions(picture.image.id, described(regions, said))
+            told = described(regions, said)
+            yield from (silent(picture.image, region) for region in told if not region.description)
+            yield Regions(picture.image.id, told)
 
     def work(shard: Shard) -> Iterable[Record]:
         for some in batches(shard.pictures(), settings.batch):
