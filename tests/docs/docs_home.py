@@ -96,7 +96,7 @@ class Home:
 
     def writer(self) -> None:
         """Have a student that writes, where the pages have one."""
-        made = self.folder / "out/photos/generative/student"
+        made = self.folder / "out/generative/generative/student"
         base = self.folder / "writer"
         self.once("writer", lambda: generative_students.write_generative_student(made, base))
 

@@ -216,7 +216,7 @@ def study(home: Home) -> None:
 def with_people(home: Home) -> None:
     """Let simulated people work in a studio of the study, which is open meanwhile."""
     study(home)
-    command = [sys.executable, "-m", "lskd", "studio", "runs/lab/study.toml", "--port", "0"]
+    command = [sys.executable, "-m", "lskd", "studio", "out/study", "--port", "0"]
     with subprocess.Popen(command, cwd=home.folder, stdout=subprocess.PIPE, text=True) as studio:
         assert studio.stdout is not None
         line = studio.stdout.readline()
@@ -224,7 +224,7 @@ def with_people(home: Home) -> None:
         url = line.split()[1]
         few = ("--each", "6", "--duels", "4", "--url", url)
         try:
-            home.lskd("lab", "people", "runs/lab/study.toml", *few)
+            home.lskd("lab", "people", "out/study", *few)
         finally:
             studio.terminate()
 
@@ -244,8 +244,8 @@ def tried(home: Home) -> None:
     head, _, rows = text.partition("\n")
     named = head.replace("annotator", "WorkerId").replace("qa", "Answer.qa")
     (home.folder / "results.csv").write_text(f"{named.strip()}\n{rows}")
-    command = "lskd judgments runs/critic.toml results.csv --column annotator=WorkerId"
-    home.lskd(*words_of(f"{command} --column qa=Answer.qa --set {SOURCE}"), *CRITIC)
+    command = "lskd judgments out/critic results.csv --column annotator=WorkerId"
+    home.lskd(*words_of(f"{command} --column qa=Answer.qa"))
 
 
 def judged(command: str) -> Way:
@@ -332,7 +332,7 @@ STUDENT = settings(*(f"distil.{one}" for one in (*TINY_STAGE1, "steps=2", "size=
 PRESET = ("weights=tiny", "vocabulary=tiny", "size=tiny", "image=28", "tokens=48", "frozen=tiny")
 GENERATIVE = ("run", "runs/generative.toml")
 MEMORY = "lskd memory runs/generative.toml --ranks 4 --dtype bfloat16 --recompute"
-ASK = "lskd ask out/photos/generative/student photo.jpg --box 10,20,200,300"
+ASK = "lskd ask out/generative/generative/student photo.jpg --box 10,20,200,300"
 HOSTED_ASK = "lskd ask runs/hosted.toml photo.jpg --box 10,20,200,300"
 LAB_ASK = (
     "lskd ask out/lab-demo/distil/student out/lab-demo/world/test/000000.png "
@@ -357,7 +357,7 @@ AUDIT = "lskd audit out/photos vcr data/vcr --out leaks.jsonl"
 MOVED = ("--out", "out/movies-hosted")
 MOVIES = (
     "lskd answers runs/movies.toml --benchmark vcr=data/vcr --teacher "
-    "--student ours=out/photos/generative/student"
+    "--student ours=out/generative/generative/student"
 )
 
 WAYS: Mapping[str, Way] = {
@@ -432,13 +432,12 @@ WAYS: Mapping[str, Way] = {
     f"lskd judgments runs/critic.toml --set {SOURCE} judgments.csv": judged(
         f"lskd judgments runs/critic.toml --set {SOURCE} judgments.csv"
     ),
-    "lskd judgments runs/critic.toml results.csv --column annotator=WorkerId "
+    "lskd judgments out/critic results.csv --column annotator=WorkerId "
     "--column qa=Answer.qa": Way(tried),
-    'lskd studio runs/critic.toml --host 0.0.0.0 --token "$TOKEN" --prolific C1A2B3 --each 20': (
+    'lskd studio out/critic --host 0.0.0.0 --token "$TOKEN" --prolific C1A2B3 --each 20': (
         serves(
-            f"lskd studio runs/critic.toml --set {SOURCE} --host 0.0.0.0 --prolific C1A2B3",
+            "lskd studio out/critic --host 0.0.0.0 --prolific C1A2B3",
             sampled,
-            *CRITIC,
             *("--each", "20"),
             "--token",
             "a-secret-of-the-owner",
@@ -453,13 +452,13 @@ WAYS: Mapping[str, Way] = {
         LSKD_STUDIO_TOKEN="0123456789abcdef0123456789abcdef",
     ),
     "lskd lab run runs/lab/study.toml": Way(study, long=True),
-    "lskd studio runs/lab/study.toml": Way(with_people, long=True),
-    "lskd lab people runs/lab/study.toml": Way(with_people, long=True),
+    "lskd studio out/study": Way(with_people, long=True),
+    "lskd lab people out/study": Way(with_people, long=True),
     # A student that ranks.
     f"lskd run runs/student.toml --set {SOURCE}": Way(student_run),
     "lskd studio runs/photos.toml": serves(f"lskd studio runs/photos.toml --set {SOURCE}", photos),
-    "lskd studio runs/photos.toml --student out/photos/distil/student": serves(
-        f"lskd studio runs/photos.toml --set {SOURCE} --student out/photos/distil/student", ready
+    "lskd studio runs/photos.toml --student out/student/distil/student": serves(
+        f"lskd studio runs/photos.toml --set {SOURCE} --student out/student/distil/student", ready
     ),
     "lskd studio out/student --student out/student/distil/student": serves(
         "lskd studio out/student --student out/student/distil/student", student_run
@@ -478,13 +477,13 @@ WAYS: Mapping[str, Way] = {
     f'{ASK} --temperature 0.9 --seed 3 "Why is [0] smiling?"': as_it_is(
         f'{ASK} --temperature 0.9 --seed 3 "Why is [0] smiling?"', after=Home.writer
     ),
-    "lskd answers runs/others.toml --student ours=out/photos/generative/student": as_it_is(
-        "lskd answers runs/others.toml --student ours=out/photos/generative/student",
+    "lskd answers runs/others.toml --student ours=out/generative/generative/student": as_it_is(
+        "lskd answers runs/others.toml --student ours=out/generative/generative/student",
         *("--limit", "3"),
         after=foreign,
     ),
-    "lskd studio runs/others.toml --student out/photos/generative/student": serves(
-        "lskd studio runs/others.toml --student out/photos/generative/student", foreign
+    "lskd studio runs/others.toml --student out/generative/generative/student": serves(
+        "lskd studio runs/others.toml --student out/generative/generative/student", foreign
     ),
     "lskd run runs/movies.toml --until dialogue": as_it_is(
         "lskd run runs/movies.toml --until dialogue", "--limit", "2", after=Home.world

@@ -28,7 +28,8 @@ from lskd.cli import (
 from lskd.cli.help import AsWritten
 
 EPILOG = (
-    "Exit codes: 0 well, 1 a defect of lskd, 2 something asked for is wrong, 3 budget reached, "
+    "Exit codes: 0 well, 1 a defect of lskd (of `lab bars` and `lab spoken`: a bar is missed), 2 "
+    "something asked for is wrong, 3 budget reached, "
     "4 a server cannot be used, 5 judgments are needed, 130 interrupted, 143 stopped by "
     "SIGTERM."
 )

@@ -66,10 +66,10 @@ def ask(
 
     Or ask the model that answers in a run, as the vision-language model of runs/hosted.toml.
 
-    Example: lskd ask out/photos/distil/student photo.jpg --box 10,20,200,300
+    Example: lskd ask out/student/distil/student photo.jpg --box 10,20,200,300
     --choices "It is a party." "It is raining." "Why is [0] smiling?"
 
-    Example: lskd ask out/photos/generative/student photo.jpg --box 10,20,200,300
+    Example: lskd ask out/generative/generative/student photo.jpg --box 10,20,200,300
     "Why is [0] smiling?"
 
     Example: lskd ask runs/hosted.toml photo.jpg --box 10,20,200,300 "Why is [0] smiling?"
@@ -214,9 +214,9 @@ def answers(
     Writes a file of answers for each system, which the studio's page Compare takes (Table 5), and
     panel.html, which shows them side by side (Figure 5). What was answered before is kept.
 
-    Example: lskd answers runs/photos.toml --student mine=out/photos/generative/student
+    Example: lskd answers runs/photos.toml --student mine=out/generative/generative/student
 
-    Example: lskd answers runs/movies.toml --student mine=out/photos/generative/student
+    Example: lskd answers runs/movies.toml --student mine=out/generative/generative/student
     --benchmark vcr=data/vcr --teacher
     """
     from lskd.distil.ask import Manner

@@ -89,11 +89,10 @@ def run(
         done = take(course, world, Annotators(seed=seed), show)
         sys.stdout.write(f"report: {done.folders['report'] / 'report.html'}\n")
         sys.stdout.write(f"the lab: {finished(done, world)}\n")
-        elsewhere = "" if out is None else f" --out {out}"
         student = done.folders["distil"] / "student"
         sys.stdout.write(
             "look, annotate, compare and ask in a browser: "
-            f"{called()} studio {file}{elsewhere} --student {student}\n"
+            f"{called()} studio {home} --student {student}\n"
         )
 
 
@@ -183,7 +182,7 @@ def people(
     """Let simulated people judge and compare at a studio that runs, through its own pages' API.
 
     They are named "simulated ..." there. Figure 3 and Table 5 come out, in <run>/people.
-    Example: lskd studio runs/lab/study.toml & lskd lab people runs/lab/study.toml
+    Example: lskd studio out/study & lskd lab people out/study
     """
     from lskd.lab import study
     from lskd.lab import world as worlds

@@ -93,7 +93,7 @@ def studio(
 ) -> None:
     """Open the studio: look at a corpus, have it judged, compare systems, ask students.
 
-    Example: lskd studio runs/photos.toml --student out/photos/distil/student
+    Example: lskd studio runs/photos.toml --student out/student/distil/student
     """
     with plain_errors():
         with _extra("the studio"):
