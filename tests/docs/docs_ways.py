@@ -432,8 +432,9 @@ WAYS: Mapping[str, Way] = {
     f"lskd judgments runs/critic.toml --set {SOURCE} judgments.csv": judged(
         f"lskd judgments runs/critic.toml --set {SOURCE} judgments.csv"
     ),
-    "lskd judgments out/critic results.csv --column annotator=WorkerId "
-    "--column qa=Answer.qa": Way(tried),
+    "lskd judgments out/critic results.csv --column annotator=WorkerId --column qa=Answer.qa": Way(
+        tried
+    ),
     'lskd studio out/critic --host 0.0.0.0 --token "$TOKEN" --prolific C1A2B3 --each 20': (
         serves(
             "lskd studio out/critic --host 0.0.0.0 --prolific C1A2B3",
