@@ -1,5 +1,6 @@
 """What each experiment makes of runs whose scores, judgments and answers are put in."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -159,7 +160,8 @@ def test_a_threshold_is_measured_on_the_half_that_it_was_not_chosen_on(tmp_path:
     # For 60 % 0.4 keeps three of the other half and 0.9 one, each with one that is accepted.
     assert told(found) == {"60 % wished": 50, "70 % wished": 100, "80 % wished": 100}
     assert told(found, 1) == {"60 % wished": 50, "70 % wished": 25, "80 % wished": 25}
-    words = [note.split(":")[0] for note in found.notes]
+    words = [note.split(":")[0].split(",")[0] for note in found.notes]
+    assert re.search(r"reached, which is \d+ points wide", found.notes[0])
     assert words == [
         "60% wished is within the interval of what was reached",
         "70% wished was more than met",

@@ -133,7 +133,9 @@ def _met(wished: float, reached: Figure) -> str:
         few = "" if reached.images is None else f", of {reached.images} images that had any kept"
         return f"cannot be told: {len(reached.seeds)} seeds{few}"
     if reached.low <= wished <= reached.high:
-        return "is within the interval of what was reached: the threshold held on other images"
+        # How much that says is how narrow it is.
+        wide = reached.high - reached.low
+        return f"is within the interval of what was reached, which is {wide:.0f} points wide"
     if reached.high < wished:
         return "was missed: the whole interval of what was reached is below it"
     return "was more than met: the whole interval of what was reached is above it"
