@@ -18,7 +18,7 @@ import models
 from lskd.errors import UserError
 from lskd.execute import Selection, execute
 from lskd.fingerprint import WEIGHTS, effective, file_digests, same_rows
-from lskd.hold import locked
+from lskd.hold import is_complete, locked
 from lskd.plan import plan
 from lskd.progress import LineBar, Lines
 from lskd.run import Run, load
@@ -169,6 +169,9 @@ def test_pictures_that_are_read_again_have_what_was_made_of_others_made_again(do
 
 def test_shards_of_pictures_that_are_gone_go_too(done: Run) -> None:
     shutil.rmtree(done.folders["images"])
+    regions = next(stage for stage in STAGES if stage.name == "regions")
+    assert done.stale(regions) == ["00000", "00001"]
+    assert not is_complete(done, regions), "a child would take them from here"
     for number in (4, 5):
         Path(f"pictures/{number:03d}.png").unlink()
     again = house.run(SMALL, selection=CORPUS)

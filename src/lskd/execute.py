@@ -207,9 +207,7 @@ def clear(run: Run, stage: Stage[Any], telling: Telling) -> None:
 
     What was made of other pictures than a shard has now is removed too: others would read it.
     """
-    there = set(run.tables.shards(Image))
-    made = run.tables.shards(stage.writes[0], stage.name) if stage.writes else []
-    old = [shard for shard in made if shard not in there or run.outdated(stage, shard)]
+    old = run.stale(stage)
     for shard in old:
         soundness.remove(run, stage, shard)
     if old:

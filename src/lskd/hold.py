@@ -79,7 +79,7 @@ def is_complete(run: Run, stage: Stage[Any], limit: int | None = None) -> bool:
             return not stage.grows(settings, context, run.tables)
         if stage.is_whole(settings):
             return is_current(run, stage)
-        return is_renewed(run, stage) and not run.missing(stage)
+        return is_renewed(run, stage) and not run.missing(stage) and not run.stale(stage)
     except UserError:
         return False
 

@@ -139,6 +139,12 @@ class Run:
         done = set(self.tables.shards(stage.writes[0], stage.name)) if stage.writes else set()
         return [s for s in self.tables.shards(Image) if s not in done or self.outdated(stage, s)]
 
+    def stale(self, stage: Stage[Any]) -> list[str]:
+        """Return the shards of a stage whose pictures are gone, or others by now."""
+        made = self.tables.shards(stage.writes[0], stage.name) if stage.writes else []
+        there = set(self.tables.shards(Image))
+        return [shard for shard in made if shard not in there or self.outdated(stage, shard)]
+
     def outdated(self, stage: Stage[Any], shard: str) -> bool:
         """Return whether a shard of a stage was made of other pictures than it has now."""
         made = shardlog.noted(self.folders[stage.name]).get(shard)

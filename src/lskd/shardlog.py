@@ -30,12 +30,8 @@ class Noted:
 
 def noted(folder: Path) -> Mapping[str, Noted]:
     """Return what is noted of the shards of a stage, by name, from the stage's folder."""
-    log = folder / SHARD_LOG
-    try:
-        known = log.stat()
-    except FileNotFoundError:
-        return {}
-    return _read(log, known.st_mtime_ns, known.st_size)
+    known = _known(folder)
+    return _read(*known) if known else {}
 
 
 def pictures(images: Path) -> Mapping[str, str]:
@@ -43,8 +39,26 @@ def pictures(images: Path) -> Mapping[str, str]:
 
     Those of which no checksum was noted are left out.
     """
+    known = _known(images)
+    return _pictures(*known) if known else {}
+
+
+def _known(folder: Path) -> tuple[Path, int, int] | None:
+    """Return the log of a stage as it is now, None where there is none."""
+    log = folder / SHARD_LOG
+    try:
+        found = log.stat()
+    except FileNotFoundError:
+        return None
+    return log, found.st_mtime_ns, found.st_size
+
+
+# Asked for each shard of a run that may have a thousand.
+@functools.lru_cache(maxsize=64)
+def _pictures(log: Path, modified: int, size: int) -> Mapping[str, str]:
     names = Image.__name__, Annotation.__name__
-    found = {shard: [one.checksums.get(n) for n in names] for shard, one in noted(images).items()}
+    every = _read(log, modified, size).items()
+    found = {shard: [one.checksums.get(name) for name in names] for shard, one in every}
     return {shard: f"{one} {other}" for shard, (one, other) in found.items() if one}
 
 

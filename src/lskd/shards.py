@@ -93,8 +93,10 @@ def put(
 
 def note(run: Run, stage: Stage[Any], finished: Finished) -> None:
     """Add a line about a shard to the log beside the stage's tables."""
-    pictures = shardlog.pictures(run.folders["images"]).get(finished.shard)
-    line = {**asdict(finished), "pictures": None if stage.name == "images" else pictures}
+    pictures = None
+    if stage.name != "images":
+        pictures = shardlog.pictures(run.folders["images"]).get(finished.shard)
+    line = {**asdict(finished), "pictures": pictures}
     file = run.folders[stage.name] / SHARD_LOG
     try:
         with file.open("a", encoding="utf-8") as opened:
