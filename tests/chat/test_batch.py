@@ -18,6 +18,7 @@ from chat.conftest import Ask
 from chat.letting_go import lets_go_of_its_journal
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
+from lskd.chat import batch
 from lskd.chat.batch import BatchTeacher
 from lskd.chat.budget import Limits
 from lskd.chat.conversation import opening, request
@@ -201,6 +202,7 @@ def test_a_server_that_takes_no_files_ends_the_run(
 WAIT = """
 import sys, pathlib
 from lskd.chat.journal import Journal
+from lskd.chat import batch
 from lskd.chat.batch import BatchTeacher
 from chat.talks import talks
 journal = Journal(pathlib.Path(sys.argv[2]))
@@ -405,6 +407,22 @@ def test_a_batch_that_was_noted_but_never_made_is_made(
     assert held[0][0].error is None
     assert journal.batches() == []
     assert (journal.spent().unanswered, server.tally().batches) == (0, 1)
+
+
+def test_a_batch_that_another_server_may_have_is_not_bought_here_unless_that_is_wanted(
+    server: Server, journal: Journal, batcher: BatchAsk
+) -> None:
+    # Killed before it heard the batch's name, and continued with another base_url.
+    asker = batcher()
+    asked = request(talk("a"), opening(talk("a")), 0, asker.endpoint)
+    call = journal.ask(asked.key, Charge(1, 1, None), lambda totals: True)
+    assert call is not None
+    journal.begin_batch([call], f"{'0' * 32}-{batch.server('https://other.example/v1')}")
+    with pytest.raises(UserError, match=r"was sent to another base_url.*set buy_again = true"):
+        asker.converse([talk("a")])
+    assert server.tally().batches == 0
+    assert batcher(buy_again=True).converse([talk("a")])[0][0].error is None
+    assert server.tally().batches == 1 and journal.spent().unanswered == 1
 
 
 @pytest.mark.parametrize("wrong", [{"poll": 0}, {"discount": -1}, {"batch_requests": 0}])

@@ -7,6 +7,7 @@ the journal before it is made, so that a run that is killed while it waits submi
 
 import asyncio
 import contextlib
+import hashlib
 import time
 import uuid
 from collections import Counter
@@ -35,6 +36,8 @@ from lskd.chat.wire import Dialect, Request, body
 from lskd.errors import BudgetReached, EndpointError, UserError
 from lskd.protocols import Conversation
 from lskd.types import Reply
+
+UNNAMED = "(not named yet)"
 
 
 @with_endpoint_keys
@@ -206,7 +209,7 @@ class BatchTeacher:
 
     async def _submitted(self, portion: Sequence[tuple[int, Line]]) -> SentBatch:
         """Upload calls as a file and make a batch of it."""
-        token = uuid.uuid4().hex
+        token = f"{uuid.uuid4().hex}-{server(self.endpoint.base_url)}"
         number = await self._ledger.begin_batch([call for call, _ in portion], token)
         lines = b"".join(line.text() for _, line in portion)
         file = await batch_files.upload(self._client, lines)
@@ -221,8 +224,13 @@ class BatchTeacher:
         Replies that nobody wants now stay on the server until somebody does.
         """
         name = batch.name or await batch_files.search(self._client, batch.token)
-        if name is None:  # the process that noted it ended before it was made
-            await self._forget(batch)
+        if name is None:
+            # The process that noted it ended before it was made, or before it heard its name.
+            _, _, sent_to = batch.token.partition("-")
+            if sent_to in ("", server(self.endpoint.base_url)):
+                await self._forget(batch)
+            else:
+                await self._write_off(batch, UNNAMED, Gone("it was sent to another base_url"))
             return {}
         try:
             answers = await self._answers(batch, name, wanted)
@@ -307,3 +315,8 @@ class BatchTeacher:
 
     def _refused(self, what: str) -> UserError:
         return self._client.limiter.halt(EndpointError(f"{self.endpoint} refuses {what}"))
+
+
+def server(base_url: str) -> str:
+    """Return what tells the server of an address apart from others."""
+    return hashlib.blake2b(base_url.encode(), digest_size=4).hexdigest()
