@@ -21,6 +21,7 @@ from chat.conftest import Ask
 from chat.letting_go import lets_go_of_its_journal
 from chat.server import Misbehaviour, Server
 from chat.talks import SCHEMA, talk, talks
+from faults.matrix import PROXY, pattern
 from lskd.chat.journal import Journal
 from lskd.chat.paid import spent_so_far
 from lskd.chat.teacher import ChatTeacher
@@ -373,7 +374,7 @@ def test_a_server_that_is_not_there_is_said_within_seconds(
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(503, "the proxy of the environment .* answers HTTP 503"), (407, "answers HTTP 407")],
+    [(503, pattern(PROXY)), (407, "refuses to serve: the proxy .* answers HTTP 407")],
 )
 def test_what_a_proxy_refuses_was_never_sent_and_costs_nothing(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int, said: str

@@ -244,6 +244,15 @@ NETWORK = Fault(
     "journal/test_journal_faults.py"
     "::test_a_network_that_is_cut_is_told_in_one_line_and_loses_nothing",
 )
+PROXY = Fault(
+    "The proxy of the environment makes no way to the teacher",
+    "... cannot be reached: the proxy of the environment (HTTPS_PROXY, HTTP_PROXY) answers HTTP "
+    "503",
+    4,
+    NOTHING,
+    "the same command; what was never sent counts as nothing in the budget",
+    "chat/test_teacher.py::test_what_a_proxy_refuses_was_never_sent_and_costs_nothing",
+)
 SERVICE = Fault(
     "On a cluster, nodes and the journal's service are killed",
     "",
@@ -313,7 +322,7 @@ FAULTS = (
     *(BROKEN_READ, BROKEN_FOUND, PAID_BROKEN, BROKEN_NOTE),
     *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, CHILD_WAITS, PARENT_WAITS, READER_KILLED),
     *(INTERRUPTED, TERMINATED, KILLED),
-    *(DESCRIPTORS, CLOCK, NETWORK, SERVICE, DRIVER_SILENT, SERVICE_GONE, CLUSTER),
+    *(DESCRIPTORS, CLOCK, NETWORK, PROXY, SERVICE, DRIVER_SILENT, SERVICE_GONE, CLUSTER),
     *(S3_ERRORS, S3_KILLED, S3_TWO),
 )
 OPENING = """\
