@@ -119,7 +119,7 @@ class Home:
         with at_work(*words, folder=self.folder, **variables) as started:
             line = started.line()
             started.signal(signal.SIGINT)
-            done = started.ended(60)
+            done = started.ended()
         assert done.returncode == 130, done.stderr
         return line
 

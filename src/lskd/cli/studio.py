@@ -4,7 +4,7 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,8 @@ from lskd.run import Run, load
 from lskd.types import Reject
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from lskd.human.store import Store
     from lskd.studio.elsewhere import Said
 
@@ -117,8 +119,8 @@ def studio(
             laid = desk.lay(run, store, student or [], safety, _told, promised)
             config = uvicorn.Config(app.create(laid), log_level="warning", server_header=False)
             with _listening(host, port) as door:
-                _announce(host, door.getsockname()[1], token)
-                uvicorn.Server(config).run(sockets=[door])
+                port = door.getsockname()[1]
+                _announcing(config, lambda: _announce(host, port, token)).run(sockets=[door])
         finally:
             store.close()
 
@@ -260,6 +262,22 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise UserError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def _announcing(config: "uvicorn.Config", announce: Callable[[], None]) -> "uvicorn.Server":
+    """Return a server that announces itself once it hears signals.
+
+    Ctrl-C before that would be raised wherever imports and callbacks are by then, where Python can
+    drop it.
+    """
+    import uvicorn
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
+
+    return Announcing(config)
 
 
 def _announce(host: str, port: int, token: str | None) -> None:
