@@ -136,20 +136,26 @@ class Run:
 
     def missing(self, stage: Stage[Any]) -> list[str]:
         """Return the shards of images for which a stage has none yet, or one of other pictures."""
-        done = set(self.tables.shards(stage.writes[0], stage.name)) if stage.writes else set()
-        return [s for s in self.tables.shards(Image) if s not in done or self.outdated(stage, s)]
+        done = set(self._made(stage)) - self._outdated(stage)
+        return [shard for shard in self.tables.shards(Image) if shard not in done]
 
     def stale(self, stage: Stage[Any]) -> list[str]:
         """Return the shards of a stage whose pictures are gone, or others by now."""
-        made = self.tables.shards(stage.writes[0], stage.name) if stage.writes else []
-        there = set(self.tables.shards(Image))
-        return [shard for shard in made if shard not in there or self.outdated(stage, shard)]
+        current = set(self.tables.shards(Image)) - self._outdated(stage)
+        return [shard for shard in self._made(stage) if shard not in current]
 
-    def outdated(self, stage: Stage[Any], shard: str) -> bool:
-        """Return whether a shard of a stage was made of other pictures than it has now."""
-        made = shardlog.noted(self.folders[stage.name]).get(shard)
-        now = shardlog.pictures(self.folders["images"]).get(shard)
-        return bool(made and made.pictures and now and made.pictures != now)
+    def _made(self, stage: Stage[Any]) -> list[str]:
+        return self.tables.shards(stage.writes[0], stage.name) if stage.writes else []
+
+    def _outdated(self, stage: Stage[Any]) -> set[str]:
+        """Return the shards that a stage made of other pictures than they have now."""
+        made = shardlog.noted(self.folders[stage.name])
+        now = shardlog.pictures(self.folders["images"])
+        return {
+            shard
+            for shard, one in made.items()
+            if one.pictures and one.pictures != now.get(shard, one.pictures)
+        }
 
     def seconds(self, stage: str) -> float | None:
         """Return the time that a stage's shards took, or None if none was made."""

@@ -247,6 +247,11 @@ class Shard:
         said = self.one_each(Annotation)
         return [Picture(image, said.get(image.id)) for image in self.read(Image)]
 
+    def picture_batches(self, size: int) -> Iterator[list[Picture]]:
+        """Yield the same, `size` at a time; the pixels of a batch go with it."""
+        for some in batches(self.pictures(), size):
+            yield [one.fresh() for one in some]
+
 
 Worker = Callable[[Shard], Iterable[Record]]
 Parts = Iterator[tuple[str, Iterable[Record]]]

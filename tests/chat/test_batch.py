@@ -336,14 +336,20 @@ def test_who_is_faster_after_a_restart_than_who_waits_for_a_batch_gets_its_money
             assert all(reply.error is None for (reply,) in held)
 
 
-def in_batch(journal: Journal, asker: BatchTeacher, *names: str) -> None:
-    """Note calls as sent in a batch that is not answered yet."""
+def begun(journal: Journal, asker: BatchTeacher, token: str, *names: str) -> int:
+    """Note calls as about to be sent in a batch, and return its number."""
     calls = []
     for name in names:
         asked = request(talk(name), opening(talk(name)), 0, asker.endpoint)
-        calls.append(journal.ask(asked.key, Charge(1, 1, None), lambda totals: True))
-    number = journal.begin_batch([call for call in calls if call is not None], "a token")
-    journal.name_batch(number, "batch_7")
+        call = journal.ask(asked.key, Charge(1, 1, None), lambda totals: True)
+        assert call is not None
+        calls.append(call)
+    return journal.begin_batch(calls, token)
+
+
+def in_batch(journal: Journal, asker: BatchTeacher, *names: str) -> None:
+    """Note calls as sent in a batch that is not answered yet."""
+    journal.name_batch(begun(journal, asker, "a token", *names), "batch_7")
 
 
 def test_calls_in_an_open_batch_are_not_bought_one_by_one_unless_that_is_wanted(
@@ -399,10 +405,7 @@ def test_a_batch_that_was_noted_but_never_made_is_made(
 ) -> None:
     # What a process leaves that is killed between its note and the server's answer.
     asker = batcher()
-    asked = request(talk("a"), opening(talk("a")), 0, asker.endpoint)
-    call = journal.ask(asked.key, Charge(1, 1, None), lambda totals: True)
-    assert call is not None
-    journal.begin_batch([call], "a token that no batch has")
+    begun(journal, asker, "a token that no batch has", "a")
     held = asker.converse([talk("a")])
     assert held[0][0].error is None
     assert journal.batches() == []
@@ -414,10 +417,7 @@ def test_a_batch_that_another_server_may_have_is_not_bought_here_unless_that_is_
 ) -> None:
     # Killed before it heard the batch's name, and continued with another base_url.
     asker = batcher()
-    asked = request(talk("a"), opening(talk("a")), 0, asker.endpoint)
-    call = journal.ask(asked.key, Charge(1, 1, None), lambda totals: True)
-    assert call is not None
-    journal.begin_batch([call], f"{'0' * 32}-{batch.server('https://other.example/v1')}")
+    begun(journal, asker, f"{'0' * 32}-{batch.server('https://other.example/v1')}", "a")
     with pytest.raises(UserError, match=r"was sent to another base_url.*set buy_again = true"):
         asker.converse([talk("a")])
     assert server.tally().batches == 0

@@ -1,8 +1,8 @@
 """A layer of the Q-Former: queries and words are two streams that meet in the self-attention.
 
 They have feed-forwards of their own, and only queries look at the image. transformers keeps both in
-one tensor, which each layer cuts and joins again: of an ITM step's backward pass, copies were a
-fifth. Modules are those of transformers' layer and keep their names.
+one tensor, which each layer cuts and joins again: copies were a fifth of a matching pass of the
+lab's student with its gradients. Modules are those of transformers' layer and keep their names.
 """
 
 import math
@@ -91,10 +91,6 @@ class _Attention(nn.Module):
         scores = scores if mask is None else scores + mask
         return functional.dropout(scores.softmax(dim=-1), dropout) @ values
 
-    def by_head(self, states: Tensor) -> Tensor:
-        """Return (rows, n, width) as (rows, heads, n, width / heads)."""
-        return by_head(states, self.heads)
-
 
 class _SelfAttention(_Attention):
     """Stands in a layer for its self-attention, and makes no more states than are asked for."""
@@ -122,7 +118,7 @@ class _SelfAttention(_Attention):
 
     def _joined(self, project: nn.Module, streams: Sequence[Tensor]) -> Tensor:
         """Return projections of all streams by heads, in the one copy that a product needs."""
-        parts = [self.by_head(project(states)) for states in streams]
+        parts = [by_head(project(states), self.heads) for states in streams]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
@@ -146,7 +142,8 @@ class _CrossAttention(_Attention):
             empty = asked.new_zeros(len(keys) * seats.each, *asked.shape[1:])
             asked = empty.index_copy(0, seats.of, asked)
         folded = asked.reshape(len(keys), -1, asked.shape[-1])
-        found = _flat(self.attend(self.by_head(folded), keys, values)).reshape(-1, *asked.shape[1:])
+        found = _flat(self.attend(by_head(folded, self.heads), keys, values))
+        found = found.reshape(-1, *asked.shape[1:])
         if seats is not None:
             found = found.index_select(0, seats.of)
         looked: Tensor = self.output(found, queries)

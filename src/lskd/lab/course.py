@@ -127,9 +127,7 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     """Run a control: a child of the finished run of a seed, with the settings of its file."""
     own = control_of(name, course)
     out = course.home / "controls" / name
-    file = out / f"{name}.toml"
-    with table.draft(file) as unfinished:
-        unfinished.write_text(tomli_w.dumps(extended(parent, own)), encoding="utf-8")
+    file = written(out, name, extended(parent, own))
     changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
     if "critic" in own:  # a critic of its own, which then scores
         changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
@@ -137,6 +135,14 @@ def control(name: str, course: Course, parent: Run, display: Display) -> Run:
     last = "score" if "critic" in own else "evaluate"
     execute.execute(child, Selection(until=last), display)
     return child
+
+
+def written(out: Path, name: str, sections: Mapping[str, Any]) -> Path:
+    """Write the run file of a run of this name into the run's folder, and return it."""
+    file = out / f"{name}.toml"
+    with table.draft(file) as unfinished:
+        unfinished.write_text(tomli_w.dumps(sections), encoding="utf-8")
+    return file
 
 
 def extended(parent: Run, own: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from lskd import execute, table
 from lskd.errors import UserError
 from lskd.evaluate.stage import Settings
@@ -21,7 +19,7 @@ from lskd.evaluate.work import Evaluation, evaluate
 from lskd.execute import Selection
 from lskd.lab import measures, rehearsal
 from lskd.lab.annotators import Annotators, judge
-from lskd.lab.course import JUDGMENTS, Course, extended
+from lskd.lab.course import JUDGMENTS, Course, extended, written
 from lskd.lab.world import World
 from lskd.progress import Display
 from lskd.reproduce import foreign
@@ -73,9 +71,7 @@ class Bench:
         # The folder of few has the first images of the source, and is to get no more of them.
         limit = sum(few_images(parent)) if unjudged else None
         sections = without_people(parent, own, few) if unjudged else extended(parent, own)
-        file = out / f"{arm.name}.toml"
-        with table.draft(file) as unfinished:
-            unfinished.write_text(tomli_w.dumps(sections), encoding="utf-8")
+        file = written(out, arm.name, sections)
         # What nobody judges has its parent's sections, in which the changes are made.
         changes = [] if unjudged else [*self.changes, *self._changes(arm, own, parent, out)]
         if arm.until == "distil":

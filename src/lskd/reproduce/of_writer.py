@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-
-from lskd import execute, table
+from lskd import execute
 from lskd.execute import Selection
 from lskd.human import answers
 from lskd.human.answers import Answer
@@ -20,7 +18,7 @@ from lskd.human.teacher import TEACHER
 from lskd.human.work import PREFERENCES
 from lskd.lab import contest, opinions
 from lskd.lab.annotators import Annotators
-from lskd.lab.course import extended
+from lskd.lab.course import extended, written
 from lskd.lab.opinions import Preferred
 from lskd.lab.study import OPINIONS
 from lskd.lab.wire import Place, Side, Sight, Words
@@ -134,10 +132,7 @@ def described(bench: Bench, seed: int) -> Run:
     """Return a run in which describers tell the teacher of the scenes of a world's tests."""
     scenes = (bench.world.folder / "test").resolve().as_posix()
     out = bench.home / FOLDER / ASKED / f"seed{seed}"
-    file = out / f"{ASKED}.toml"
-    sections = extended(bench.runs[seed], {"images": {"source": scenes}})
-    with table.draft(file) as unfinished:
-        unfinished.write_text(tomli_w.dumps(sections), encoding="utf-8")
+    file = written(out, ASKED, extended(bench.runs[seed], {"images": {"source": scenes}}))
     run = load(file, [], out, with_models=True)
     execute.execute(run, Selection(until="dialogue"), bench.display)
     return run

@@ -98,8 +98,8 @@ def prepared(wanted: Wanted, chosen: Sequence[Experiment], display: Display) -> 
 def check_changes(wanted: Wanted, chosen: Sequence[Experiment]) -> None:
     """Raise UserError for a change to what makes the runs of an experiment differ."""
     parent = parent_file(wanted.folder)
-    compared = (arm for one in chosen for arm in one.arms if arm not in (SHORT, WRITES))
-    for arm in dict.fromkeys(arm for arm in compared if arm.file != SHORT.file):
+    same = SHORT.file, WRITES.file
+    for arm in dict.fromkeys(arm for one in chosen for arm in one.arms if arm.file not in same):
         file = wanted.folder / f"{arm.file}.toml"
         _, own = layer(file, parent)
         said = [[stage, key] for stage, keys in own.items() for key in keys]

@@ -169,15 +169,13 @@ def held(folder: Path, every: float = BEAT_SECONDS) -> Iterator[None]:
     lock = Lock(folder, url)
     lock.take()
     paid = Paid(folder)
-    ready = threading.Event()
     try:
         # From the beginning: to bring here what is there can take longer than a lock lasts.
-        with beating(lock, paid, every, ready):
+        with beating(lock, paid, every):
             mirror.pull(folder)
             paid.restore()
             if lock.lost:
                 raise lost(lock)
-            ready.set()
             yield
         if lock.lost:
             raise lost(lock)
@@ -216,10 +214,10 @@ def lost(lock: Lock) -> UserError:
 
 
 @contextlib.contextmanager
-def beating(lock: Lock, paid: "Paid", every: float, ready: threading.Event) -> Iterator[None]:
-    """Give signs of life while the block lasts, and publish once it is ready."""
+def beating(lock: Lock, paid: "Paid", every: float) -> Iterator[None]:
+    """Give signs of life while the block lasts, and publish once all is here that was published."""
     stop = threading.Event()
-    beats = threading.Thread(target=keep, args=(lock, paid, stop, every, ready), daemon=True)
+    beats = threading.Thread(target=keep, args=(lock, paid, stop, every), daemon=True)
     beats.start()
     try:
         yield
@@ -228,9 +226,7 @@ def beating(lock: Lock, paid: "Paid", every: float, ready: threading.Event) -> I
         beats.join()
 
 
-def keep(
-    lock: Lock, paid: "Paid", stop: threading.Event, every: float, ready: threading.Event
-) -> None:
+def keep(lock: Lock, paid: "Paid", stop: threading.Event, every: float) -> None:
     """Give signs of life and publish logs until told to stop; interrupt the work if it is lost."""
     while not stop.wait(every):
         # Where the place is out of reach or the disk full for a while, the work itself will tell,
@@ -240,7 +236,7 @@ def keep(
         if lock.lost:
             _thread.interrupt_main()
             return
-        if ready.is_set():
+        if paid.is_restored:
             with contextlib.suppress(UserError, OSError):
                 publish(lock.folder, paid)
 
@@ -261,18 +257,18 @@ class Paid:
         self._folder = folder / SEGMENTS
         self._journal: Journal | None = None
         self._published: Segments | None = None
-        self._is_restored = False
+        self.is_restored = False
 
     def restore(self) -> None:
         """Take in what another machine has paid for."""
         if (self._folder / NOTE).exists():
             self._segments().restore()
-        self._is_restored = True
+        self.is_restored = True
 
     def publish(self) -> None:
         """Publish what was paid since the last time, if there is a journal."""
         # What others have published of open calls and batches would else be written over.
-        if self._is_restored and self._file.exists():
+        if self.is_restored and self._file.exists():
             self._segments().publish()
 
     def close(self) -> None:

@@ -25,10 +25,10 @@ LIST: Final = ".published.jsonl"
 # Parts of a path that is not published: what a training needs to go on, what can be made again,
 # and a studio's database with its users.
 STAYS: Final = frozenset(("training", "features", "sights", "studio"))
-_writing = threading.Lock()  # signs of life publish logs beside the work
-
-LONG: Final = 1000  # lines of the list beyond two for each name
 DATABASE: Final = ".sqlite"
+LONG: Final = 1000  # lines of the list beyond two for each name
+
+_writing = threading.Lock()  # signs of life publish logs beside the work
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from lskd.protocols import Tagger
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker, batches
+from lskd.stage import Batch, Context, Model, Section, Shard, Stage, Worker
 from lskd.types import Annotation, Concepts, Image
 
 
@@ -22,8 +22,7 @@ def each(settings: Settings, context: Context) -> Worker:
     tagger = context.build(Tagger, settings.tagger)
 
     def work(shard: Shard) -> Iterable[Concepts]:
-        for some in batches(shard.pictures(), settings.batch):
-            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
+        for pictures in shard.picture_batches(settings.batch):
             yield from tagger.tag(pictures)
             context.tick(len(pictures))
 

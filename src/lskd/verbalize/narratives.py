@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from lskd.protocols import Narrator
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, looks
 from lskd.types import Annotation, Image, Narratives, Record, Reject
 
 REPLY_TOKENS = 100
@@ -28,8 +28,7 @@ def each(settings: Settings, context: Context) -> Worker:
     narrator = context.build(Narrator, settings.narrator)
 
     def work(shard: Shard) -> Iterable[Record]:
-        for some in batches(shard.pictures(), settings.batch):
-            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
+        for pictures in shard.picture_batches(settings.batch):
             told = narrator.narrate(pictures, settings.samples, settings.temperature)
             for picture, texts in zip(pictures, told, strict=True):
                 if not texts:

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from lskd.picture import Picture
+from lskd.prompt import corners
 from lskd.protocols import Captioner, Proposal, Proposer
 from lskd.resources import Resources, Spread
-from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, batches, looks
+from lskd.stage import Batch, Context, Cost, Model, Section, Shard, Stage, Worker, looks
 from lskd.types import Annotation, Box, Image, Record, Region, Regions, Reject
 
 Order = Literal["area", "score", "left"]
@@ -84,8 +85,7 @@ def select(
 
 def left_out(image: Image, one: Proposal, reason: str) -> Reject:
     """Return the row that says why a proposal was not kept."""
-    corners = ", ".join(f"{value:.0f}" for value in one.box)
-    return Reject(image.id, reason, f"{one.label} ({corners}) {one.score:.2f}")
+    return Reject(image.id, reason, f"{one.label} {corners(one.box)} {one.score:.2f}")
 
 
 def numbered(kept: Sequence[Proposal]) -> tuple[Region, ...]:
@@ -105,10 +105,8 @@ def described(regions: Sequence[Region], phrases: Sequence[str]) -> tuple[Region
 
 def silent(image: Image, region: Region) -> Reject:
     """Return the row that says that a region was kept without a phrase."""
-    corners = ", ".join(f"{value:.0f}" for value in region.box)
-    return Reject(
-        image.id, "no phrase came for this region", f"[{region.id}] {region.label} ({corners})"
-    )
+    said = f"[{region.id}] {region.label} {corners(region.box)}"
+    return Reject(image.id, "no phrase came for this region", said)
 
 
 def each(settings: Settings, context: Context) -> Worker:
@@ -131,8 +129,7 @@ def each(settings: Settings, context: Context) -> Worker:
             yield Regions(picture.image.id, told)
 
     def work(shard: Shard) -> Iterable[Record]:
-        for some in batches(shard.pictures(), settings.batch):
-            pictures = [one.fresh() for one in some]  # so that their pixels go with the batch
+        for pictures in shard.picture_batches(settings.batch):
             yield from make(pictures)
             context.tick(len(pictures))
 
