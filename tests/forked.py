@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -73,16 +73,19 @@ def at_work(
     return _started(_command, [str(word) for word in words], folder, variables)
 
 
-def lskd_twice(folder: Path, *words: str) -> str:
-    """Run a command by two processes that know of each other; return what both printed."""
+def lskd_twice(folder: Path, *words: str, own: Sequence[Mapping[str, str]] = ({}, {})) -> str:
+    """Run a command by two processes that know of each other; return what both printed.
+
+    Each has variables of its `own`.
+    """
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     common |= {"LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
 
-    def run(rank: str) -> Ended:
-        return lskd(*words, folder=folder, RANK=rank, LOCAL_RANK=rank, **common)
+    def run(rank: str, variables: Mapping[str, str]) -> Ended:
+        return lskd(*words, folder=folder, RANK=rank, LOCAL_RANK=rank, **common, **variables)
 
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(run, "01"))
+        done = list(pool.map(run, "01", own))
     said = "".join(one.stdout + one.stderr for one in done)
     assert [one.returncode for one in done] == [0, 0], said[-4000:]
     return said

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,16 @@ PATIENCE = {
 
 
 class TwoNodes:
-    """A cluster at `address`."""
+    """A cluster at `address`; its second node has variables of its `own`."""
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, own: Mapping[str, str]) -> None:
         self._cluster = cluster
-        self._second = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+        self._given = {
+            "num_cpus": 1,
+            "object_store_memory": STORE_BYTES,
+            **({"env_vars": dict(own)} if own else {}),
+        }
+        self._second = cluster.add_node(**self._given)
 
     @property
     def address(self) -> str:
@@ -81,9 +86,7 @@ class TwoNodes:
     def kill_node(self) -> None:
         """Kill all processes of the second node, and add another."""
         self._cluster.remove_node(self._second, allow_graceful=False)
-        self._second = self._cluster.add_node(
-            wait=False, num_cpus=1, object_store_memory=STORE_BYTES
-        )
+        self._second = self._cluster.add_node(wait=False, **self._given)
 
     def until_idle(self, seconds: float = 120) -> None:
         """Wait until no worker is left, as after the end of the process that leads them."""
@@ -100,8 +103,8 @@ def skip_without_ray() -> None:
 
 
 @contextmanager
-def two_nodes() -> Iterator[TwoNodes]:
-    """Have a cluster within the block."""
+def two_nodes(own: Mapping[str, str] = {}) -> Iterator[TwoNodes]:
+    """Have a cluster within the block; its second node has variables of its `own`."""
     before = dict(os.environ)
     os.environ.update(PATIENCE)
     try:
@@ -111,7 +114,7 @@ def two_nodes() -> Iterator[TwoNodes]:
         head = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
         cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         try:
-            yield TwoNodes(cluster)
+            yield TwoNodes(cluster, own)
         finally:
             cluster.shutdown()
     finally:

@@ -262,7 +262,7 @@ def test_workers_get_the_keys_that_their_models_name_and_no_other_secret(
 
 
 def test_an_address_without_a_cluster_is_refused(home: Path) -> None:
-    here = chosen("local", "host:6379", load(SMALL), ())
+    here = chosen("local", "host:6379")
     with pytest.raises(UserError, match="--executor ray"), here:
         pass
     with pytest.raises(UserError, match="on a node of the cluster"), ray.connected("ray://h:1"):

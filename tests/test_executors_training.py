@@ -15,14 +15,12 @@ from safetensors.torch import load_file
 
 import house
 import test_gen_gaps_run as school
-import typed
-from buckets import disk, machine
+from buckets import bucket, disk, environment, machine, served
 from forked import TESTS, lskd
 from lskd.events import TRACE, read
 from lskd.run import load
-from lskd.storage.address import on
+from lskd.storage.address import located, on, url_of
 from lskd.types import Sample, Student
-from ports import free_port
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
 
 skip_without_ray()
@@ -105,23 +103,58 @@ def test_a_mistake_on_a_worker_is_told_in_one_line_and_not_tried_again(
     assert "Traceback" not in result.stderr
 
 
-def test_trainings_at_a_place_that_workers_do_not_share_are_refused_before_any_work(
-    tmp_path: Path,
+@pytest.mark.check
+def test_nodes_that_share_a_bucket_alone_train_as_one_process_even_if_one_is_lost(
+    home: Path, tmp_path: Path
 ) -> None:
-    school.build(tmp_path)
-    sets = [f"{stage}.resources={{workers = 2}}" for stage in ("distil", "generative")]
-    words = [word for change in sets for word in ("--set", change)]
-    command = ("run", "small.toml", "--out", "memory://somewhere/run", *words)
-    cluster = ("--executor", "ray", "--address", f"127.0.0.1:{free_port()}")
-    with machine(disk(tmp_path)):
-        refused = typed.lskd(*command, *cluster, folder=tmp_path)
-        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
-        assert refused.stderr.startswith("error: [distil], [generative] resources: ")
-        assert "memory://somewhere/run: leave `resources` out" in refused.stderr
-        # What does not train is not refused: here it finds no cluster.
-        passed = typed.lskd(*command, *cluster, "--until", "corpus", folder=tmp_path)
-        assert "no cluster at 127.0.0.1" in passed.stderr
-        assert not on("memory://somewhere")[0].find("/somewhere")
+    long = ("--set", "distil.steps=120", "--set", "distil.save_every=10")
+    until = ("--until", "distil")
+    whole = lskd("run", "small.toml", "--out", "out/long", *long, *until, folder=home)
+    assert whole.returncode == 0, whole.stderr
+    with served() as storage, two_nodes(disk(tmp_path / "second")) as nodes:
+        out = f"{bucket(storage, 'nodes')}/run"
+        variables = environment(storage, tmp_path / "first")
+        words = ("run", "small.toml", "--out", out)
+        made = lskd(*words, "--until", "corpus", folder=home, **variables)
+        assert made.returncode == 0, made.stderr
+        changes = ("--set", "distil.resources={workers = 2}", *long)
+        cluster = ("--executor", "ray", "--address", nodes.address)
+        with (home / "log").open("wb") as log:
+            led = subprocess.Popen(
+                [sys.executable, "-m", "lskd", *words, *changes, *cluster, *until],
+                cwd=home,
+                env={**os.environ, **variables, "PYTHONPATH": str(TESTS)},
+                stdout=log,
+                stderr=log,
+            )
+        with machine(variables):
+            training, end = located(out) / "distil" / "training", time.monotonic() + 300
+            while not [name for name in of_place(training) if name.endswith(".pt")]:
+                assert time.monotonic() < end and led.poll() is None, (home / "log").read_text()
+                time.sleep(0.2)
+        assert list(Path(tmp_path / "second").rglob("distil/training/*/examples.jsonl"))
+        nodes.kill_node()
+        assert led.wait(900) == 0, (home / "log").read_text()
+        said = (home / "log").read_text()
+        assert "a worker was lost" in said and "going on after step" in said
+        with machine(variables):
+            (student,) = house.rows(load(located(out)), Student)
+            assert student.folder == f"{out}/distil/student"
+            assert not [name for name in of_place(training) if name.endswith(".pt")]
+        one = load_file(home / "out" / "long" / school.WEIGHTS["distil"])
+        # Where the command runs the student is too, whichever node has written it.
+        two = load_file(tmp_path / "first/work/lskd-places/s3/nodes/run" / school.WEIGHTS["distil"])
+        for key, weight in one.items():
+            if not key.endswith("key.bias"):
+                torch.testing.assert_close(two[key], weight, atol=1e-3, rtol=0)
+
+
+def of_place(folder: Path) -> list[str]:
+    """Return the names of all files below a folder of a place."""
+    url = url_of(folder)
+    assert url is not None
+    system, root = on(url)
+    return [str(name) for name in system.find(root)]
 
 
 @pytest.mark.check

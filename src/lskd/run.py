@@ -11,7 +11,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ from lskd.runfile import (
 from lskd.stage import Context, Stage, named
 from lskd.stages import STAGES
 from lskd.storage import files
-from lskd.storage.address import located, shown
+from lskd.storage.address import here, located, shown
 from lskd.storage.mirror import opened
 from lskd.table import Tables, draft
 from lskd.trace import Spans
@@ -77,6 +77,16 @@ class Run:
     examples: Path | None = None
     substituted: Mapping[str, str] = field(default_factory=dict)
     planned: Planned | None = None
+
+    def here(self) -> "Run":
+        """Return this run as another machine, which was sent it, has its folders."""
+        return replace(
+            self,
+            own=here(self.own),
+            folders={stage: here(folder) for stage, folder in self.folders.items()},
+            parents=tuple(map(here, self.parents)),
+            examples=None if self.examples is None else here(self.examples),
+        )
 
     @cached_property
     def tables(self) -> Tables:

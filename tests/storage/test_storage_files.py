@@ -94,9 +94,11 @@ def test_two_machines_have_the_same_files_after_each_was_at_work(tmp_path: Path)
     with machine(homes[0]):
         here = mirror.opened(url)
         published = ("distil/student/card.md", "distil/student/w.bin", "parse/n.json")
-        for name in (*published, "distil/training/x/state", "a.sqlite"):
+        for name in (*published, "a.sqlite"):
             (here / name).parent.mkdir(parents=True, exist_ok=True)
             (here / name).write_text("first")
+        with draft(here / "distil/training/x/state") as unfinished:
+            unfinished.write_text("first")
         mirror.push(here / "distil")
         mirror.push(here)
     system = fsspec.filesystem("memory")

@@ -99,12 +99,7 @@ def run(
         leads = processes.leads()
         with (
             served(metrics if leads else None, loaded) as counting,
-            chosen(
-                name if leads else "local",
-                address if leads else None,
-                loaded,
-                selection.of(loaded),
-            ) as making,
+            chosen(name if leads else "local", address if leads else None) as making,
         ):
             execute.execute(loaded, selection, show, (*told, *counting), making)
         if not processes.leads():

@@ -18,6 +18,7 @@ from lskd.critique.settings import Settings, judgment_files
 from lskd.errors import JudgmentsNeeded, UserError
 from lskd.stage import Context, Parts, Stage
 from lskd.table import Tables
+from lskd.training import processes
 from lskd.types import Fit, Image, Regions, Reject, Sample, Triple
 
 MODEL = "model"
@@ -32,13 +33,13 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     rows = judged(settings, context, tables)
     digests = digest.of(settings, rows, context.seed)
     about = trained(context, digests)
-    if about is None:
+    if processes.decided(about is None):
         # torch is not wanted by a run that waits for people, or has its critic.
         from lskd.critique.work import fitted
 
         about = fitted(settings, rows, digests, context)
-        if about is None:
-            return
+    if about is None:
+        return
     yield from untold(about, rows, context, tables)
 
 

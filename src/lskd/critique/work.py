@@ -24,8 +24,9 @@ from lskd.critique.settings import Settings
 from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
 from lskd.stage import Context
+from lskd.storage import mirror
 from lskd.storage.address import shown
-from lskd.training import loop, processes
+from lskd.training import loop, processes, published
 from lskd.training.standing import TRAINING
 from lskd.types import View
 
@@ -45,7 +46,7 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
         # Before anything is trained: an image that is met in the last epoch would end it there.
         list(pool.map(_check_image, views.values()))
         eye = Eye(settings.look.marking, settings.look.image, pool)
-        if known is None or known.training != digests.training:
+        if processes.decided(known is None or known.training != digests.training):
             critic = train(settings, rows.of("train"), eye, digests.training, context)
         elif processes.leads():
             critic = read(folder).to(place("auto"))
@@ -56,8 +57,10 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
     curve.write(context.folder, found)
     note.write(folder, about)
     # They were for going on; what they led to is now in the critic's folder.
-    for checkpoints in (context.folder / TRAINING).glob("*/checkpoints"):
-        shutil.rmtree(checkpoints)
+    mirror.push(folder)
+    for training in (context.folder / TRAINING).glob("*"):
+        published.forget(training)
+        shutil.rmtree(training / published.CHECKPOINTS, ignore_errors=True)
     _tell(found, context)
     return about
 

@@ -24,8 +24,10 @@ from lskd.distil.task import Pupil, StudentTask
 from lskd.fingerprint import checkpoints, effective, file_digest
 from lskd.protocols import Critic
 from lskd.stage import Context, Parts
+from lskd.storage import mirror
+from lskd.storage.address import shown
 from lskd.table import Tables
-from lskd.training import processes
+from lskd.training import processes, published
 from lskd.training.loop import fit
 from lskd.training.standing import TRAINING
 from lskd.types import Example, Student
@@ -44,11 +46,12 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
     fingerprint = fingerprint_of(settings, context.seed, tables)
     folder = context.folder / TRAINING / fingerprint
     choice = Choice(settings.split, _cut(settings, begun))
-    with processes.first():
+    with processes.first(folder):
         kept = examples.prepared(tables, folder, choice, context)
     made = context.folder / STUDENT
-    if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
-        with processes.first():
+    done = (made / note.FILE).exists() and note.read(made).fingerprint == fingerprint
+    if processes.decided(not done):
+        with processes.first(folder):
             swaps = _swaps(kept, settings, folder, context)
             old = (
                 rehearsal.prepared(Path(settings.rehearsal), folder) if settings.rehearsal else None
@@ -59,11 +62,14 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
             return
         about = _about(settings, begun, context.seed, fingerprint)
         student.write(made, begun.student, about, begun.vocabulary)
-        context.say(f"the student is in {made}, its losses in {folder}")
-    told = [Student(made.as_posix(), fingerprint, len(kept), settings.steps)]
+        mirror.push(made)
+        context.say(f"the student is in {shown(made)}, its losses in {shown(folder)}")
+    told = [Student(shown(made), fingerprint, len(kept), settings.steps)]
     for shard in tables.shards(Example):
         yield shard, [*told, *examples.rejects(folder, shard)]
         told = []
+    if processes.leads():
+        published.forget(folder)
 
 
 def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:

@@ -1,27 +1,22 @@
 """Which executor a command asks for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from lskd.errors import UserError
 from lskd.executors import local
 from lskd.executors.job import Executor
-from lskd.run import Run
-from lskd.stage import Stage
 
 Name = Literal["local", "ray"]
 NAMES: tuple[Name, ...] = ("local", "ray")
 
 
 @contextmanager
-def chosen(
-    name: Name, address: str | None, run: Run, stages: Sequence[Stage[Any]]
-) -> Iterator[Executor]:
-    """Have an executor for some stages of a run, `address` being that of a Ray cluster.
+def chosen(name: Name, address: str | None) -> Iterator[Executor]:
+    """Have an executor, `address` being that of a Ray cluster.
 
-    Raises UserError for an address without a cluster, a cluster that does not answer, or a stage
-    that cannot be made there.
+    Raises UserError for an address without a cluster, or a cluster that does not answer.
     """
     if name == "local":
         if address is not None:
@@ -31,6 +26,5 @@ def chosen(
     # Ray is an extra.
     from lskd.executors import ray
 
-    ray.check_shared(run, stages)
     with ray.connected(address) as executor:
         yield executor

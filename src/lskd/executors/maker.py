@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from lskd import __version__, shards
 from lskd.errors import UserError
@@ -25,9 +26,12 @@ from lskd.shards import Finished
 from lskd.stage import Context
 from lskd.stages import STAGES
 from lskd.storage import files
-from lskd.storage.address import shown
+from lskd.storage.address import WORK, here, shown
+from lskd.storage.cache import CACHE_GB
 from lskd.trace import Clock, running
 from lskd.watch import Made, lies
+
+NODE: Final = (WORK, CACHE_GB)  # variables that tell of a node's own disk
 
 
 @dataclass(frozen=True)
@@ -172,12 +176,10 @@ class Maker:
         self, order: Order, environment: Mapping[str, str], journal: Address | None
     ) -> Context:
         """Load the models; return the context in which they were built."""
-        os.environ.update(environment)  # first: what is looked for may lie at a place with keys
-        go_to(order)
-        self._run = order.run
+        self._run = go_to(order, environment)
         self._stage = next(stage for stage in STAGES if stage.name == order.stage)
-        settings = order.run.settings[order.stage]
-        context = order.run.context(self._stage)
+        settings = self._run.settings[order.stage]
+        context = self._run.context(self._stage)
         context = replace(context, say=self._said.say, journal_service=journal)
         assert self._stage.each is not None
         self._work = self._stage.each(settings, context)
@@ -196,12 +198,16 @@ def order_of(job: Job, file: Path) -> Order:
     )
 
 
-def go_to(order: Order) -> None:
+def go_to(order: Order, environment: Mapping[str, str]) -> Run:
     """Work in the folder of the process that leads, and find the modules that it finds.
 
-    A node that has no such folder can do without if nothing is relative to it. Raises UserError if
-    this node has another lskd, or does not see the run.
+    `environment` has the secrets of that process. A node that has no such folder can do without if
+    nothing is relative to it. Return the run as this node has its folders. Raises UserError if it
+    has another lskd, or does not see the run.
     """
+    # First: what is looked for may lie at a place with keys. A node knows best which disk it has.
+    kept = {name: os.environ[name] for name in NODE if name in os.environ}
+    os.environ.update({**environment, **kept})
     host = socket.gethostname()
     if order.version != __version__:
         raise UserError(
@@ -210,9 +216,10 @@ def go_to(order: Order) -> None:
     with contextlib.suppress(OSError):
         os.chdir(order.folder)
     sys.path.extend(place for place in order.path if place not in sys.path)
-    if not files.exists(order.file):
+    if not files.exists(here(order.file)):
         raise UserError(
             f"{host} does not see {shown(order.file)} from {Path.cwd()}, but the run's own process "
             f"does from {order.folder}: all nodes of a cluster need the same storage by the same "
             "path"
         )
+    return order.run.here()

@@ -11,7 +11,7 @@ import inspect
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -26,10 +26,9 @@ from lskd.executors.trainer import Trainer
 from lskd.fingerprint import all_models
 from lskd.journal.service import Service, serving
 from lskd.resources import given_by
-from lskd.run import Run
 from lskd.shards import Finished
-from lskd.stage import Stage, named
-from lskd.storage.address import shown, url_of
+from lskd.stage import named
+from lskd.storage.address import url_of
 from lskd.storage.lock import SEGMENTS
 
 STORE_BYTES: Final = 80 << 20  # of a cluster begun here: only counts pass through it
@@ -85,24 +84,6 @@ def connected(address: str | None) -> Iterator[Executor]:
         yield Executor(make, whole)
     finally:
         ray.shutdown()
-
-
-def check_shared(run: Run, stages: Sequence[Stage[Any]]) -> None:
-    """Raise UserError if some stages would train on workers, whose folder they cannot share."""
-    if url_of(run.own) is None:
-        return
-    settings = [(stage, run.settings[stage.name]) for stage in stages]
-    spread = [
-        f"[{stage.name}]"
-        for stage, given in settings
-        if stage.is_whole(given) and given_by(given) is not None
-    ]
-    if spread:
-        raise UserError(
-            f"{', '.join(spread)} resources: workers that train need a folder that all of them "
-            f"share, and this run is at {shown(run.own)}: leave `resources` out, and this process "
-            "trains"
-        )
 
 
 def check_there(address: str) -> None:

@@ -3,10 +3,9 @@
 In: a job whose section says what a worker takes: `[distil] resources = {gpus = 1, workers = 4}`.
 Out: its tables, written by the first of the workers; the others train with it, as processes of
 `accelerate launch` do (`lskd.training.processes`). If a worker is lost all of them begin again,
-from the last checkpoint in the stage's folder, which all must see.
+from the last checkpoint in the stage's folder, which all must see, or at the run's place.
 """
 
-import os
 import shutil
 import threading
 import time
@@ -21,9 +20,13 @@ from lskd.executors.job import Job
 from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of
 from lskd.journal.address import Address
 from lskd.resources import Resources
+from lskd.run import Run
 from lskd.runfile import RUN_FILE
 from lskd.shards import Finished
 from lskd.stages import STAGES
+from lskd.storage import mirror
+from lskd.storage.address import url_of
+from lskd.storage.lock import LOGS
 from lskd.training import processes
 
 LOSSES: Final = 3  # of workers, after which the training is not begun again
@@ -109,11 +112,10 @@ def take_part(given: Mapping[str, Any]) -> None:
     task: Task | None = ray.get(desk.task.remote(leads))
     if task is None:
         return
-    os.environ.update(task.environment)  # first: what is looked for may need keys
     try:
-        go_to(task.order)
+        run = go_to(task.order, task.environment)
         processes.meet()
-        for finished in _parts(task, desk, leads):
+        for finished in _parts(run, task, desk, leads):
             ray.get(desk.made.remote(finished))
     except processes.Left:
         raise  # Ray has noticed, and lets all begin again
@@ -122,17 +124,18 @@ def take_part(given: Mapping[str, Any]) -> None:
         ray.get(desk.stop.remote(Trouble(str(error), error.exit_code)))
 
 
-def _parts(task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
+def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     """Yield the shards that the first worker has written; the others yield none."""
-    run = task.order.run
     stage = next(stage for stage in STAGES if stage.name == task.order.stage)
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
+    mirror.update(context.folder.parent)
     if not leads:
         shards.follow(run, stage, context)
         return
     Warned(desk.say.remote).listen()
     context = replace(context, say=lambda text: desk.say.remote(text))
     yield from shards.make_whole(run, stage, context)
+    mirror.push(context.folder)
 
 
 class Trainer:
@@ -159,6 +162,14 @@ class Trainer:
 
         Raises UserError for a mistake in a worker, and if workers are lost again and again.
         """
+        yield from self._made()
+        folder = self._job.context.folder.parent
+        if url_of(folder) is not None:
+            # What a worker has made on another machine. The logs are this process's.
+            mirror.pull(folder, but=LOGS)
+
+    def _made(self) -> Iterator[Finished]:
+        """Yield shards as the workers tell of them."""
         desk = self._desk()
         self._ray.get(desk.bring.remote(self._task))
         # In a thread: in the main one Ray would take Ctrl-C for itself.

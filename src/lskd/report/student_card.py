@@ -19,6 +19,7 @@ import tomli_w
 from lskd.facts import RunFacts
 from lskd.report.markdown import rendered
 from lskd.report.provenance import provenance
+from lskd.storage.address import located
 from lskd.table import Tables, draft
 from lskd.types import Example, GenerativeStudent, Outcome, Student
 
@@ -104,9 +105,9 @@ def cards(run: RunFacts, tables: Tables, folder: Path) -> Iterator[Card]:
             row for shard in tables.shards(kind.record) for row in tables.read(kind.record, shard)
         ]
         for row in rows:
-            if Path(row.folder).is_dir():
+            if (made := located(row.folder)).is_dir():
                 text = student_card(run, tables, kind, row, sections)
-                yield Card(Path(row.folder) / "README.md", text)
+                yield Card(made / "README.md", text)
 
 
 def student_card(
@@ -174,7 +175,7 @@ def figures(tables: Tables, folder: str, sections: Mapping[str, Any]) -> Iterato
 def is_of(entry: Mapping[str, Any], folder: str) -> bool:
     """Return whether a model of the evaluation is the student in a folder."""
     named = entry.get("model", {}).get("folder")
-    return named is not None and Path(str(named)).resolve() == Path(folder).resolve()
+    return named is not None and located(str(named)).resolve() == located(folder).resolve()
 
 
 def same(rows: Sequence[Outcome], model: str, of: Outcome) -> Outcome | None:

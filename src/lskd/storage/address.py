@@ -16,6 +16,7 @@ from typing import Any
 from lskd.errors import MissingExtra, UserError
 
 PLACES = "lskd-places"
+WORK = "LSKD_WORK"  # the variable that names the folder of all working folders
 # pathlib makes one slash of two.
 URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,3}(?=[^/])(.*)", re.DOTALL)
 EXTRAS: Mapping[str, tuple[str, str]] = {
@@ -90,7 +91,7 @@ def located(name: str | Path) -> Path:
 
 def home() -> Path:
     """Return the folder of all working folders: `$LSKD_WORK`, or by the XDG convention."""
-    if named := os.environ.get("LSKD_WORK"):
+    if named := os.environ.get(WORK):
         return Path(named).absolute()
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "lskd"
@@ -103,6 +104,12 @@ def url_of(path: Path) -> str | None:
         return None
     scheme, *rest = parts[parts.index(PLACES) + 1 :]
     return f"{scheme}://{'/'.join(rest)}" if rest else None
+
+
+def here(path: Path) -> Path:
+    """Return a path as this machine has it: another's working folder may lie elsewhere."""
+    url = url_of(path)
+    return path if url is None else located(url)
 
 
 def shown(path: Path) -> str:

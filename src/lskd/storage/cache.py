@@ -14,6 +14,7 @@ from typing import Final
 
 from lskd.errors import UserError
 
+CACHE_GB: Final = "LSKD_CACHE_GB"  # the variable that tells the size
 GIGABYTES: Final = 10.0
 SPARE: Final = 0.9  # of the size is left when room was made
 
@@ -78,11 +79,11 @@ def cache() -> Cache:
 
     Raises UserError if its size is no number.
     """
-    told = os.environ.get("LSKD_CACHE_GB", str(GIGABYTES))
+    told = os.environ.get(CACHE_GB, str(GIGABYTES))
     try:
         limit = int(float(told) * 1e9)
     except (ValueError, OverflowError) as error:  # as "inf"
-        raise UserError(f"LSKD_CACHE_GB={told!r}: a number of gigabytes, as 10") from error
+        raise UserError(f"{CACHE_GB}={told!r}: a number of gigabytes, as 10") from error
     home = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(home) if home else Path.home() / ".cache") / "lskd" / "images"
     return kept_in(folder, limit)

@@ -5,14 +5,15 @@ finished here is published (`push`). A hidden list in the working folder tells w
 so that nothing is moved twice and a file that was removed on one side is removed on the other.
 
 Tables and images that came as bytes lie at the place alone (`files`). Hidden files, databases,
-training in progress and caches stay here.
+training in progress and caches stay here; what of a training another machine needs to go on is
+published apart (`lskd.training.published`).
 """
 
 import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -48,13 +49,21 @@ def opened(name: str | Path) -> Path:
     Where another process of this machine is at work in it, it is up to date already.
     """
     folder = located(name)
-    if url_of(folder) is not None and holder(folder) is None:
-        pull(folder)
+    update(folder)
     return folder
 
 
-def pull(folder: Path) -> None:
-    """Bring here what has changed at the place since both were alike; remove what is gone there."""
+def update(folder: Path) -> None:
+    """Bring a working folder up to date, unless another process of this machine works in it."""
+    if url_of(folder) is not None and holder(folder) is None:
+        pull(folder)
+
+
+def pull(folder: Path, but: Collection[str] = ()) -> None:
+    """Bring here what has changed at the place since both were alike; remove what is gone there.
+
+    Files called as in `but` are left as they are.
+    """
     url = url_of(folder)
     assert url is not None
     known = read_list(folder)
@@ -71,14 +80,18 @@ def pull(folder: Path) -> None:
             continue
         there.add(name)
         file = folder / name
+        if file.name in but:
+            continue
         now, before = stamp(entry), known.get(name)
         if before is None or not file.exists() or not now or now != before.stamp:
             fetch(file)
             note(file, now, file.stat())
     for name, before in known.items():
         file = folder / name
+        if name in there or before.gone or stays(PurePosixPath(name)):
+            continue
         # Whoever has changed it here since keeps it: it is published again.
-        if name not in there and not before.gone and same(file, before):
+        if same(file, before):
             file.unlink(missing_ok=True)
             write_line(folder, Known(name, "", 0, 0, gone=True))
 
@@ -99,7 +112,9 @@ def push(part: Path) -> None:
             send(here[name])
     inside = part.relative_to(root)
     for name, before in known.items():
-        if not before.gone and name not in here and Path(name).is_relative_to(inside):
+        if before.gone or name in here or stays(PurePosixPath(name)):
+            continue
+        if Path(name).is_relative_to(inside):
             remove(root / name)
             write_line(root, Known(name, "", 0, 0, gone=True))
 
@@ -114,8 +129,12 @@ def ours(part: Path, root: Path) -> Iterator[Path]:
 
 def published(name: PurePosixPath) -> bool:
     """Return whether a file is published, by its name from the root of the working folder."""
-    hidden = any(part.startswith(".") for part in name.parts)
-    return not hidden and STAYS.isdisjoint(name.parts) and DATABASE not in name.name
+    return not any(part.startswith(".") for part in name.parts) and not stays(name)
+
+
+def stays(name: PurePosixPath) -> bool:
+    """Return whether a file lies in the working folder alone, by its name from the root of that."""
+    return not STAYS.isdisjoint(name.parts) or DATABASE in name.name
 
 
 def root_of(path: Path) -> Path:
@@ -143,10 +162,13 @@ def same(file: Path, before: Known) -> bool:
 
 
 def send(file: Path, unfinished: Path | None = None) -> None:
-    """Publish a file, and note that it is alike on both sides.
+    """Publish a file, unless it stays here, and note that it is alike on both sides.
 
     With `unfinished` that is its content, and takes its place here too.
     """
+    if unfinished is not None and stays(PurePosixPath(file.relative_to(root_of(file)))):
+        unfinished.replace(file)
+        return
     # What is added meanwhile, as to a log, is not taken for published.
     before = (unfinished or file).stat()
     publish(unfinished or file, file)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lskd.checkpoints.written import write_pickle
 from lskd.errors import UserError
-from lskd.training import memory, sharding
+from lskd.training import memory, published, sharding
 from lskd.training.average import Average
 from lskd.training.recipe import Precision, Recipe
 
@@ -46,12 +46,12 @@ def made_with(recipe: Recipe, count: int, precision: Precision) -> str:
 
 def path_of(folder: Path, step: int) -> Path:
     """Return where the checkpoint of a step lies."""
-    return folder / "checkpoints" / f"{step:08}.pt"
+    return folder / published.CHECKPOINTS / f"{step:08}{published.ENDING}"
 
 
 def steps(folder: Path) -> list[int]:
     """Return the steps that have a checkpoint, latest first."""
-    found = (folder / "checkpoints").glob("[0-9]*.pt")
+    found = (folder / published.CHECKPOINTS).glob(f"[0-9]*{published.ENDING}")
     return sorted((int(path.stem) for path in found if path.stem.isdigit()), reverse=True)
 
 

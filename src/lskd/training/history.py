@@ -14,7 +14,7 @@ from pathlib import Path
 from lskd import table
 from lskd.errors import cannot_write
 
-LOSSES = "losses.jsonl"
+LOSSES, PLOT = "losses.jsonl", "losses.svg"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from statistics import fmean
 import torch
 
 from lskd.errors import MissingExtra, UserError
-from lskd.training import checkpoint, order, plot, sharding, standing, step
+from lskd.training import checkpoint, order, plot, published, sharding, standing, step
 from lskd.training.average import Average
 from lskd.training.checkpoint import Trained
-from lskd.training.history import LOSSES, History, Measured, read
+from lskd.training.history import LOSSES, PLOT, History, Measured, read
 from lskd.training.memory import guarded
 from lskd.training.precision import named
 from lskd.training.recipe import Recipe
@@ -40,7 +40,6 @@ LIBRARIES = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
-PLOT = "losses.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,10 @@ def fit(
     The model is given as it was before its first step, also where a training is gone on with. It
     ends with the weights of the last step, or with their average if the recipe asks for one, in
     the mode that it began in. `tell` is given lines and `tick` numbers of steps, on the first
-    process only. Several processes must share the folder; launched with FSDP, each keeps a share of
-    the model meanwhile, see `sharding`. Raises UserError for rows that cannot be shared, a loss
-    that is no number, a full disk or memory, and a folder that holds another training; MissingExtra
-    for a tracker that is not installed.
+    process only. Several processes must share the folder, or the place that it stands for; launched
+    with FSDP, each keeps a share of the model meanwhile, see `sharding`. Raises UserError for rows
+    that cannot be shared, a loss that is no number, a full disk or memory, a place out of reach,
+    and a folder that holds another training; MissingExtra for a tracker that is not installed.
     """
     accelerator = _accelerator(recipe, folder)
     if not accelerator.is_main_process:
@@ -157,6 +156,10 @@ def _restore(
     run: Run, folder: Path, tell: Callable[[str], None], tick: Callable[[int], None]
 ) -> int:
     """Put back the latest checkpoint and return its step, 0 if there is none."""
+    for leads in (True, False):  # what the first one has counts
+        if run.accelerator.is_main_process == leads:
+            published.bring(folder, leads)
+        run.accelerator.wait_for_everyone()
     made = checkpoint.made_with(run.recipe, run.count, run.precision)
     done = checkpoint.restore(folder, run.trained, made, tell)
     found = run.accelerator.gather(torch.tensor([done], device=run.accelerator.device))
@@ -222,6 +225,7 @@ def _keep(run: Run, folder: Path, number: int, history: History | None) -> None:
     history.settle()
     checkpoint.save(folder, content)
     plot.write(folder / PLOT, read(folder / LOSSES))
+    published.publish(folder, checkpoint.path_of(folder, number))
 
 
 def _tell(

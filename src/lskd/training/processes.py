@@ -2,7 +2,8 @@
 
 In: what `accelerate launch` or torchrun tells each process by its environment (RANK, WORLD_SIZE).
 Out: which process leads, and what the others wait for. They wait as long as it takes, since a
-teacher may be asked for hours before anything is trained. All of them see the same files.
+teacher may be asked for hours before anything is trained. All of them see the same files, or the
+same place (`lskd.training.published`).
 """
 
 import atexit
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lskd.errors import MissingExtra, UserError
+from lskd.storage.address import url_of
+from lskd.training import published
 
 PATIENCE = timedelta(days=30)
 
@@ -57,14 +61,39 @@ def told() -> bool:
     return _passed_on(False)
 
 
+def decided(wanted: bool) -> bool:
+    """Return what the first process wants, whatever the others make of what they see."""
+    return _passed_on(wanted) if count() > 1 else wanted
+
+
 @contextmanager
-def first() -> Iterator[None]:
-    """Let the first process do what stands in the block, then the others, which find it done."""
+def first(folder: Path) -> Iterator[None]:
+    """Let the first process do what stands in the block, then the others, which find it done.
+
+    What it leaves in `folder` they find there, also where they are on other machines and it stands
+    for a place. Raises UserError if that cannot be reached.
+    """
     if not leads():
         told()
+        published.receive(folder)
     yield
-    if leads():
+    if leads() and count() > 1:
+        published.share(folder)
         tell(True)
+
+
+@contextmanager
+def first_of_machine(folder: Path) -> Iterator[None]:
+    """Do as `first` with what is too large to be brought: each machine makes it for itself.
+
+    At a place, that is; what stands in the block must itself let one of a machine's processes make
+    it, and the others find it done.
+    """
+    if url_of(folder) is not None:
+        yield
+        return
+    with first(folder):
+        yield
 
 
 def _passed_on(wanted: bool) -> bool:

@@ -28,8 +28,10 @@ from lskd.distil.rehearsal import Question
 from lskd.errors import UserError
 from lskd.fingerprint import checkpoints, effective, effective_model, file_digest
 from lskd.stage import Context, Parts
+from lskd.storage import mirror
+from lskd.storage.address import shown
 from lskd.table import Tables
-from lskd.training import processes
+from lskd.training import processes, published
 from lskd.training.loop import fit
 from lskd.training.memory import guarded
 from lskd.training.precision import named
@@ -62,24 +64,28 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         base, pointing, settings.prompts, settings.prefixes > 0, settings.rationales > 0
     )
     choice = Choice(settings.split, fitting.cut, LOSE, fitting.faults)
-    with processes.first():
+    with processes.first(folder):
         kept = examples.prepared(tables, folder, choice, context)
     for doubt in [*fitting.doubts][:DOUBTS]:
         context.say(f"careful: {doubt}")
     made = context.folder / STUDENT
-    if not (made / note.FILE).exists() or note.read(made).fingerprint != fingerprint:
-        with processes.first():
+    done = (made / note.FILE).exists() and note.read(made).fingerprint == fingerprint
+    if processes.decided(not done):
+        with processes.first(folder):
             old = _rehearsal(settings, fitting, folder, context)
         rows = Rows(kept, _variety(settings, context.seed), settings.prompts, pointing())
         _fit(base(), Units(rows, old), settings, context, folder)
         if not processes.leads():
             return
         student.write(made, base(), _about(settings, pointing(), context.seed, fingerprint))
-        context.say(f"the student is in {made}, its losses in {folder}")
-    told = [GenerativeStudent(made.as_posix(), fingerprint, len(kept), settings.steps)]
+        mirror.push(made)
+        context.say(f"the student is in {shown(made)}, its losses in {shown(folder)}")
+    told = [GenerativeStudent(shown(made), fingerprint, len(kept), settings.steps)]
     for shard in tables.shards(Example):
         yield shard, [*told, *examples.rejects(folder, shard)]
         told = []
+    if processes.leads():
+        published.forget(folder)
 
 
 def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
@@ -142,7 +148,7 @@ def _fit(writer: Writer, units: Units, settings: Settings, context: Context, fol
         fresh = WriterTask(writer, units, eye, writer.look)
         fit(fresh, len(units), recipe, folder, tell, tick)
         return
-    with processes.first():
+    with processes.first_of_machine(folder):
         cache = _filled(writer, units, settings, context, eye)
     fixed = WriterTask(writer, units, cache, _as_they_are)
     fit(fixed, len(units), recipe, folder, tell, tick)

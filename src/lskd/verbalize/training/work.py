@@ -101,7 +101,7 @@ def make(settings: Settings, kind: Kind, folder: Path, say: Callable[[str], None
     about = about_of(settings, kind)
     if not processes.leads():
         say = _silent
-    with processes.first():
+    with processes.first(folder):
         found = rows.prepared(settings.corpora, folder, say)
     made = folder / kind
     if _is_made(made, about):
