@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 import house
 import test_gen_gaps_run as school
 from buckets import bucket, disk, environment, machine, served
+from faults.matrix import TRAINER_LOST
 from forked import TESTS, lskd
 from lskd.events import TRACE, read
 from lskd.run import load
@@ -136,7 +137,7 @@ def test_nodes_that_share_a_bucket_alone_train_as_one_process_even_if_one_is_los
         nodes.kill_node()
         assert led.wait(900) == 0, (home / "log").read_text()
         said = (home / "log").read_text()
-        assert "a worker was lost" in said and "going on after step" in said
+        assert TRAINER_LOST.said in said and "going on after step" in said
         with machine(variables):
             (student,) = house.rows(load(located(out)), Student)
             assert student.folder == f"{out}/distil/student"

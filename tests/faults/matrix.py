@@ -290,6 +290,25 @@ CLUSTER = Fault(
     "faults/test_fault_ray_kills.py"
     "::test_a_cluster_gives_the_tables_of_one_process_though_all_is_killed_once",
 )
+TRAINING_KILLED = Fault(
+    "A training is killed, and goes on here or, if the run is at a place, on another machine",
+    "",
+    None,
+    "the steps since the last checkpoint (`save_every`); the weights are those of a training that "
+    "nothing stopped",
+    "the same command",
+    "training/test_training_published.py"
+    "::test_stopped_at_a_place_it_goes_on_there_and_on_another_machine",
+)
+TRAINER_LOST = Fault(
+    "A node is lost that trains with others of a cluster",
+    "a worker was lost; all begin again at the last checkpoint",
+    None,
+    "the steps since the last checkpoint",
+    "at once, up to three times",
+    "test_executors_training.py"
+    "::test_nodes_that_share_a_bucket_alone_train_as_one_process_even_if_one_is_lost",
+)
 S3_ERRORS = Fault(
     "S3 answers with errors, or slowly",
     "... cannot be ...; ... the same command goes on ...",
@@ -323,6 +342,7 @@ FAULTS = (
     *(JOURNAL_BROKEN, TWO_RUNS, STALE_LOCK, CHILD_WAITS, PARENT_WAITS, READER_KILLED),
     *(INTERRUPTED, TERMINATED, KILLED),
     *(DESCRIPTORS, CLOCK, NETWORK, PROXY, SERVICE, DRIVER_SILENT, SERVICE_GONE, CLUSTER),
+    *(TRAINING_KILLED, TRAINER_LOST),
     *(S3_ERRORS, S3_KILLED, S3_TWO),
 )
 OPENING = """\
