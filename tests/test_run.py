@@ -17,12 +17,13 @@ import house
 import models
 from lskd.errors import UserError
 from lskd.execute import Selection, execute
-from lskd.fingerprint import WEIGHTS, effective, file_digests, same_rows
+from lskd.fingerprint import effective, file_digests, same_rows
 from lskd.hold import is_complete, locked
 from lskd.plan import plan
 from lskd.progress import LineBar, Lines
 from lskd.run import Run, load
 from lskd.runfile import RUN_FILE
+from lskd.stage import WEIGHTS
 from lskd.stages import STAGES
 from lskd.types import (
     Dialogue,

@@ -12,12 +12,22 @@ from pydantic import BaseModel
 
 from lskd.errors import UserError
 from lskd.presence import is_here
-from lskd.stage import Model, Ordered, Section, WithoutEffect, models_of, named, parts_of
+from lskd.stage import (
+    WEIGHTS,
+    Model,
+    Ordered,
+    Section,
+    WithoutEffect,
+    at_places,
+    models_of,
+    named,
+    parts_of,
+)
+from lskd.storage import mirror
 
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
 CARD = "README.md"  # what a card tells of a folder of weights decides nothing
-WEIGHTS = frozenset({"checkpoint", "folder"})  # keys that say which; in classes of ours they decide
 
 
 def file_digest(file: Path) -> str:
@@ -126,9 +136,13 @@ def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
     """Yield each local file or folder that a model names: "key=name", its path and a digest.
 
     So an edited prompt, list of labels or checkpoint counts as another setting. Hub names carry
-    their own `revision` in the settings. Weight files are told apart by name and size.
+    their own `revision` in the settings. Weight files are told apart by name and size. A folder of
+    weights at a place is brought here.
     """
     for model in all_models(settings):
+        for key, url in at_places(model.keys):
+            if (folder := mirror.opened(url)).is_dir():
+                yield f"{key}={url}", folder, path_digest(folder)
         for key, value in effective_model(model).items():
             for name in value if isinstance(value, list) else [value]:
                 if key != "use" and isinstance(name, str) and is_here(name):
@@ -150,7 +164,8 @@ def path_digest(path: Path) -> str:
     """Return a hash of a file, or of all files in a folder but its card, which decides nothing."""
     if path.is_file():
         return file_digest(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / CARD)
+    besides = {path / CARD, path / mirror.LIST}
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file not in besides)
     joined = " ".join(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
     return hashlib.blake2b(joined.encode(), digest_size=8).hexdigest()
 

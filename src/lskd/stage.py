@@ -21,6 +21,8 @@ from lskd.journal.address import Address, service_address
 from lskd.journal.segments import Segments
 from lskd.journal.unsent import take_in
 from lskd.picture import Picture
+from lskd.storage import mirror
+from lskd.storage.address import is_url
 from lskd.storage.lock import SEGMENTS
 from lskd.table import Tables
 from lskd.types import Annotation, Image, Record
@@ -60,6 +62,7 @@ class Ordered:
 
 
 WITHOUT_EFFECT = WithoutEffect()
+WEIGHTS = frozenset({"checkpoint", "folder"})  # keys of models that say where weights lie
 ORDERED = Ordered()
 Batch = Annotated[PositiveInt, WITHOUT_EFFECT]
 
@@ -113,6 +116,13 @@ def parts_of(keys: Mapping[str, Any]) -> Iterator[tuple[str, Model]]:
     for key, value in keys.items():
         if isinstance(value, Mapping) and "use" in value:
             yield key, Model(**value)
+
+
+def at_places(keys: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a model that name weights by a URL."""
+    for key, value in keys.items():
+        if key in WEIGHTS and isinstance(value, str) and is_url(value):
+            yield key, value
 
 
 def models_of(settings: BaseModel, place: str = "") -> Iterator[tuple[str, type | None, Model]]:
@@ -222,6 +232,7 @@ class Context:
         kind = named(model.use)
         keys = model.keys
         keys |= {key: self._construct(part) for key, part in parts_of(keys)}
+        keys |= {key: str(mirror.opened(value)) for key, value in at_places(keys)}
         if "journal" in inspect.signature(kind).parameters:
             keys["journal"] = self.journal
         return kind(**keys)

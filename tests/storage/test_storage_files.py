@@ -125,6 +125,31 @@ def test_two_machines_have_the_same_files_after_each_was_at_work(tmp_path: Path)
     assert system.find("/two/run") == ["/two/run/distil/student/card.md", "/two/run/parse/n.json"]
 
 
+def test_a_folder_in_a_run_is_brought_alone_and_belongs_to_the_run_from_then_on(
+    tmp_path: Path,
+) -> None:
+    url, system = "memory://inner/run", fsspec.filesystem("memory")
+    for name in ("distil/student/w.bin", "critic/model/w.bin", "run.toml"):
+        system.pipe_file(f"/inner/run/{name}", name.encode())
+    with machine({"LSKD_WORK": str(tmp_path)}):
+        student = mirror.opened(f"{url}/distil/student")
+        run = located(url)
+        files_here = {file.relative_to(run).as_posix() for file in run.rglob("[!.]*.*")}
+        assert files_here == {"distil/student/w.bin"}
+        assert mirror.opened(url) == run
+        assert (run / "critic/model/w.bin").exists() and not (student / mirror.LIST).exists()
+        before = (student / "w.bin").stat().st_mtime_ns
+        mirror.push(run)
+        mirror.opened(url)
+        mirror.opened(f"{url}/distil/student")
+        assert (student / "w.bin").stat().st_mtime_ns == before
+        system.pipe_file("/inner/run/distil/student/w.bin", b"another")
+        system.pipe_file("/inner/run/run.toml", b"another")
+        mirror.opened(f"{url}/distil/student")
+        assert (student / "w.bin").read_bytes() == b"another"
+        assert (run / "run.toml").read_bytes() == b"run.toml"  # not asked for
+
+
 def test_what_is_alike_is_not_moved_again(work: Path) -> None:
     here = mirror.opened("memory://alike/run")
     with draft(here / "run.toml") as unfinished:

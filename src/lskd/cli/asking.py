@@ -10,6 +10,7 @@ from lskd import table
 from lskd.cli.options import AsJson, Changes, Images, Out, RunFile, plain_errors, printed
 from lskd.errors import MissingExtra, UserError
 from lskd.run import Run, load
+from lskd.storage import mirror
 
 if TYPE_CHECKING:
     from lskd.distil.ask import Shown, Told
@@ -31,8 +32,8 @@ def ask(
         Path,
         typer.Argument(
             metavar="STUDENT|RUN.toml",
-            help="A student's folder; or a run file, whose answerer is asked: any vision-language "
-            "model, served or loaded here.",
+            help="A student's folder, or its URL; or a run file, whose answerer is asked: any "
+            "vision-language model, served or loaded here.",
         ),
     ],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
@@ -95,6 +96,7 @@ def ask(
             return
         if changes:
             raise UserError("--set goes with a run file, not with a student's folder")
+        student = mirror.opened(student)
         if choices:
             ranking = asking.ask(student, image, box or [], question, [*choices, *further], png)
             note = _tell_of_scope(student, image)

@@ -11,6 +11,7 @@ from rich.table import Table
 from lskd import table
 from lskd.cli.options import AsJson, Images, Split, console, plain_errors, printed
 from lskd.errors import UserError
+from lskd.storage import mirror
 
 if TYPE_CHECKING:
     from lskd.evaluate.stage import Settings
@@ -113,8 +114,8 @@ def models_of(names: list[str], predictions: list[Path]) -> dict[str, Any]:
         name, equals, model = text.partition("=")
         if not equals:
             name, model = "", text
-        entry = entry_of(Path(model), model)
-        _add(found, name or _short(Path(model)), entry)
+        folder = mirror.opened(model)
+        _add(found, name or _short(folder), entry_of(folder, model))
     for file in predictions:
         _add(found, file.stem, {"predictions": str(file)})
     return found

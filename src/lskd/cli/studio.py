@@ -17,6 +17,7 @@ from lskd.cli.options import Changes, Out, RunFile, plain_errors
 from lskd.errors import MissingExtra, UserError
 from lskd.human.work import JUDGE
 from lskd.run import Run, load
+from lskd.storage import mirror
 from lskd.types import Reject
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def studio(
         store = Store(database or _beside(run))
         try:
             _put(run, store, campaign, gold, overlap)
-            laid = desk.lay(run, store, student or [], safety, _told, promised)
+            folders = [mirror.opened(one) for one in student or []]
+            laid = desk.lay(run, store, folders, safety, _told, promised)
             config = uvicorn.Config(app.create(laid), log_level="warning", server_header=False)
             with _listening(host, port) as door:
                 port = door.getsockname()[1]

@@ -44,42 +44,45 @@ class Known:
 
 
 def opened(name: str | Path) -> Path:
-    """Return the path by which the house knows a run's folder, brought up to date if it is a URL.
+    """Return the path by which the house knows a folder, brought up to date if it is a URL.
 
-    Where another process of this machine is at work in it, it is up to date already.
+    That is a run's, or one in a run, as a student's. Where another process of this machine is at
+    work in it, it is up to date already.
     """
     folder = located(name)
     update(folder)
     return folder
 
 
-def update(folder: Path) -> None:
-    """Bring a working folder up to date, unless another process of this machine works in it."""
-    if url_of(folder) is not None and holder(folder) is None:
-        pull(folder)
+def update(part: Path) -> None:
+    """Bring what lies below a folder up to date, unless a process of this machine works there."""
+    if url_of(part) is not None and holder(root_of(part)) is None:
+        pull(part)
 
 
-def pull(folder: Path, but: Collection[str] = ()) -> None:
+def pull(part: Path, but: Collection[str] = ()) -> None:
     """Bring here what has changed at the place since both were alike; remove what is gone there.
 
-    Files called as in `but` are left as they are.
+    That is what lies below a folder; files called as in `but` are left as they are.
     """
-    url = url_of(folder)
+    url = url_of(part)
     assert url is not None
+    part.mkdir(parents=True, exist_ok=True)
+    folder = root_of(part)
     known = read_list(folder)
-    system, root = on(url)
+    system, place = on(url)
     try:
         with told(url):
-            found = system.find(root, detail=True)
+            found = system.find(place, detail=True)
     except FileNotFoundError:
         found = {}
     there: set[str] = set()
     for entry in found.values():
-        name = relative(str(entry["name"]), root)
-        if not name or lies_there_alone(Path(name)) or not published(PurePosixPath(name)):
+        file = part / relative(str(entry["name"]), place)
+        name = file.relative_to(folder).as_posix()
+        if file == part or lies_there_alone(Path(name)) or not published(PurePosixPath(name)):
             continue
         there.add(name)
-        file = folder / name
         if file.name in but:
             continue
         now, before = stamp(entry), known.get(name)
@@ -89,6 +92,8 @@ def pull(folder: Path, but: Collection[str] = ()) -> None:
     for name, before in known.items():
         file = folder / name
         if name in there or before.gone or stays(PurePosixPath(name)):
+            continue
+        if not file.is_relative_to(part):
             continue
         # Whoever has changed it here since keeps it: it is published again.
         if same(file, before):
@@ -185,9 +190,12 @@ def note(file: Path, known: str, was: os.stat_result) -> None:
 
 
 def begin(folder: Path) -> None:
-    """Make a working folder the root of what is published from it."""
+    """Make a working folder the root of what is published from it, and no folder in it one."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / LIST).touch()
+    if not (folder / LIST).exists():
+        for inner in folder.rglob(LIST):
+            inner.unlink()
+        (folder / LIST).touch()
 
 
 def write_line(root: Path, known: Known) -> None:

@@ -26,6 +26,7 @@ from lskd.human import answers, duels
 from lskd.human.answers import Answer
 from lskd.human.teacher import TEACHER, answer_of
 from lskd.stage import batches, named
+from lskd.storage import mirror
 from lskd.table import Tables
 from lskd.types import Example, Image
 from lskd.writing.pointing import Pictured
@@ -92,7 +93,7 @@ def pupils(given: Sequence[str]) -> list[Pupil]:
     found: dict[str, Pupil] = {}
     for text in given:
         name, equals, path = text.partition("=")
-        folder = Path(path if equals else text)
+        folder = mirror.opened(path if equals else text)
         about = note.read(folder)
         if not callable(getattr(named(about.use), "answers", None)):
             raise UserError(f"{folder} ranks answers and writes none: give a generative student")
