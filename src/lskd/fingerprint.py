@@ -24,6 +24,7 @@ from lskd.stage import (
     parts_of,
 )
 from lskd.storage import mirror
+from lskd.storage.address import located
 
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
@@ -136,17 +137,24 @@ def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
     """Yield each local file or folder that a model names: "key=name", its path and a digest.
 
     So an edited prompt, list of labels or checkpoint counts as another setting. Hub names carry
-    their own `revision` in the settings. Weight files are told apart by name and size. A folder of
-    weights at a place is brought here.
+    their own `revision` in the settings. Weight files are told apart by name and size. Of weights
+    at a place that counts which is here (`bring`).
     """
     for model in all_models(settings):
         for key, url in at_places(model.keys):
-            if (folder := mirror.opened(url)).is_dir():
+            if (folder := located(url)).is_dir():
                 yield f"{key}={url}", folder, path_digest(folder)
         for key, value in effective_model(model).items():
             for name in value if isinstance(value, list) else [value]:
                 if key != "use" and isinstance(name, str) and is_here(name):
                     yield f"{key}={name}", Path(name), path_digest(Path(name))
+
+
+def bring(settings: BaseModel) -> None:
+    """Bring here the weights that models name by a URL, before work that they decide."""
+    for model in all_models(settings):
+        for _, url in at_places(model.keys):
+            mirror.brought(url)
 
 
 def file_digests(files: Iterable[Path]) -> dict[str, str]:

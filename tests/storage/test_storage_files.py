@@ -132,7 +132,7 @@ def test_a_folder_in_a_run_is_brought_alone_and_belongs_to_the_run_from_then_on(
     for name in ("distil/student/w.bin", "critic/model/w.bin", "run.toml"):
         system.pipe_file(f"/inner/run/{name}", name.encode())
     with machine({"LSKD_WORK": str(tmp_path)}):
-        student = mirror.opened(f"{url}/distil/student")
+        student = mirror.brought(f"{url}/distil/student")
         run = located(url)
         files_here = {file.relative_to(run).as_posix() for file in run.rglob("[!.]*.*")}
         assert files_here == {"distil/student/w.bin"}
@@ -141,11 +141,11 @@ def test_a_folder_in_a_run_is_brought_alone_and_belongs_to_the_run_from_then_on(
         before = (student / "w.bin").stat().st_mtime_ns
         mirror.push(run)
         mirror.opened(url)
-        mirror.opened(f"{url}/distil/student")
+        mirror.brought(f"{url}/distil/student")
         assert (student / "w.bin").stat().st_mtime_ns == before
         system.pipe_file("/inner/run/distil/student/w.bin", b"another")
         system.pipe_file("/inner/run/run.toml", b"another")
-        mirror.opened(f"{url}/distil/student")
+        mirror.brought(f"{url}/distil/student")
         assert (student / "w.bin").read_bytes() == b"another"
         assert (run / "run.toml").read_bytes() == b"run.toml"  # not asked for
 

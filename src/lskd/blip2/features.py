@@ -177,9 +177,9 @@ def filled(
     """Return a cache that has what a frozen tower sees of all views; the backbone is then in place.
 
     Of several processes the first looks, of each machine where they share no disk, and the others
-    wait for it. `pixels` returns (views, 3,
-    side, side), normalised, for some views; features lie in `folder` unless the settings say
-    otherwise. Raises UserError as `FeatureCache.fill` does, and for too little memory.
+    wait for it. `pixels` returns (views, 3, side, side), normalised, for some views; features lie
+    in `folder` unless the settings say otherwise. Raises UserError as `FeatureCache.fill` does, and
+    for too little memory.
     """
     with processes.first_of_machine(folder):
         precision = named(settings.precision, place())

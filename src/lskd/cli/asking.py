@@ -96,7 +96,7 @@ def ask(
             return
         if changes:
             raise UserError("--set goes with a run file, not with a student's folder")
-        student = mirror.opened(student)
+        student = mirror.brought(student)
         if choices:
             ranking = asking.ask(student, image, box or [], question, [*choices, *further], png)
             note = _tell_of_scope(student, image)

@@ -114,7 +114,7 @@ def models_of(names: list[str], predictions: list[Path]) -> dict[str, Any]:
         name, equals, model = text.partition("=")
         if not equals:
             name, model = "", text
-        folder = mirror.opened(model)
+        folder = mirror.brought(model)
         _add(found, name or _short(folder), entry_of(folder, model))
     for file in predictions:
         _add(found, file.stem, {"predictions": str(file)})

@@ -117,7 +117,7 @@ def studio(
         store = Store(database or _beside(run))
         try:
             _put(run, store, campaign, gold, overlap)
-            folders = [mirror.opened(one) for one in student or []]
+            folders = [mirror.brought(one) for one in student or []]
             laid = desk.lay(run, store, folders, safety, _told, promised)
             config = uvicorn.Config(app.create(laid), log_level="warning", server_header=False)
             with _listening(host, port) as door:

@@ -58,9 +58,9 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
     note.write(folder, about)
     # They were for going on; what they led to is now in the critic's folder.
     mirror.push(folder)
-    for training in (context.folder / TRAINING).glob("*"):
-        published.forget(training)
-        shutil.rmtree(training / published.CHECKPOINTS, ignore_errors=True)
+    for checkpoints in (context.folder / TRAINING).glob(f"*/{published.CHECKPOINTS}"):
+        published.forget(checkpoints.parent)
+        shutil.rmtree(checkpoints)
     _tell(found, context)
     return about
 

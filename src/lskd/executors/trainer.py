@@ -18,6 +18,7 @@ from lskd import shards
 from lskd.errors import UserError
 from lskd.executors.job import Job
 from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of
+from lskd.fingerprint import bring
 from lskd.journal.address import Address
 from lskd.resources import Resources
 from lskd.run import Run
@@ -129,6 +130,7 @@ def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     stage = next(stage for stage in STAGES if stage.name == task.order.stage)
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
     mirror.update(context.folder.parent)
+    bring(run.settings[stage.name])
     if not leads:
         shards.follow(run, stage, context)
         return

@@ -44,31 +44,47 @@ class Known:
 
 
 def opened(name: str | Path) -> Path:
-    """Return the path by which the house knows a folder, brought up to date if it is a URL.
+    """Return the path by which the house knows a run's folder, brought up to date if it is a URL.
 
-    That is a run's, or one in a run, as a student's. Where another process of this machine is at
-    work in it, it is up to date already.
+    Where another process of this machine is at work in it, it is up to date already.
     """
     folder = located(name)
     update(folder)
     return folder
 
 
-def update(part: Path) -> None:
-    """Bring what lies below a folder up to date, unless a process of this machine works there."""
-    if url_of(part) is not None and holder(root_of(part)) is None:
-        pull(part)
+def brought(name: str | Path) -> Path:
+    """Return, as `opened` does, a folder that may lie in a run's, as that of a student does.
+
+    What else there is of the run is left where it is.
+    """
+    folder = located(name)
+    if url_of(folder) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        root = root_of(folder)
+        if holder(root) is None:
+            take(root, folder)
+    return folder
 
 
-def pull(part: Path, but: Collection[str] = ()) -> None:
+def update(folder: Path) -> None:
+    """Bring a run's folder up to date, unless another process of this machine works in it."""
+    if url_of(folder) is not None and holder(folder) is None:
+        pull(folder)
+
+
+def pull(folder: Path, but: Collection[str] = ()) -> None:
     """Bring here what has changed at the place since both were alike; remove what is gone there.
 
-    That is what lies below a folder; files called as in `but` are left as they are.
+    Files called as in `but` are left as they are.
     """
+    take(folder, folder, but)
+
+
+def take(folder: Path, part: Path, but: Collection[str] = ()) -> None:
+    """Do what `pull` does with what lies below a part of a folder."""
     url = url_of(part)
     assert url is not None
-    part.mkdir(parents=True, exist_ok=True)
-    folder = root_of(part)
     known = read_list(folder)
     system, place = on(url)
     try:

@@ -75,7 +75,8 @@ def first(folder: Path) -> Iterator[None]:
     """
     if not leads():
         told()
-        published.receive(folder)
+    if count() > 1:
+        published.receive(folder)  # before the first too: another machine may have led
     yield
     if leads() and count() > 1:
         published.share(folder)

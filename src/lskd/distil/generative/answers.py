@@ -93,7 +93,7 @@ def pupils(given: Sequence[str]) -> list[Pupil]:
     found: dict[str, Pupil] = {}
     for text in given:
         name, equals, path = text.partition("=")
-        folder = mirror.opened(path if equals else text)
+        folder = mirror.brought(path if equals else text)
         about = note.read(folder)
         if not callable(getattr(named(about.use), "answers", None)):
             raise UserError(f"{folder} ranks answers and writes none: give a generative student")
