@@ -34,6 +34,14 @@ input()
 print(files.names(here, ".png"), flush=True)
 print(files.exists(here / "new.png"), files.exists(here / "never.png"), flush=True)
 """
+BRING_TWICE = f"""
+from lskd.storage import mirror
+for _ in range(2):
+    student = mirror.brought("hf://{DATASET}/mine/student")
+    print(sorted(file.name for file in student.glob("[!.]*")), flush=True)
+    input()
+print((student / "student.toml").read_text(), [*student.parent.parent.glob("*.png")])
+"""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -195,6 +203,26 @@ def test_what_another_has_written_to_the_hub_is_seen(hub: Hub, tmp_path: Path) -
         hub.files["new.png"] = hub.files["000.png"]
         said, errors = process.communicate("\n")
     assert "new.png" in said and said.endswith("True False\n"), errors
+
+
+def test_a_student_on_the_hub_is_brought_alone_and_again_when_it_has_changed(
+    hub: Hub, tmp_path: Path
+) -> None:
+    for name in ("student.toml", "model.safetensors"):
+        hub.files[f"mine/student/{name}"] = b"the first"
+    with python(hub, tmp_path, "-c", BRING_TWICE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        told = "['model.safetensors', 'student.toml']\n"
+        assert process.stdout.readline() == told
+        hub.files["mine/student/student.toml"] = b"another"
+        before = len([path for path in hub.asked if "/resolve/" in path])
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == told
+        asked = [path for path in hub.asked if "/resolve/" in path][before:]
+        said, errors = process.communicate("\n")
+    assert said == "another []\n", errors
+    assert {Path(path).name for path in asked} == {"student.toml"}
 
 
 def test_a_dataset_that_is_not_there_is_told_in_one_line(hub: Hub, tmp_path: Path) -> None:
