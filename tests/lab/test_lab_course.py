@@ -134,6 +134,10 @@ def test_a_control_inherits_all_but_what_it_changes(course: Course, done: Run) -
         row for shard in child.tables.shards(Student) for row in child.tables.read(Student, shard)
     ]
     assert student.digest != _student(done).digest
+    # Its views are those of its parent, with other texts: the tower need not look again.
+    assert not (child.own / "distil" / "features").exists()
+    (model, other) = measures.pointed(child).answers
+    assert (model, other) == ("base", "student")
 
 
 def test_the_page_shows_scenes_curve_and_answers_and_asks_no_server(

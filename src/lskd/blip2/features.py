@@ -33,7 +33,6 @@ from lskd.training.precision import named
 from lskd.training.settings import Cached
 from lskd.types import View
 
-FOLDER = "features"  # of a stage, for those of its views
 Storage = Literal["bf16", "float32"]
 Features = Callable[[Sequence[View]], Tensor]
 

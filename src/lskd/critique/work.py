@@ -27,6 +27,7 @@ from lskd.stage import Context
 from lskd.storage import mirror
 from lskd.storage.address import shown
 from lskd.training import loop, processes, published
+from lskd.training.settings import FEATURES
 from lskd.training.standing import TRAINING
 from lskd.types import View
 
@@ -90,7 +91,7 @@ def train(
             lambda: (row.view for row in rows),
             eye,
             settings,
-            context.folder / features.FOLDER,
+            context.folder / FEATURES,
             context.say,
         )
     objective = CriticObjective(critic, ratings(settings), cached)

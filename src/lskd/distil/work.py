@@ -29,6 +29,7 @@ from lskd.storage.address import shown
 from lskd.table import Tables
 from lskd.training import processes, published
 from lskd.training.loop import fit
+from lskd.training.settings import FEATURES
 from lskd.training.standing import TRAINING
 from lskd.types import Example, Student
 
@@ -123,7 +124,7 @@ def _sights(
     """Return what gives the pixels of views, or their features where each view is seen once."""
     if settings.views == "fresh":
         return eye
-    folder = context.folder / features.FOLDER
+    folder = context.folder / FEATURES
     return features.filled(model.backbone, lessons.all_views, eye, settings, folder, context.say)
 
 

@@ -1,7 +1,8 @@
 """What the lab claims, measured: each bar with its interval, over several seeds and controls.
 
 A bar is judged on the median of the seeds. Controls are children of the run with one thing changed;
-they are trained once, on the first seed's corpus.
+they are trained once, on the first seed's corpus, and asked what their bars are about, which is
+localised choice.
 """
 
 import statistics
@@ -68,7 +69,7 @@ def bars(
         found.append(measured(runs[-1], world))
     controls = {name: control(name, course, runs[0], display) for name in CONTROLS}
     blinded = measures.filtering(controls.pop("permuted"), world)
-    tests = {name: measures.evaluated(run, world.folder, "test") for name, run in controls.items()}
+    tests = {name: measures.pointed(run) for name, run in controls.items()}
     tasks = (*measures.LOCALISED, *measures.TOLD_BY_WORDS)
     texts = measures.blind(runs[0], seeds[0], tasks)
     return [*judged(found), *compared(found[0], tests, blinded), *blindly(texts)]

@@ -21,6 +21,7 @@ from lskd.lab.world import Numbers, World
 from lskd.progress import Display
 from lskd.run import Run, load
 from lskd.textfile import text_of
+from lskd.training.settings import FEATURES, Cached
 
 WORLD, JUDGMENTS = "world", "judgments.parquet"
 REHEARSAL = f"{FOLDER}/{FILE}"
@@ -124,15 +125,25 @@ def control_of(name: str, course: Course) -> dict[str, Any]:
 
 
 def control(name: str, course: Course, parent: Run, display: Display) -> Run:
-    """Run a control: a child of the finished run of a seed, with the settings of its file."""
+    """Run a control: a child of the finished run of a seed, with the settings of its file.
+
+    It ends with its student, or with the scores of a critic of its own.
+    """
     own = control_of(name, course)
     out = course.home / "controls" / name
     file = written(out, name, extended(parent, own))
-    changes = [f"evaluate.models.student.folder={out.as_posix()}/distil/student"]
-    if "critic" in own:  # a critic of its own, which then scores
+    # What the frozen tower saw for the parent it need not see again.
+    distil = parent.settings["distil"]
+    assert isinstance(distil, Cached)
+    seen = distil.cached_in(parent.folders["distil"] / FEATURES)
+    changes = [
+        f"evaluate.models.student.folder={out.as_posix()}/distil/student",
+        f"distil.cache={seen.as_posix()}",
+    ]
+    if "critic" in own:
         changes.append(f"score.critic.folder={out.as_posix()}/critic/model")
     child = load(file, changes, out, with_models=True)
-    last = "score" if "critic" in own else "evaluate"
+    last = "score" if "critic" in own else "distil"
     execute.execute(child, Selection(until=last), display)
     return child
 

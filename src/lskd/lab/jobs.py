@@ -20,9 +20,9 @@ from threading import Thread
 
 from lskd.chat.stopping import stops_gracefully
 from lskd.errors import UserError
-from lskd.lab import world
+from lskd.lab import measures, world
 from lskd.lab.annotators import Annotators
-from lskd.lab.course import Course, control, take
+from lskd.lab.course import Course, control, control_of, take
 from lskd.progress import Lines
 
 # A new interpreter for each job: a fork of one whose torch has threads would hang, and one that had
@@ -142,7 +142,9 @@ def _take(course: Course) -> None:
 
 
 def _control(name: str, course: Course) -> None:
-    control(name, course, course.loaded(), _lines(name))
+    run = control(name, course, course.loaded(), _lines(name))
+    if "critic" not in control_of(name, course):
+        measures.pointed(run)
 
 
 def _lines(name: str) -> Lines:

@@ -26,6 +26,7 @@ LOCALISED = (("vcr", "answer"), ("sherlock", ""))
 # Localised as well, but words tell more than chance there, so that no bar stands on them.
 TOLD_BY_WORDS = (("vcr", "rationale"), ("visualcomet", ""))
 WHOLE = ("aokvqa", "snli_ve", "visual7w")
+EVALUATE = next(stage for stage in STAGES if stage.name == "evaluate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +107,28 @@ def evaluated(run: Run, world: Path, split: Split) -> Evaluation:
 
     "held" has VCR alone: questions about combinations that training never showed.
     """
-    settings = run.settings["evaluate"]
-    assert isinstance(settings, Settings)
-    stage = next(one for one in STAGES if one.name == "evaluate")
-    context = run.context(stage)
     if split == "held":
-        folder = (world / "gold" / "held" / "vcr").as_posix()
-        vcr = settings.benchmarks["vcr"].model_copy(update={"folder": folder})
-        settings = settings.model_copy(update={"benchmarks": {"vcr": vcr}, "gallery": 0})
-        context = replace(context, folder=run.own / "held")
-    return evaluate(settings, context)
+        return _on_vcr(run, "held", world / "gold" / "held" / "vcr")
+    return evaluate(_settings(run), run.context(EVALUATE))
+
+
+def pointed(run: Run) -> Evaluation:
+    """Evaluate a control's student on VCR alone, since of localised choice alone its bar speaks."""
+    return _on_vcr(run, "pointed", Path(_settings(run).benchmarks["vcr"].folder))
+
+
+def _on_vcr(run: Run, name: str, gold: Path) -> Evaluation:
+    """Evaluate on VCR's file of a folder; what comes of it lies in a folder of the run."""
+    settings = _settings(run)
+    vcr = settings.benchmarks["vcr"].model_copy(update={"folder": gold.as_posix()})
+    settings = settings.model_copy(update={"benchmarks": {"vcr": vcr}, "gallery": 0})
+    return evaluate(settings, replace(run.context(EVALUATE), folder=run.own / name))
+
+
+def _settings(run: Run) -> Settings:
+    settings = run.settings[EVALUATE.name]
+    assert isinstance(settings, Settings)
+    return settings
 
 
 def figure(found: Evaluation, model: str, benchmark: str, task: str = "") -> Figure:
@@ -149,8 +162,7 @@ def blind(run: Run, seed: int, tasks: Sequence[tuple[str, str]] = LOCALISED) -> 
 
     The scorer is fitted on the same benchmarks' items of other images, labels and all.
     """
-    settings = run.settings["evaluate"]
-    assert isinstance(settings, Settings)
+    settings = _settings(run)
     found: dict[str, Measure] = {}
     for name, task in tasks:
         (one,) = trial.read({name: settings.benchmarks[name]}, settings.faults, ())

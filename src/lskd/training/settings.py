@@ -13,6 +13,7 @@ from lskd.marking import MarkStyle
 from lskd.stage import WITHOUT_EFFECT, Names, Section
 from lskd.training.recipe import Precision, Recipe
 
+FEATURES = "features"  # the folder of a stage for those of its views
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
