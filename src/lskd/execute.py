@@ -25,6 +25,7 @@ from lskd.run import INPUTS, Run
 from lskd.runfile import RUN_FILE, wrong_models
 from lskd.stage import Stage
 from lskd.storage import files, mirror
+from lskd.storage.lock import LOGS
 from lskd.training import processes
 from lskd.types import Image
 from lskd.watch import Made, lies, watched
@@ -135,6 +136,7 @@ def follow(run: Run, stage: Stage[Any]) -> None:
         return
     try:
         mirror.update(run.folders[stage.name].parent)
+        mirror.complete(run.folders[stage.name], but=LOGS)
         bring(run.settings[stage.name])
         shards.follow(run, stage, run.context(stage))
     except UserError as error:
@@ -184,6 +186,7 @@ def make_whole(
     if not stage.grows and is_current(run, stage):
         pass_by(stage, telling)
         return
+    mirror.complete(run.folders[stage.name], but=LOGS)
     if stage.together:
         processes.tell(True)
     began = time.monotonic()

@@ -105,6 +105,9 @@ def test_two_machines_have_the_same_files_after_each_was_at_work(tmp_path: Path)
     assert system.find("/two/run") == [f"/two/run/{name}" for name in published]
     with machine(homes[1]):
         there = mirror.opened(url)
+        # Weights and the dataset come when they are asked for.
+        assert not (there / "distil").exists() and (there / "parse/n.json").exists()
+        mirror.brought(f"{url}/distil/student")
         assert (there / "distil/student/w.bin").read_text() == "first"
         (there / "parse/n.json").write_text("second")
         (there / "distil/student/card.md").unlink()
@@ -137,7 +140,10 @@ def test_a_folder_in_a_run_is_brought_alone_and_belongs_to_the_run_from_then_on(
         files_here = {file.relative_to(run).as_posix() for file in run.rglob("[!.]*.*")}
         assert files_here == {"distil/student/w.bin"}
         assert mirror.opened(url) == run
-        assert (run / "critic/model/w.bin").exists() and not (student / mirror.LIST).exists()
+        assert (run / "run.toml").exists() and not (student / mirror.LIST).exists()
+        assert not (run / "critic").exists()
+        mirror.complete(run / "critic")
+        assert (run / "critic/model/w.bin").exists()
         before = (student / "w.bin").stat().st_mtime_ns
         mirror.push(run)
         mirror.opened(url)

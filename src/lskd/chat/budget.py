@@ -70,6 +70,7 @@ class Budget:
     def __init__(self, endpoint: Endpoint, share: float = 1.0, batch: bool = False) -> None:
         self._picture_tokens = endpoint.picture_tokens
         self._factor = 1.0
+        self._model = endpoint.model
         prices = (endpoint.input_price, endpoint.output_price)
         priced = [None if price is None else price * share for price in prices]
         self.limits = Limits(
@@ -108,13 +109,12 @@ class Budget:
             )
         tokens = totals.input_tokens + totals.output_tokens
         if limits.max_tokens is not None and tokens + needed > limits.max_tokens:
-            what = (
-                f"max_tokens = {limits.max_tokens}: {tokens} spent, the next call may take {needed}"
-            )
+            what, spent, next_one = f"max_tokens = {limits.max_tokens}", f"{tokens}", f"{needed}"
         else:
-            spent, price = limits.sum(totals), most.price or 0.0
-            what = f"max_price = {limits.max_price:g}: {spent:.6g} spent, the next call may take "
-            what += f"{price:.3g}"
+            what, spent = f"max_price = {limits.max_price:g}", f"{limits.sum(totals):.6g}"
+            next_one = f"{most.price or 0.0:.3g}"
+        what += f" of {self._model}: {spent} spent by all models of the run, the next call may take"
+        what += f" {next_one}"
         return BudgetReached(
             f"the budget is reached ({what}); every reply is kept: raise it and give the same "
             "command again"

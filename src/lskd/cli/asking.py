@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lskd import table
-from lskd.cli.options import AsJson, Changes, Images, Out, RunFile, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, Images, Out, RunFile, on_disk, plain_errors, printed
 from lskd.errors import MissingExtra, UserError
 from lskd.run import Run, load
 from lskd.storage import mirror
@@ -231,6 +231,7 @@ def answers(
             if library == "lskd":
                 raise
             raise MissingExtra("asking students", library, "train") from error
+        on_disk(to, "--to")
         run = load(file, changes or [], out)
         own = run.folders["generative"] / "student"
         pupils = answering.pupils([str(one) for one in student or [own]])

@@ -11,7 +11,7 @@ from rich.table import Table
 from lskd import table
 from lskd.audit.leak import KINDS, Audit, Leak
 from lskd.audit.near_text import LIKE
-from lskd.cli.options import AsJson, Changes, console, plain_errors, printed
+from lskd.cli.options import AsJson, Changes, console, on_disk, plain_errors, printed
 from lskd.errors import UserError
 from lskd.types import Item
 
@@ -60,6 +60,7 @@ def audit(
     with plain_errors():
         if not 0 < like <= 1:
             raise UserError(f"--like {like}: a share over 0, up to 1")
+        on_disk(out, "--out")
         if out is not None:
             leak_file.check(out)
         tables = exchange.corpus(corpus, changes or []).tables

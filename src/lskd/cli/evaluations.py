@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from lskd import table
-from lskd.cli.options import AsJson, Images, Split, console, plain_errors, printed
+from lskd.cli.options import AsJson, Images, Split, console, on_disk, plain_errors, printed
 from lskd.errors import UserError
 from lskd.storage import mirror
 
@@ -80,6 +80,7 @@ def evaluate(
     Example: lskd evaluate blip-vit-l out/lab/distil/student --benchmark vcr=data/vcr
     """
     with plain_errors():
+        on_disk(out, "--out")
         given: dict[str, Any] = {
             "models": models_of(models or [], predictions or []),
             "benchmarks": {},

@@ -18,6 +18,7 @@ from lskd.cli.options import (
     RunFile,
     called,
     display,
+    on_disk,
     plain_errors,
     printed,
     seeds_of,
@@ -58,6 +59,7 @@ def make(
 
     with plain_errors():
         show = display(log)
+        on_disk(folder, "DIR")
         made = make_world(folder, Numbers(scenes, tests, tests), seed, show)
         sys.stdout.write(f"{made.folder}: {len(made.staged)} scenes\n")
 
@@ -83,6 +85,7 @@ def run(
 
     with plain_errors():
         show = display(log)
+        on_disk(out, "--out")
         home = out or Path("out") / file.stem
         course = Course(file, home, home, seed, tuple(changes or []))
         world = make_world(course.world, Numbers(scenes, tests, tests), world_seed, show)
@@ -124,6 +127,7 @@ def bars(
     with plain_errors():
         show = display(log)
         numbers = seeds_of(seeds)
+        on_disk(out, "--out")
         home = out or Path("out") / file.stem
         course = Course(file, home, home, numbers[0], tuple(changes or []))
         world = make_world(course.world, Numbers(scenes, tests, tests), world_seed, show)

@@ -53,9 +53,11 @@ def spoken(
     from lskd.lab import spoken as answered
     from lskd.lab import world as worlds
     from lskd.run import load
+    from lskd.storage import mirror
 
     with plain_errors():
-        student = load(file, changes or [], out).folders["generative"] / "student"
+        run = load(file, changes or [], out)
+        student = mirror.brought(run.folders["generative"] / "student")
         found = list(answered.bars(student, worlds.read(world)))
         if as_json:
             printed([table.plain(one) for one in found])

@@ -18,6 +18,7 @@ from rich.console import Console
 from lskd import progress, table
 from lskd.chat.stopping import Stopped, stops_gracefully
 from lskd.errors import UserError
+from lskd.storage.address import is_url, located, shown
 
 RunFile = Annotated[
     Path,
@@ -122,6 +123,13 @@ def refused(error: OSError) -> str:
     return (
         f"{where}{why}; what was finished is kept, and the same command goes on once this is mended"
     )
+
+
+def on_disk(given: Path | None, option: str) -> None:
+    """Raise UserError for a URL where a command writes on this disk alone."""
+    if given is not None and is_url(given):
+        url = shown(located(given))
+        raise UserError(f"{option} {url}: this is written on the disk alone: give a path on it")
 
 
 def printed(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lskd.cli.lab import SCENES, TESTS, Jobs, Scenes, Tests, WorldSeed
-from lskd.cli.options import Changes, Log, Out, display, plain_errors, seeds_of
+from lskd.cli.options import Changes, Log, Out, display, on_disk, plain_errors, seeds_of
 
 
 def reproduce(
@@ -47,6 +47,7 @@ def reproduce(
 
     with plain_errors():
         show = display(log)
+        on_disk(out, "--out")
         wanted = Wanted(
             folder=folder,
             home=out or Path("out") / folder.name,

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from lskd import table
-from lskd.cli.options import AsJson, Log, console, display, plain_errors, printed
+from lskd.cli.options import AsJson, Log, console, display, on_disk, plain_errors, printed
 from lskd.training import processes
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _command(kind: "Kind", about: str) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         with plain_errors():
+            on_disk(out, "--out")
             _trained(kind, recipe, changes or [], out, dry_run, log, as_json)
 
     command.__doc__ = about

@@ -16,7 +16,9 @@ from lskd.critique.note import About
 from lskd.critique.rows import Rows, rows_of
 from lskd.critique.settings import Settings, judgment_files
 from lskd.errors import JudgmentsNeeded, UserError
+from lskd.presence import AFAR
 from lskd.stage import Context, Parts, Stage
+from lskd.storage.address import is_url, shown
 from lskd.table import Tables
 from lskd.training import processes
 from lskd.types import Fit, Image, Regions, Reject, Sample, Triple
@@ -105,6 +107,8 @@ def judged(settings: Settings, context: Context, tables: Tables) -> Rows:
             "no triples were drawn to be judged: the run file needs a section [sample], and the "
             "stage parse triples to draw from"
         )
+    if settings.judgments is not None and is_url(settings.judgments):
+        raise UserError(f"judgments = {settings.judgments!r}: {AFAR}")
     if not judgment_files(settings):
         raise JudgmentsNeeded(_wanted(settings, samples, tables))
     given = judgments.read(Path(str(settings.judgments)))
@@ -144,7 +148,7 @@ def _check(rows: Rows, settings: Settings) -> None:
 
 
 def _wanted(settings: Settings, samples: Sequence[Sample], tables: Tables) -> str:
-    folder = tables.file(Sample, "*").parent
+    folder = shown(tables.file(Sample, "*").parent)
     given = (
         "" if settings.judgments is None else f" (judgments = {settings.judgments!r} has none yet)"
     )

@@ -8,6 +8,7 @@ from lskd import __version__
 from lskd.critique.evaluation import Quality
 from lskd.critique.view import Look
 from lskd.errors import UserError
+from lskd.storage.address import shown
 from lskd.tomlfile import read_note, write_note
 
 FILE = "critic.toml"
@@ -49,7 +50,7 @@ def read(folder: Path) -> About:
     path = folder / FILE
     if not path.is_file():
         raise UserError(
-            f"{folder} is no critic: it has no {FILE}; give a folder that the stage critic has "
-            "made, as out/<run>/critic/model"
+            f"{shown(folder)} is no critic: it has no {FILE}; give a folder that the stage critic "
+            "has made, as out/<run>/critic/model"
         )
     return read_note(path, About)

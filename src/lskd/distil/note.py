@@ -7,6 +7,7 @@ from lskd import __version__
 from lskd.distil.wording import Wording
 from lskd.errors import UserError
 from lskd.marking import MarkStyle
+from lskd.storage.address import shown
 from lskd.tomlfile import read_note, write_note
 
 FILE = "student.toml"
@@ -47,8 +48,8 @@ def read(folder: Path) -> About:
     path = folder / FILE
     if not path.is_file():
         raise UserError(
-            f"{folder} is no student: it has no {FILE}; give a folder that the stage distil or "
-            "generative has made, as out/<run>/distil/student, or a run file whose answerer is a "
-            "vision-language model, as runs/hosted.toml"
+            f"{shown(folder)} is no student: it has no {FILE}; give a folder that the stage distil "
+            "or generative has made, as out/<run>/distil/student, or a run file whose answerer is "
+            "a vision-language model, as runs/hosted.toml"
         )
     return read_note(path, About)

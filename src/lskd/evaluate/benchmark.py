@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lskd.errors import UserError
+from lskd.presence import AFAR
+from lskd.storage.address import is_url, located, shown
 from lskd.types import Item, Reject
 
 SPLITS = ("train", "val", "test")
@@ -76,6 +78,8 @@ def file_in(folder: Path, names: tuple[str, ...], what: str) -> Path:
 
     Raises UserError if none is, saying which file is missing and where it belongs.
     """
+    if is_url(folder):
+        raise UserError(f"{shown(located(folder))}: {AFAR}")
     if not folder.is_dir():
         raise UserError(f"no folder {folder}: it should hold {names[0]} ({what})")
     for name in names:

@@ -21,8 +21,8 @@ from lskd.evaluate.trial import Key, Trial, key
 from lskd.fingerprint import CARD, effective, effective_model
 from lskd.presence import is_here
 from lskd.protocols import Panel, Scorer
-from lskd.stage import Context, Model
-from lskd.storage import files
+from lskd.stage import Context, Model, at_places
+from lskd.storage import files, mirror
 from lskd.types import Item, Prediction
 
 PREDICTIONS = "predictions"
@@ -148,7 +148,7 @@ def digest(model: Model, protocol: asking.Protocol) -> str:
     """Return a hash of all that decides what a model says: its keys, files and protocol."""
     decisive = {
         "model": effective_model(model),
-        "files": {str(path): _content(path) for path in sorted(_named(effective_model(model)))},
+        "files": {n: _content(path) for n, path in sorted(_named(effective_model(model)))},
         "protocol": effective(protocol),
         **({"words": WORDS} if protocol.names == "words" else {}),
         "lskd": ".".join(__version__.split(".")[:2]),
@@ -163,14 +163,19 @@ def contender(name: str, entry: Entry, context: Context) -> Contender:
     return Contender(name, entry.model, entry.protocol, context)
 
 
-def _named(keys: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the local files and folders that a model's keys name, its parts' included."""
+def _named(keys: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield the files and folders that a model's keys name, its parts' included, and their names.
+
+    Those at a place are brought here.
+    """
+    for _, url in at_places(keys):
+        yield url, mirror.brought(url)
     for name, value in keys.items():
         if isinstance(value, Mapping):
             yield from _named(value)
         for one in value if isinstance(value, list) else [value]:
             if name != "use" and isinstance(one, str) and is_here(one):
-                yield Path(one)
+                yield str(Path(one)), Path(one)
 
 
 def _content(path: Path) -> str:
@@ -180,7 +185,7 @@ def _content(path: Path) -> str:
     """
     total = hashlib.blake2b(digest_size=16)
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file() and file != path / CARD:
+        if file.is_file() and file not in (path / CARD, path / mirror.LIST):
             with file.open("rb") as opened:
                 content = hashlib.file_digest(opened, "blake2b").hexdigest()
             total.update(f"{file.relative_to(path)}\0{content}\n".encode())

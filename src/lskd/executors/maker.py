@@ -64,6 +64,11 @@ class Trouble:
         return error
 
 
+def trouble_of(error: UserError) -> Trouble:
+    """Return what another process is told of an error here: it may be that of this node alone."""
+    return Trouble(f"{error} (on {socket.gethostname()})", error.exit_code)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a call: what it took, what the user is to be told, and what was made.
@@ -144,7 +149,7 @@ class Maker:
                 in_flight = at_once(self._stage, order.run.settings[order.stage])
                 holder = getattr(context.journal, "holder", "")
         except UserError as error:
-            trouble = Trouble(str(error), error.exit_code)
+            trouble = trouble_of(error)
         return Outcome(
             took=self._meter.take(clock),
             said=self._said.taken(),
@@ -163,7 +168,7 @@ class Maker:
                 finished = shards.make(self._run, self._stage, self._work, shard)
                 made = lies(self._run, self._stage, shard, finished.rows)
         except UserError as error:
-            trouble = Trouble(str(error), error.exit_code)
+            trouble = trouble_of(error)
         return Outcome(
             took=self._meter.take(clock),
             said=self._said.taken(),

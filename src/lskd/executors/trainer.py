@@ -17,7 +17,7 @@ from typing import Any, Final
 from lskd import shards
 from lskd.errors import UserError
 from lskd.executors.job import Job
-from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of
+from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of, trouble_of
 from lskd.fingerprint import bring
 from lskd.journal.address import Address
 from lskd.resources import Resources
@@ -26,7 +26,6 @@ from lskd.runfile import RUN_FILE
 from lskd.shards import Finished
 from lskd.stages import STAGES
 from lskd.storage import mirror
-from lskd.storage.address import url_of
 from lskd.storage.lock import LOGS
 from lskd.training import processes
 
@@ -122,7 +121,7 @@ def take_part(given: Mapping[str, Any]) -> None:
         raise  # Ray has noticed, and lets all begin again
     except UserError as error:
         # Not raised: Ray Train would begin again, and find the same.
-        ray.get(desk.stop.remote(Trouble(str(error), error.exit_code)))
+        ray.get(desk.stop.remote(trouble_of(error)))
 
 
 def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
@@ -130,6 +129,7 @@ def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     stage = next(stage for stage in STAGES if stage.name == task.order.stage)
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
     mirror.update(context.folder.parent)
+    mirror.complete(context.folder, but=LOGS)
     bring(run.settings[stage.name])
     if not leads:
         shards.follow(run, stage, context)
@@ -165,10 +165,8 @@ class Trainer:
         Raises UserError for a mistake in a worker, and if workers are lost again and again.
         """
         yield from self._made()
-        folder = self._job.context.folder.parent
-        if url_of(folder) is not None:
-            # What a worker has made on another machine. The logs are this process's.
-            mirror.pull(folder, but=LOGS)
+        # What a worker has made on another machine. The logs are this process's.
+        mirror.complete(self._job.context.folder, but=LOGS)
 
     def _made(self) -> Iterator[Finished]:
         """Yield shards as the workers tell of them."""

@@ -19,7 +19,7 @@ import tomli_w
 from lskd.facts import RunFacts
 from lskd.report.markdown import rendered
 from lskd.report.provenance import provenance
-from lskd.storage.address import located
+from lskd.storage.address import located, url_of
 from lskd.table import Tables, draft
 from lskd.types import Example, GenerativeStudent, Outcome, Student
 
@@ -105,7 +105,7 @@ def cards(run: RunFacts, tables: Tables, folder: Path) -> Iterator[Card]:
             row for shard in tables.shards(kind.record) for row in tables.read(kind.record, shard)
         ]
         for row in rows:
-            if (made := located(row.folder)).is_dir():
+            if (made := located(row.folder)).is_dir() or url_of(made) is not None:
                 text = student_card(run, tables, kind, row, sections)
                 yield Card(made / "README.md", text)
 

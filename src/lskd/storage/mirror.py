@@ -4,7 +4,8 @@ In: a working folder. Out: what another machine has published is brought here (`
 finished here is published (`push`). A hidden list in the working folder tells what was last alike,
 so that nothing is moved twice and a file that was removed on one side is removed on the other.
 
-Tables and images that came as bytes lie at the place alone (`files`). Hidden files, databases,
+Tables and images that came as bytes lie at the place alone (`files`). What is large comes here when
+its stage works, or when it is asked for (`brought`). Hidden files, databases,
 training in progress and caches stay here; what of a training another machine needs to go on is
 published apart (`lskd.training.published`).
 """
@@ -27,6 +28,8 @@ LIST: Final = ".published.jsonl"
 # and a studio's database with its users.
 STAYS: Final = frozenset(("training", "features", "sights", "studio"))
 DATABASE: Final = ".sqlite"
+# Folders of what is large: the dataset, and weights. Who looks at a run needs none of them.
+LARGE: Final = frozenset(("hf", "student", "model"))
 LONG: Final = 1000  # lines of the list beyond two for each name
 
 _writing = threading.Lock()  # signs of life publish logs beside the work
@@ -61,9 +64,8 @@ def brought(name: str | Path) -> Path:
     folder = located(name)
     if url_of(folder) is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        root = root_of(folder)
-        if holder(root) is None:
-            take(root, folder)
+        if holder(root_of(folder)) is None:
+            complete(folder)
     return folder
 
 
@@ -73,16 +75,25 @@ def update(folder: Path) -> None:
         pull(folder)
 
 
-def pull(folder: Path, but: Collection[str] = ()) -> None:
+def pull(folder: Path) -> None:
     """Bring here what has changed at the place since both were alike; remove what is gone there.
+
+    What is large and was never here stays there.
+    """
+    _take(folder, folder, LARGE, ())
+
+
+def complete(part: Path, but: Collection[str] = ()) -> None:
+    """Bring here all that lies below a part of a run's folder; nothing if it is local.
 
     Files called as in `but` are left as they are.
     """
-    take(folder, folder, but)
+    if url_of(part) is not None:
+        part.mkdir(parents=True, exist_ok=True)
+        _take(root_of(part), part, frozenset(), but)
 
 
-def take(folder: Path, part: Path, but: Collection[str] = ()) -> None:
-    """Do what `pull` does with what lies below a part of a folder."""
+def _take(folder: Path, part: Path, large: frozenset[str], but: Collection[str]) -> None:
     url = url_of(part)
     assert url is not None
     known = read_list(folder)
@@ -99,9 +110,9 @@ def take(folder: Path, part: Path, but: Collection[str] = ()) -> None:
         if file == part or lies_there_alone(Path(name)) or not published(PurePosixPath(name)):
             continue
         there.add(name)
-        if file.name in but:
-            continue
         now, before = stamp(entry), known.get(name)
+        if file.name in but or (before is None and not large.isdisjoint(Path(name).parts)):
+            continue
         if before is None or not file.exists() or not now or now != before.stamp:
             fetch(file)
             note(file, now, file.stat())
