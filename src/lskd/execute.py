@@ -18,7 +18,6 @@ from lskd.errors import UserError
 from lskd.events import Listener
 from lskd.executors import local
 from lskd.executors.job import Executor, Job
-from lskd.fingerprint import bring
 from lskd.hold import held, is_current, noted_digest
 from lskd.progress import Display
 from lskd.run import INPUTS, Run
@@ -105,8 +104,6 @@ def check(run: Run, stages: Sequence[Stage[Any]]) -> None:
     That is a model that is wrong, a folder that holds other settings, or a file that is not there.
     """
     chosen = {stage.name: run.settings[stage.name] for stage in stages}
-    for settings in chosen.values():
-        bring(settings)
     if wrong := wrong_models(chosen, for_work=True):
         raise UserError("; ".join(wrong))
     absent: list[str] = []
@@ -137,7 +134,6 @@ def follow(run: Run, stage: Stage[Any]) -> None:
     try:
         mirror.update(run.folders[stage.name].parent)
         mirror.complete(run.folders[stage.name], but=LOGS)
-        bring(run.settings[stage.name])
         shards.follow(run, stage, run.context(stage))
     except UserError as error:
         error.args = (f"process {processes.number() + 1} of {processes.count()}: {error}",)

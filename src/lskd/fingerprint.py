@@ -4,7 +4,7 @@ import functools
 import hashlib
 import importlib.metadata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from lskd.stage import (
     named,
     parts_of,
 )
-from lskd.storage import mirror
-from lskd.storage.address import located
+from lskd.storage.address import located, url_of
+from lskd.storage.mirror import LIST, brought
 
 SMALL = 1 << 26  # bytes, a tenth of a second; what is larger is weights
 
@@ -133,28 +133,27 @@ def all_models(settings: BaseModel) -> list[Model]:
     return queue
 
 
-def checkpoints(settings: BaseModel) -> Iterator[tuple[str, Path, str]]:
-    """Yield each local file or folder that a model names: "key=name", its path and a digest.
+def checkpoints(settings: BaseModel, but: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
+    """Yield "key=name" and a digest of each file or folder that a model names.
 
     So an edited prompt, list of labels or checkpoint counts as another setting. Hub names carry
-    their own `revision` in the settings. Weight files are told apart by name and size. Of weights
-    at a place that counts which is here (`bring`).
+    their own `revision` in the settings. Weight files are told apart by name and size. A folder at
+    a place is brought here. What lies in one of the folders `but` does not count.
     """
     for model in all_models(settings):
-        for key, url in at_places(model.keys):
-            if (folder := located(url)).is_dir():
-                yield f"{key}={url}", folder, path_digest(folder)
-        for key, value in effective_model(model).items():
-            for name in value if isinstance(value, list) else [value]:
-                if key != "use" and isinstance(name, str) and is_here(name):
-                    yield f"{key}={name}", Path(name), path_digest(Path(name))
+        named_there = [(key, url, located(url)) for key, url in at_places(model.keys)]
+        for key, name, path in (*named_there, *_named_here(model)):
+            if any(path.absolute().is_relative_to(folder.absolute()) for folder in but):
+                continue
+            yield f"{key}={name}", path_digest(path if url_of(path) is None else brought(name))
 
 
-def bring(settings: BaseModel) -> None:
-    """Bring here the weights that models name by a URL, before work that they decide."""
-    for model in all_models(settings):
-        for _, url in at_places(model.keys):
-            mirror.brought(url)
+def _named_here(model: Model) -> Iterator[tuple[str, str, Path]]:
+    """Yield the keys by which a model names files and folders on the disk, the names and paths."""
+    for key, value in effective_model(model).items():
+        for name in value if isinstance(value, list) else [value]:
+            if key != "use" and isinstance(name, str) and is_here(name):
+                yield key, name, Path(name)
 
 
 def file_digests(files: Iterable[Path]) -> dict[str, str]:
@@ -172,7 +171,7 @@ def path_digest(path: Path) -> str:
     """Return a hash of a file, or of all files in a folder but its card, which decides nothing."""
     if path.is_file():
         return file_digest(path)
-    besides = {path / CARD, path / mirror.LIST}
+    besides = {path / CARD, path / LIST}
     files = sorted(file for file in path.rglob("*") if file.is_file() and file not in besides)
     joined = " ".join(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
     return hashlib.blake2b(joined.encode(), digest_size=8).hexdigest()

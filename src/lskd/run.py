@@ -249,15 +249,8 @@ class Run:
             "settings": effective(settings),
             "seed": self.seed,
             "files": file_digests(stage.files(settings)),
-            "checkpoints": {
-                key: digest
-                for key, path, digest in checkpoints(settings)
-                # What a stage of the run itself has made counts as a table, not as a setting.
-                if not any(
-                    path.absolute().is_relative_to(folder.absolute())
-                    for folder in self.folders.values()
-                )
-            },
+            # What a stage of the run itself has made counts as a table, not as a setting.
+            "checkpoints": dict(checkpoints(settings, but=tuple(self.folders.values()))),
             "lskd": ".".join(__version__.split(".")[:2]),
             "version": stage.version,
         }

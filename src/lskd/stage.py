@@ -232,7 +232,7 @@ class Context:
         kind = named(model.use)
         keys = model.keys
         keys |= {key: self._construct(part) for key, part in parts_of(keys)}
-        keys |= {key: str(mirror.brought(value)) for key, value in at_places(keys)}
+        keys |= {key: str(mirror.kept(url)) for key, url in at_places(keys)}
         if "journal" in inspect.signature(kind).parameters:
             keys["journal"] = self.journal
         return kind(**keys)

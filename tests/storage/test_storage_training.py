@@ -70,7 +70,9 @@ def test_two_machines_that_share_a_bucket_alone_come_to_the_weights_of_one_proce
         there = names(out)
         (student,) = house.rows(load(located(out)), Student)
     assert student.folder == f"{out}/distil/student"
-    assert not [name for name in there if "/checkpoints/" in name or "/features/" in name]
+    kept = [name for name in there if "/training/" in name or "/features/" in name]
+    beside = {"beginning.json", "losses.jsonl", "losses.svg"}
+    assert {Path(name).name for name in kept} == beside
     for stage, file in school.WEIGHTS.items():
         assert file in there
         one, two = load_file(home / "out" / "small" / file), load_file(works[0] / file)
@@ -83,6 +85,7 @@ def test_two_machines_that_share_a_bucket_alone_come_to_the_weights_of_one_proce
     # What the second needed it was given, and made its own features.
     assert list(works[1].glob("distil/training/*/examples.jsonl"))
     assert list(works[1].glob("distil/features/*/keys"))
+    assert not list(works[1].glob("distil/student/*"))
     words = ("run", "small.toml", "--out", out, "--until", "generative")
     again = forked.lskd(*words, folder=home, **own[1])
     assert again.returncode == 0, again.stderr
@@ -131,7 +134,8 @@ def test_a_third_machine_judges_and_asks_with_what_was_trained_there(
     spoken = forked.lskd("ask", writer, *shown, question, folder=home, **own)
     assert spoken.returncode == 0, spoken.stderr
     nobody = forked.lskd("ask", f"{trained.out}/none", *shown, question, folder=home, **own)
-    assert nobody.returncode == 2 and "is no student" in nobody.stderr
+    assert nobody.returncode == 2
+    assert nobody.stderr == f"error: {trained.out}/none: nothing is there\n"
 
 
 def scores(run: Path) -> dict[str, float]:

@@ -68,8 +68,9 @@ def test_stopped_at_a_place_it_goes_on_there_and_on_another_machine(tmp_path: Pa
         kept = [f"{checkpoints}/000000{step}.pt" for step in (10, 12)]
         assert system.find(checkpoints) == kept
         assert files.read_bytes(folder / LOSSES) == history
-        published.forget(folder)
+        published.clear(folder.parent.parent)
         assert system.find(checkpoints) == []
+        assert system.find(f"/halted/run/{TRAINING}")  # its losses
 
 
 def test_what_a_machine_has_and_the_place_has_not_is_published_when_it_goes_on(
@@ -88,6 +89,18 @@ def test_what_a_machine_has_and_the_place_has_not_is_published_when_it_goes_on(
         place.rm(f"/behind/run/{TRAINING}/checkpoints/00000010.pt")
         published.bring(folder, leads=False)
         assert checkpoint.steps(folder) == [5]
+    with machine({"LSKD_WORK": str(tmp_path / "second")}):
+        there = begun(url)
+        published.bring(there, leads=False)
+        published.bring(there, leads=True)  # who has followed leads, after the one that led is lost
+        assert checkpoint.steps(there) == [5]
+        assert len((there / LOSSES).read_text().splitlines()) >= 5
+        # One of the same name that another machine has made counts.
+        file, size = there / "checkpoints" / "00000005.pt", place.size
+        name = f"/behind/run/{TRAINING}/checkpoints/00000005.pt"
+        place.pipe_file(name, b"another's")
+        published.bring(there, leads=True)
+        assert file.read_bytes() == b"another's" and size(name) == 9
 
 
 def go_on_apart(variables: Mapping[str, str], rank: int, folder: Path) -> None:
@@ -102,7 +115,7 @@ def go_on_apart(variables: Mapping[str, str], rank: int, folder: Path) -> None:
             place = begun("s3://apart/run")
             with processes.first(place):
                 if not (place / "examples.jsonl").exists():
-                    place.mkdir(parents=True)
+                    place.mkdir(parents=True, exist_ok=True)
                     (place / "examples.jsonl").write_text(f"by {rank}, {name}")
             prepared.append((place / "examples.jsonl").read_text())
             if name == "first":
@@ -152,8 +165,13 @@ def test_what_the_first_has_prepared_is_brought_once_and_known_by_its_checksum(
         assert file.read_text() == "examples.jsonl of the first"
         system.pipe_file(f"{root}/examples.jsonl", b"another's")
         file.unlink()
-        with pytest.raises(UserError, match="not what the first process of this training has"):
+        with pytest.raises(UserError, match=r"is not what prepared\.json beside it says"):
             published.receive(there)
+        system.rm(f"{root}/examples.jsonl")
+        with pytest.raises(UserError, match=r"is not what prepared\.json beside it says"):
+            published.receive(there)
+        published.clear(there.parent.parent)
+        assert system.find(root) == []
 
 
 def test_on_a_disk_nothing_is_published(tmp_path: Path) -> None:
@@ -162,5 +180,5 @@ def test_on_a_disk_nothing_is_published(tmp_path: Path) -> None:
     published.share(tmp_path)
     published.receive(tmp_path)
     published.bring(tmp_path, leads=False)
-    published.forget(tmp_path)
+    published.clear(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before

@@ -20,7 +20,7 @@ from lskd.presence import AFAR
 from lskd.stage import Context, Parts, Stage
 from lskd.storage.address import is_url, shown
 from lskd.table import Tables
-from lskd.training import processes
+from lskd.training import processes, published
 from lskd.types import Fit, Image, Regions, Reject, Sample, Triple
 
 MODEL = "model"
@@ -43,6 +43,8 @@ def whole(settings: Settings, context: Context, tables: Tables) -> Parts:
     if about is None:
         return
     yield from untold(about, rows, context, tables)
+    if processes.leads():
+        published.clear(context.folder)
 
 
 def is_due(settings: Settings, context: Context, tables: Tables) -> bool:

@@ -24,7 +24,7 @@ from lskd.critique.settings import Settings
 from lskd.critique.task import CriticObjective, CriticTask
 from lskd.critique.trained import logits, read, verdicts
 from lskd.stage import Context
-from lskd.storage import mirror
+from lskd.storage import files
 from lskd.storage.address import shown
 from lskd.training import loop, processes, published
 from lskd.training.settings import FEATURES
@@ -58,9 +58,7 @@ def fitted(settings: Settings, rows: Rows, digests: Digests, context: Context) -
     curve.write(context.folder, found)
     note.write(folder, about)
     # They were for going on; what they led to is now in the critic's folder.
-    mirror.push(folder)
     for checkpoints in (context.folder / TRAINING).glob(f"*/{published.CHECKPOINTS}"):
-        published.forget(checkpoints.parent)
         shutil.rmtree(checkpoints)
     _tell(found, context)
     return about
@@ -103,7 +101,7 @@ def train(
         return critic
     folder = context.folder / MODEL
     # The note comes last: where it lies, the rest is whole.
-    (folder / note.FILE).unlink(missing_ok=True)
+    files.remove(folder / note.FILE)
     weights.save(critic, folder)
     with table.draft(folder / VOCABULARY) as unfinished:
         shutil.copyfile(vocabulary, unfinished)

@@ -24,6 +24,7 @@ from lskd.checkpoints.device import place
 from lskd.distil import note
 from lskd.distil.note import About
 from lskd.errors import UserError
+from lskd.storage.files import remove
 from lskd.types import Region
 
 
@@ -32,7 +33,7 @@ def write(folder: Path, student: Stage1, about: About, vocabulary: Path) -> None
 
     Raises UserError if the disk is full.
     """
-    (folder / note.FILE).unlink(missing_ok=True)
+    remove(folder / note.FILE)
     weights.save(student, folder)
     with table.draft(folder / VOCABULARY) as unfinished:
         shutil.copyfile(vocabulary, unfinished)

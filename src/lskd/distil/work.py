@@ -70,7 +70,7 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         yield shard, [*told, *examples.rejects(folder, shard)]
         told = []
     if processes.leads():
-        published.forget(folder)
+        published.clear(context.folder)
 
 
 def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
@@ -79,7 +79,7 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
         "settings": effective(settings),
         "seed": seed,
         "examples": tables.digest((Example,)),
-        "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+        "checkpoints": dict(checkpoints(settings)),
         "files": [file_digest(file) for file in files(settings)],
         "lskd": ".".join(__version__.split(".")[:2]),
     }

@@ -169,7 +169,7 @@ def _named(keys: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     Those at a place are brought here.
     """
     for _, url in at_places(keys):
-        yield url, mirror.brought(url)
+        yield url, mirror.kept(url)
     for name, value in keys.items():
         if isinstance(value, Mapping):
             yield from _named(value)

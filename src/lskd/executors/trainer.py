@@ -18,7 +18,6 @@ from lskd import shards
 from lskd.errors import UserError
 from lskd.executors.job import Job
 from lskd.executors.maker import Order, Trouble, Warned, go_to, order_of, trouble_of
-from lskd.fingerprint import bring
 from lskd.journal.address import Address
 from lskd.resources import Resources
 from lskd.run import Run
@@ -130,7 +129,6 @@ def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
     mirror.update(context.folder.parent)
     mirror.complete(context.folder, but=LOGS)
-    bring(run.settings[stage.name])
     if not leads:
         shards.follow(run, stage, context)
         return

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from lskd.holder import SESSION
 from lskd.storage.address import on, told, url_of, written
 
 # An upload is one request there, or becomes visible with its last one.
@@ -73,6 +74,15 @@ def info(file: Path) -> Mapping[str, Any]:
     system, name = on(url)
     with told(url):
         return cast("Mapping[str, Any]", system.info(name))
+
+
+def modified(file: Path) -> float:
+    """Return when a file at a place was last written, in seconds since the epoch."""
+    url = url_of(file)
+    assert url is not None
+    system, name = on(url)
+    with told(url):
+        return float(system.modified(name).timestamp())
 
 
 def stamp(entry: Mapping[str, Any]) -> str:
@@ -162,7 +172,8 @@ def fetch(file: Path) -> None:
     url = url_of(file)
     assert url is not None
     system, name = on(url)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.draft")
+    # Processes of other hosts, which can have the same number, may bring it to the same disk.
+    unfinished = file.with_name(f".{file.name}.{SESSION}-{os.getpid()}.draft")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with told(url):

@@ -19,8 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lskd.holder import holder
+from lskd.errors import UserError
+from lskd.holder import LOCK, holder
 from lskd.storage.address import PLACES, located, on, told, url_of
+from lskd.storage.disk import plainly
 from lskd.storage.files import fetch, info, lies_there_alone, publish, remove, stamp
 
 LIST: Final = ".published.jsonl"
@@ -59,14 +61,28 @@ def opened(name: str | Path) -> Path:
 def brought(name: str | Path) -> Path:
     """Return, as `opened` does, a folder that may lie in a run's, as that of a student does.
 
-    What else there is of the run is left where it is.
+    What else there is of the run is left where it is. Raises UserError for a place with nothing.
     """
     folder = located(name)
-    if url_of(folder) is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    url = url_of(folder)
+    if url is not None:
+        with plainly(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         if holder(root_of(folder)) is None:
             complete(folder)
+        if not any(file.name != LIST for file in folder.iterdir()):
+            raise UserError(f"{url}: nothing is there")
     return folder
+
+
+def kept(name: str | Path) -> Path:
+    """Return a folder as `brought` does, but as it was brought before, if it was.
+
+    So what a run was told to be made with stays that, whatever is published meanwhile.
+    """
+    folder = located(name)
+    here = folder.is_dir() and any(file.name != LIST for file in folder.iterdir())
+    return folder if here else brought(name)
 
 
 def update(folder: Path) -> None:
@@ -89,7 +105,8 @@ def complete(part: Path, but: Collection[str] = ()) -> None:
     Files called as in `but` are left as they are.
     """
     if url_of(part) is not None:
-        part.mkdir(parents=True, exist_ok=True)
+        with plainly(part):
+            part.mkdir(parents=True, exist_ok=True)
         _take(root_of(part), part, frozenset(), but)
 
 
@@ -126,6 +143,18 @@ def _take(folder: Path, part: Path, large: frozenset[str], but: Collection[str])
         if same(file, before):
             file.unlink(missing_ok=True)
             write_line(folder, Known(name, "", 0, 0, gone=True))
+
+
+def renew(file: Path) -> None:
+    """Bring a file here unless it is as it is at the place, whether or not it is published.
+
+    Raises FileNotFoundError if it is not there.
+    """
+    root = root_of(file)
+    known, now = read_list(root).get(file.relative_to(root).as_posix()), stamp(info(file))
+    if known is None or not now or now != known.stamp or not same(file, known):
+        fetch(file)
+        note(file, now, file.stat())
 
 
 def push(part: Path) -> None:
@@ -217,12 +246,18 @@ def note(file: Path, known: str, was: os.stat_result) -> None:
 
 
 def begin(folder: Path) -> None:
-    """Make a working folder the root of what is published from it, and no folder in it one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / LIST).exists():
-        for inner in folder.rglob(LIST):
-            inner.unlink()
-        (folder / LIST).touch()
+    """Make a working folder the root of what is published from it, and no folder of a run in it.
+
+    Runs that lie in it, as in a bucket that was looked at by mistake, stay roots of their own.
+    """
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / LIST).exists():
+            for inner in folder.rglob(LIST):
+                runs = (inner.with_name(name) for name in (LOCK, "run.toml"))
+                if inner.parent != folder and not any(one.exists() for one in runs):
+                    inner.unlink(missing_ok=True)
+            (folder / LIST).touch()
 
 
 def write_line(root: Path, known: Known) -> None:

@@ -19,7 +19,17 @@ from statistics import fmean
 import torch
 
 from lskd.errors import MissingExtra, UserError
-from lskd.training import checkpoint, order, plot, published, sharding, standing, step
+from lskd.storage.address import url_of
+from lskd.training import (
+    checkpoint,
+    order,
+    plot,
+    processes,
+    published,
+    sharding,
+    standing,
+    step,
+)
 from lskd.training.average import Average
 from lskd.training.checkpoint import Trained
 from lskd.training.history import LOSSES, PLOT, History, Measured, read
@@ -159,7 +169,7 @@ def _restore(
     for leads in (True, False):  # what the first one has counts
         if run.accelerator.is_main_process == leads:
             published.bring(folder, leads)
-        run.accelerator.wait_for_everyone()
+        processes.together()
     made = checkpoint.made_with(run.recipe, run.count, run.precision)
     done = checkpoint.restore(folder, run.trained, made, tell)
     found = run.accelerator.gather(torch.tensor([done], device=run.accelerator.device))
@@ -220,12 +230,13 @@ def _keep(run: Run, folder: Path, number: int, history: History | None) -> None:
     """
     made = checkpoint.made_with(run.recipe, run.count, run.precision)
     content = checkpoint.content_of(number, run.trained, made)
-    if history is None:
-        return
-    history.settle()
-    checkpoint.save(folder, content)
-    plot.write(folder / PLOT, read(folder / LOSSES))
-    published.publish(folder, checkpoint.path_of(folder, number))
+    if history is not None:
+        history.settle()
+        checkpoint.save(folder, content)
+        plot.write(folder / PLOT, read(folder / LOSSES))
+        published.publish(folder, checkpoint.path_of(folder, number))
+    if url_of(folder) is not None:
+        processes.together()  # an upload may take longer than a collective waits
 
 
 def _tell(

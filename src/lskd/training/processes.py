@@ -75,10 +75,9 @@ def first(folder: Path) -> Iterator[None]:
     """
     if not leads():
         told()
-    if count() > 1:
-        published.receive(folder)  # before the first too: another machine may have led
+    published.receive(folder)  # for the first too: another machine may have led
     yield
-    if leads() and count() > 1:
+    if leads():
         published.share(folder)
         tell(True)
 
@@ -92,9 +91,22 @@ def first_of_machine(folder: Path) -> Iterator[None]:
     """
     if url_of(folder) is not None:
         yield
+        together()  # as long as the slowest machine takes: collectives of a training are impatient
         return
     with first(folder):
         yield
+
+
+def together() -> None:
+    """Wait until all processes have come to this place, however long that takes."""
+    if count() == 1:
+        return
+    import torch.distributed as dist
+
+    try:
+        dist.barrier(group=_group())
+    except RuntimeError as error:
+        raise _left() from error
 
 
 def _passed_on(wanted: bool) -> bool:
@@ -106,8 +118,12 @@ def _passed_on(wanted: bool) -> bool:
     try:
         dist.broadcast(said, src=0, group=_group())
     except RuntimeError as error:
-        raise Left("another process of this training has ended: what it said tells why") from error
+        raise _left() from error
     return bool(said.item())
+
+
+def _left() -> Left:
+    return Left("another process of this training has ended: what it said tells why")
 
 
 @cache

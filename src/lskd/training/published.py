@@ -2,31 +2,31 @@
 
 In: the folder of a training in a working folder (`lskd.storage`). Out: at the place, its latest
 checkpoints with the losses that led to them, so that another machine goes on after them; and what
-the first of several processes has prepared, so that those of other machines need not prepare it
-too. On a disk, which all processes see, nothing is to be done.
+was prepared for it, so that no other machine need prepare that too. On a disk, which all processes
+see, nothing is to be done.
 
-What lies at the place is what counts: of several processes those that follow have no checkpoint
-that it lacks.
+What lies at the place is what counts: who does not lead has no other checkpoint than those there.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from lskd.errors import UserError
-from lskd.storage import files
-from lskd.storage.address import shown, url_of
-from lskd.storage.disk import held
+from lskd.storage import files, mirror
+from lskd.storage.address import on, shown, told, url_of
+from lskd.storage.disk import held, plainly
 from lskd.training.history import LOSSES, PLOT
-from lskd.training.standing import BEGINNING
+from lskd.training.standing import BEGINNING, TRAINING
 
 CHECKPOINTS: Final = "checkpoints"  # the folder that they lie in
 ENDING: Final = ".pt"  # of a checkpoint's name
-BESIDE: Final = (LOSSES, PLOT, BEGINNING)
+BESIDE: Final = (BEGINNING, PLOT, LOSSES)
 LEDGERS: Final = (".jsonl", ".starts")  # endings of what is prepared
-PREPARED: Final = "prepared.json"  # what the first process has prepared, with checksums
+PREPARED: Final = "prepared.json"  # what was prepared, with checksums
 
 
 def publish(folder: Path, checkpoint: Path) -> None:
@@ -36,10 +36,9 @@ def publish(folder: Path, checkpoint: Path) -> None:
     """
     if url_of(folder) is None:
         return
-    for file in (folder / name for name in BESIDE):
+    for file in (*(folder / name for name in BESIDE), checkpoint):
         if file.exists():
-            files.publish(file, file)
-    files.publish(checkpoint, checkpoint)
+            mirror.send(file)
     for name in files.names(checkpoint.parent, ENDING):
         if not (checkpoint.parent / name).exists():
             files.remove(checkpoint.parent / name)
@@ -54,32 +53,49 @@ def bring(folder: Path, leads: bool) -> None:
     if url_of(folder) is None:
         return
     home = folder / CHECKPOINTS
-    home.mkdir(parents=True, exist_ok=True)
+    with plainly(home):
+        home.mkdir(parents=True, exist_ok=True)
     with held(home, _silent):  # processes of one machine share it
         here = sorted(path.name for path in home.glob(f"[0-9]*{ENDING}"))
         there = files.names(home, ENDING)
-        if not leads or here[-1:] < there[-1:]:
-            _take(home, here, there)
-            for file in (folder / name for name in BESIDE if leads):
-                if files.exists(file):
-                    files.fetch(file)
-        elif here[-1:] > there[-1:]:
+        if leads and here[-1:] > there[-1:]:
             publish(folder, home / here[-1])
+            return
+        # Before the checkpoints: these are not taken for brought while the losses lack.
+        for file in (folder / name for name in BESIDE):
+            if there and files.exists(file):
+                mirror.renew(file)
+                # When the last step was taken, by which the time that was spent is told.
+                os.utime(file, (modified := files.modified(file), modified))
+        for name in there:
+            mirror.renew(home / name)
+        for name in here:
+            if name not in there:
+                (home / name).unlink()
 
 
-def forget(folder: Path) -> None:
-    """Remove the checkpoints at the place: what they led to is published by now.
+def clear(stage: Path) -> None:
+    """Remove from the place what trainings of a stage needed to go on: what they led to is there.
 
-    Raises UserError if the place cannot be reached or written.
+    Their losses stay. Raises UserError if the place cannot be reached or written.
     """
-    if url_of(folder) is None:
+    url = url_of(stage / TRAINING)
+    if url is None:
         return
-    for name in files.names(folder / CHECKPOINTS, ENDING):
-        files.remove(folder / CHECKPOINTS / name)
+    system, place = on(url)
+    try:
+        with told(url):
+            found = system.find(place)
+    except FileNotFoundError:
+        return
+    for name in found:
+        file = stage / TRAINING / mirror.relative(str(name), place)
+        if file.name not in BESIDE:
+            files.remove(file)
 
 
 def share(folder: Path) -> None:
-    """Publish the files that lie in a folder, as the first process has prepared them.
+    """Publish the files that lie in a folder, as they were prepared.
 
     Raises UserError if the place cannot be reached or written.
     """
@@ -93,28 +109,33 @@ def share(folder: Path) -> None:
     for name, checksum in here.items():
         if there.get(name) != checksum:
             files.publish(folder / name, folder / name)
-    (folder / PREPARED).write_text(json.dumps(here), encoding="utf-8")
+    with plainly(folder):
+        (folder / PREPARED).write_text(json.dumps(here), encoding="utf-8")
     files.publish(folder / PREPARED, folder / PREPARED)
 
 
 def receive(folder: Path) -> None:
-    """Bring here what the first process has prepared; what is here already is left as it is.
+    """Bring here what was prepared; what is here already is left as it is.
 
-    Raises UserError if the place cannot be reached, or has another file by then.
+    Raises UserError if the place cannot be reached, or has no such file by then.
     """
     if url_of(folder) is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with held(folder, _silent):  # processes of one machine share it
         for name, checksum in _prepared(folder).items():
             file = folder / name
             if file.exists() and _checksum(file) == checksum:
                 continue
-            files.fetch(file)
-            if _checksum(file) != checksum:
+            try:
+                files.fetch(file)
+            except FileNotFoundError:
+                checksum = ""
+            if not file.exists() or _checksum(file) != checksum:
                 raise UserError(
-                    f"{shown(file)} is not what the first process of this training has published: "
-                    "another one works there too; end it, and give the same command again"
+                    f"{shown(file)} is not what {PREPARED} beside it says: remove both, or end "
+                    "what else works there, and give the same command again"
                 )
 
 
@@ -125,16 +146,6 @@ def _prepared(folder: Path) -> Mapping[str, str]:
     except FileNotFoundError:
         return {}
     return {str(name): str(checksum) for name, checksum in found.items()}
-
-
-def _take(home: Path, here: Sequence[str], there: Sequence[str]) -> None:
-    """Have the checkpoints of the place, by name, and no others."""
-    for name in there:
-        if name not in here:
-            files.fetch(home / name)
-    for name in here:
-        if name not in there:
-            (home / name).unlink()
 
 
 def _silent(_: str) -> None:

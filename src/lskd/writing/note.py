@@ -10,7 +10,9 @@ from pathlib import Path
 
 from lskd import __version__
 from lskd.errors import UserError
-from lskd.stage import named
+from lskd.stage import at_places, named
+from lskd.storage.address import url_of
+from lskd.storage.mirror import kept
 from lskd.tomlfile import read_note, write_note
 from lskd.writing.writer import Writer
 
@@ -35,8 +37,9 @@ class Note:
 
 
 def lasting(name: str) -> str:
-    """Return a file's or folder's whole path, good in any working directory; other names as is."""
-    return str(Path(name).resolve()) if Path(name).exists() else name
+    """Return a file's or folder's whole path, or its URL; other names as they are."""
+    path = Path(name)
+    return (url_of(path) or str(path.resolve())) if path.exists() else name
 
 
 def without_none(**keys: Key | None) -> dict[str, Key]:
@@ -80,7 +83,8 @@ def opened(folder: Path, device: str = "auto", dtype: str = "auto", **moved: Key
     keys = {**note.keys, **without_none(**moved)}
     if "checkpoint" in keys and keys["checkpoint"] != note.keys.get("checkpoint"):
         keys.pop("revision", None)  # it is a commit of where the base was
-    given = {**keys, "trained": str(folder), "device": device, "dtype": dtype}
+    here = {key: str(kept(url)) for key, url in at_places(keys)}
+    given = {**keys, **here, "trained": str(folder), "device": device, "dtype": dtype}
     kind = named(note.use)
     try:
         inspect.signature(kind).bind(**given)

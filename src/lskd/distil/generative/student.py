@@ -22,6 +22,7 @@ from lskd.distil.generative.prompts import Prompts
 from lskd.distil.note import About
 from lskd.errors import UserError
 from lskd.stage import batches
+from lskd.storage import files, mirror
 from lskd.training.memory import guarded
 from lskd.types import Region
 from lskd.writing.coordinates import codec_of
@@ -46,9 +47,10 @@ def write(folder: Path, writer: Writer, about: About) -> None:
 
     Raises UserError if the disk is full.
     """
-    (folder / note.FILE).unlink(missing_ok=True)
+    files.remove(folder / note.FILE)
     shutil.rmtree(folder / WRITER, ignore_errors=True)  # of a student that was there before
     writer.save(folder / WRITER)
+    mirror.push(folder / WRITER)
     note.write(folder, about)
 
 

@@ -85,7 +85,7 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         yield shard, [*told, *examples.rejects(folder, shard)]
         told = []
     if processes.leads():
-        published.forget(folder)
+        published.clear(context.folder)
 
 
 def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
@@ -95,7 +95,7 @@ def fingerprint_of(settings: Settings, seed: int, tables: Tables) -> str:
             "settings": effective(settings),
             "seed": seed,
             "examples": tables.digest((Example,)),
-            "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+            "checkpoints": dict(checkpoints(settings)),
             "files": [file_digest(file) for file in files(settings)],
         }
     )
@@ -166,7 +166,7 @@ def _filled(
     precision = named(settings.precision, device)
     decisive = {
         "student": effective_model(settings.student),
-        "checkpoints": {name: digest for name, _, digest in checkpoints(settings)},
+        "checkpoints": dict(checkpoints(settings)),
         "marking": None if units.rows.pointing.codec else settings.marking,
         "precision": precision,
         "storage": settings.storage,

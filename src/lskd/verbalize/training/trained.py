@@ -8,13 +8,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, ClassVar
 
 import PIL.Image
 
 from lskd.errors import UserError
 from lskd.picture import Picture
+from lskd.storage import mirror
 from lskd.types import Box, Region
 from lskd.verbalize.replies import whole_sentences
 from lskd.verbalize.training import note
@@ -101,7 +101,7 @@ class TrainedVerbalizer:
         """
         if batch_size < 1:
             raise UserError(f"batch_size = {batch_size}: 1 is the least")
-        place = Path(folder)
+        place = mirror.brought(folder)
         about = note.read(place, self.kind)
         writer = opened(place, device, dtype, checkpoint=checkpoint)
         self.verbalizer = Verbalizer(writer, about, batch_size)
@@ -109,7 +109,7 @@ class TrainedVerbalizer:
     @classmethod
     def check_settings(cls, keys: Mapping[str, Any]) -> None:
         """Raise UserError for a folder that holds no verbalizer of this kind."""
-        note.read(Path(str(keys["folder"])), cls.kind)
+        note.read(mirror.brought(str(keys["folder"])), cls.kind)
 
 
 class TrainedCaptioner(TrainedVerbalizer):

@@ -220,7 +220,7 @@ def _fingerprint(settings: Settings, prompt: str) -> str:
         "settings": kept,
         "prompt": prompt,
         "rows": rows.digest(settings.corpora),
-        "models": [[place, digest] for place, _, digest in checkpoints(settings)],
+        "models": [list(one) for one in checkpoints(settings)],
         "lskd": ".".join(__version__.split(".")[:2]),
     }
     text = json.dumps(decisive, sort_keys=True)
