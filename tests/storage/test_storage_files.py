@@ -19,6 +19,7 @@ from buckets import SECRET, fsspec, machine
 from lskd.chat.journal import Journal
 from lskd.chat.paid import Charge, Paid
 from lskd.errors import UserError
+from lskd.hold import locked
 from lskd.storage import files, lock, mirror
 from lskd.storage.address import explained, is_url, located, on, shown, url_of
 from lskd.table import draft
@@ -154,6 +155,16 @@ def test_a_folder_in_a_run_is_brought_alone_and_belongs_to_the_run_from_then_on(
         mirror.brought(f"{url}/distil/student")
         assert (student / "w.bin").read_bytes() == b"another"
         assert (run / "run.toml").read_bytes() == b"run.toml"  # not asked for
+
+
+def test_who_works_in_a_run_is_brought_its_student_too(work: Path) -> None:
+    url, system = "memory://worked/run", fsspec.filesystem("memory")
+    system.pipe_file("/worked/run/distil/student/w.bin", b"trained elsewhere")
+    with locked([mirror.opened(url)]):
+        assert not (located(url) / "distil").exists()
+        assert (mirror.kept(f"{url}/distil/student") / "w.bin").read_bytes() == b"trained elsewhere"
+        with pytest.raises(UserError, match="memory://worked/run/none: nothing is there"):
+            mirror.brought(f"{url}/none")
 
 
 def test_what_is_alike_is_not_moved_again(work: Path) -> None:

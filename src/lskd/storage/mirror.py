@@ -68,9 +68,10 @@ def brought(name: str | Path) -> Path:
     if url is not None:
         with plainly(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        if holder(root_of(folder)) is None:
+        # Whoever works in the run has this up to date, if it was ever here.
+        if holder(root_of(folder)) is None or not has_files(folder):
             complete(folder)
-        if not any(file.name != LIST for file in folder.iterdir()):
+        if not has_files(folder):
             raise UserError(f"{url}: nothing is there")
     return folder
 
@@ -81,8 +82,12 @@ def kept(name: str | Path) -> Path:
     So what a run was told to be made with stays that, whatever is published meanwhile.
     """
     folder = located(name)
-    here = folder.is_dir() and any(file.name != LIST for file in folder.iterdir())
-    return folder if here else brought(name)
+    return folder if has_files(folder) else brought(name)
+
+
+def has_files(folder: Path) -> bool:
+    """Return whether there is anything in a working folder."""
+    return folder.is_dir() and any(file.name != LIST for file in folder.iterdir())
 
 
 def update(folder: Path) -> None:
