@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,7 +173,8 @@ def test_a_mistake_in_a_worker_is_the_users_and_keeps_its_exit_code(home: Path) 
     assert told.value.exit_code == 3
     run = load(SMALL)
     (failed, *_) = [one for one in events(run, "concepts") if one.what == "failed"]
-    assert failed.error == "no money is left" and failed.spans is not None
+    told_where = f"no money is left (on {socket.gethostname()})"
+    assert failed.error == told_where and failed.spans is not None
 
 
 def test_a_model_that_cannot_be_built_is_an_error_of_the_stage(home: Path) -> None:
