@@ -67,7 +67,7 @@ def preferred(bench: Bench, experiment: Experiment) -> Measured:
     told = (
         f"Of {asked} questions about scenes of their own, {alike} were answered alike and not put "
         f"to the judges; of the others {pairs} were, to {OPINIONS} judges each, who know the truth "
-        f"and prefer what is true. {lost} pairs had no majority overall and are left out."
+        f"and prefer what is true. Pairs without a majority overall, which are left out: {lost}."
     )
     return Measured(paper.columns, tuple(lines), (), (paper.note, told))
 
