@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -98,9 +99,11 @@ def test_a_mistake_on_a_worker_is_told_in_one_line_and_not_tried_again(
 ) -> None:
     without(home, "wrong", "distil")
     command = on_workers(nodes, "wrong", "distil")
-    result = lskd(*command, "--only", "distil", "--set", 'distil.weights="none"', folder=home)
+    result = lskd(*command, "--only", "distil", "--set", "distil.split=nowhere", folder=home)
     assert result.returncode == 2
-    assert result.stderr.strip().splitlines()[-1].startswith("error: no vocabulary at none")
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: none of the ") and "split 'nowhere'" in last
+    assert last.endswith(f" (on {socket.gethostname()})")
     assert "Traceback" not in result.stderr
 
 
