@@ -22,7 +22,7 @@ from forked import TESTS, lskd
 from lskd.events import TRACE, read
 from lskd.run import load
 from lskd.storage.address import located, on, url_of
-from lskd.types import Sample, Student
+from lskd.types import Student
 from ray_nodes import TwoNodes, skip_without_ray, two_nodes
 
 skip_without_ray()
@@ -39,12 +39,7 @@ def nodes() -> Iterator[TwoNodes]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a run that one process has made as far as the first student."""
     folder = tmp_path_factory.mktemp("home")
-    school.build(folder)
-    waiting = lskd("run", "small.toml", folder=folder)
-    assert "people each to judge" in waiting.stderr
-    school.judge(folder / "judgments.csv", house.rows(load(folder / "out" / "small"), Sample))
-    made = lskd("run", "small.toml", "--until", "distil", folder=folder)
-    assert made.returncode == 0, made.stderr
+    school.made(folder, until="distil")
     return folder
 
 

@@ -65,6 +65,16 @@ batch = 4
 """
 
 
+def made(folder: Path, until: str) -> None:
+    """Make a folder in which one process has made the run up to a stage, judgments and all."""
+    build(folder)
+    waiting = forked.lskd("run", "small.toml", folder=folder)
+    assert "people each to judge" in waiting.stderr
+    judge(folder / "judgments.csv", house.rows(load(folder / "out" / "small"), Sample))
+    done = forked.lskd("run", "small.toml", "--until", until, folder=folder)
+    assert done.returncode == 0, done.stderr
+
+
 def judge(file: Path, samples: list[Sample]) -> None:
     """Write what two people think of each sample."""
     with file.open("w", newline="") as opened:

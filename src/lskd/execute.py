@@ -132,8 +132,7 @@ def follow(run: Run, stage: Stage[Any]) -> None:
     if not stage.together or not processes.told():
         return
     try:
-        mirror.update(run.folders[stage.name].parent)
-        mirror.complete(run.folders[stage.name], but=LOGS)
+        shards.catch_up(run, stage)
         shards.follow(run, stage, run.context(stage))
     except UserError as error:
         error.args = (f"process {processes.number() + 1} of {processes.count()}: {error}",)

@@ -15,6 +15,8 @@ from lskd.errors import UserError, cannot_write
 from lskd.run import Run
 from lskd.shardlog import SHARD_LOG
 from lskd.stage import Context, Shard, Stage, Worker
+from lskd.storage import mirror
+from lskd.storage.lock import LOGS
 from lskd.types import Record
 
 
@@ -64,6 +66,16 @@ def make_whole(run: Run, stage: Stage[Any], context: Context) -> Iterator[Finish
     for shard, rows in stage.whole(run.settings[stage.name], context, run.tables):
         yield put(run, stage, shard, rows, started)
         started = time.monotonic()
+
+
+def catch_up(run: Run, stage: Stage[Any]) -> None:
+    """Bring here what other machines have made of a run, before taking part in a stage of it.
+
+    Nothing if the run is on a disk. The logs are those of the process that leads.
+    """
+    folder = run.folders[stage.name]
+    mirror.update(folder.parent)
+    mirror.complete(folder, but=LOGS)
 
 
 def follow(run: Run, stage: Stage[Any], context: Context) -> None:

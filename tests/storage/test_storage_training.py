@@ -17,7 +17,7 @@ import test_gen_gaps_run as school
 from buckets import bucket, disk, machine, variables
 from lskd.run import load
 from lskd.storage.address import located
-from lskd.types import Sample, Score, Student
+from lskd.types import Score, Student
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -32,12 +32,7 @@ def storage() -> Iterator[str]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a run that one process has made on its disk."""
     folder = tmp_path_factory.mktemp("home")
-    school.build(folder)
-    waiting = forked.lskd("run", "small.toml", folder=folder)
-    assert "people each to judge" in waiting.stderr
-    school.judge(folder / "judgments.csv", house.rows(load(folder / "out" / "small"), Sample))
-    made = forked.lskd("run", "small.toml", "--until", "generative", folder=folder)
-    assert made.returncode == 0, made.stderr
+    school.made(folder, until="generative")
     return folder
 
 

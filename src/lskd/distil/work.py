@@ -24,7 +24,6 @@ from lskd.distil.task import Pupil, StudentTask
 from lskd.fingerprint import checkpoints, effective, file_digest
 from lskd.protocols import Critic
 from lskd.stage import Context, Parts
-from lskd.storage import mirror
 from lskd.storage.address import shown
 from lskd.table import Tables
 from lskd.training import processes, published
@@ -63,7 +62,6 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
             return
         about = _about(settings, begun, context.seed, fingerprint)
         student.write(made, begun.student, about, begun.vocabulary)
-        mirror.push(made)
         context.say(f"the student is in {shown(made)}, its losses in {shown(folder)}")
     told = [Student(shown(made), fingerprint, len(kept), settings.steps)]
     for shard in tables.shards(Example):

@@ -127,8 +127,7 @@ def _parts(run: Run, task: Task, desk: Any, leads: bool) -> Iterator[Finished]:
     """Yield the shards that the first worker has written; the others yield none."""
     stage = next(stage for stage in STAGES if stage.name == task.order.stage)
     context = replace(run.context(stage), limit=task.limit, journal_service=task.journal)
-    mirror.update(context.folder.parent)
-    mirror.complete(context.folder, but=LOGS)
+    shards.catch_up(run, stage)
     if not leads:
         shards.follow(run, stage, context)
         return

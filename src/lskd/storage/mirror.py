@@ -5,9 +5,9 @@ finished here is published (`push`). A hidden list in the working folder tells w
 so that nothing is moved twice and a file that was removed on one side is removed on the other.
 
 Tables and images that came as bytes lie at the place alone (`files`). What is large comes here when
-its stage works, or when it is asked for (`brought`). Hidden files, databases,
-training in progress and caches stay here; what of a training another machine needs to go on is
-published apart (`lskd.training.published`).
+its stage works, or when it is asked for (`brought`). Hidden files, databases, training in progress
+and caches stay here; what of a training another machine needs to go on is published apart
+(`lskd.training.published`).
 """
 
 import contextlib

@@ -8,13 +8,13 @@ see, nothing is to be done.
 What lies at the place is what counts: who does not lead has no other checkpoint than those there.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from lskd import table
 from lskd.errors import UserError
 from lskd.storage import files, mirror
 from lskd.storage.address import on, shown, told, url_of
@@ -103,7 +103,7 @@ def share(folder: Path) -> None:
         return
     there = _prepared(folder)
     prepared = sorted(file for file in folder.glob("[!.]*") if file.suffix in LEDGERS)
-    here = {file.name: _checksum(file) for file in prepared if file.name not in BESIDE}
+    here = {file.name: table.digest_here(file) for file in prepared if file.name not in BESIDE}
     if here == there:
         return
     for name, checksum in here.items():
@@ -126,13 +126,13 @@ def receive(folder: Path) -> None:
     with held(folder, _silent):  # processes of one machine share it
         for name, checksum in _prepared(folder).items():
             file = folder / name
-            if file.exists() and _checksum(file) == checksum:
+            if file.exists() and table.digest_here(file) == checksum:
                 continue
             try:
                 files.fetch(file)
             except FileNotFoundError:
                 checksum = ""
-            if not file.exists() or _checksum(file) != checksum:
+            if not file.exists() or table.digest_here(file) != checksum:
                 raise UserError(
                     f"{shown(file)} is not what {PREPARED} beside it says: remove both, or end "
                     "what else works there, and give the same command again"
@@ -150,8 +150,3 @@ def _prepared(folder: Path) -> Mapping[str, str]:
 
 def _silent(_: str) -> None:
     """Say nothing of another process that brings the same files."""
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "blake2b").hexdigest()

@@ -28,7 +28,6 @@ from lskd.distil.rehearsal import Question
 from lskd.errors import UserError
 from lskd.fingerprint import checkpoints, effective, effective_model, file_digest
 from lskd.stage import Context, Parts
-from lskd.storage import mirror
 from lskd.storage.address import shown
 from lskd.table import Tables
 from lskd.training import processes, published
@@ -78,7 +77,6 @@ def train(settings: Settings, context: Context, tables: Tables) -> Parts:
         if not processes.leads():
             return
         student.write(made, base(), _about(settings, pointing(), context.seed, fingerprint))
-        mirror.push(made)
         context.say(f"the student is in {shown(made)}, its losses in {shown(folder)}")
     told = [GenerativeStudent(shown(made), fingerprint, len(kept), settings.steps)]
     for shard in tables.shards(Example):

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import PIL.Image
@@ -101,7 +102,7 @@ class TrainedVerbalizer:
         """
         if batch_size < 1:
             raise UserError(f"batch_size = {batch_size}: 1 is the least")
-        place = mirror.brought(folder)
+        place = Path(folder)
         about = note.read(place, self.kind)
         writer = opened(place, device, dtype, checkpoint=checkpoint)
         self.verbalizer = Verbalizer(writer, about, batch_size)
